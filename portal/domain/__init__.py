@@ -1,0 +1,1 @@
+"""The rules of collecting money, on plain values: no clock, no database, no network."""

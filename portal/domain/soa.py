@@ -1,0 +1,104 @@
+"""A statement of account (SOA) and its invoices, as PSCloud last told us. Money in exact pesos, dates are business dates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+VatType = Literal["vatable", "exempt", "zero_rated"]
+VAT_TYPES: tuple[VatType, ...] = ("vatable", "exempt", "zero_rated")
+SoaStatus = Literal["active", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """One invoice: `balance` is unpaid principal without penalty; `amount` is as invoiced, VAT included."""
+
+    id: str
+    invoice_number: str
+    invoice_date: date
+    due_date: date
+    description: str
+    amount: Decimal
+    balance: Decimal
+    penalty: Decimal
+    vat_type: VatType
+    vat_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Soa:
+    """One SOA; `amount_due` includes `penalty`. `invoices` are in allocation order: due date, then number."""
+
+    id: str
+    soa_number: str
+    customer_id: str
+    account_number: str
+    customer_name: str
+    address: str
+    contact_number: str
+    tin: str
+    issued_on: date
+    due_date: date
+    amount_due: Decimal
+    penalty: Decimal
+    collector_code: str | None
+    status: SoaStatus
+    updated_at: datetime
+    invoices: tuple[Invoice, ...]
+
+    @property
+    def version(self) -> str:
+        """Short fingerprint of all that matters to a payment; equal when nothing changed (`updated_at` alone does not count)."""
+        return fingerprint(self)
+
+
+def in_order(invoices: tuple[Invoice, ...]) -> tuple[Invoice, ...]:
+    """Invoices by due date, then number: the order of `oldest_first` (DOMAIN 4)."""
+    return tuple(sorted(invoices, key=lambda invoice: (invoice.due_date, invoice.invoice_number, invoice.id)))
+
+
+def fingerprint(soa: Soa) -> str:
+    """16 hex characters of SHA-256 over every field but `updated_at`."""
+    fields = asdict(soa)
+    del fields["updated_at"]
+    text = json.dumps(fields, default=_plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def days_overdue(due: date, today: date) -> int:
+    """Whole days past the due date; 0 when not yet due."""
+    return max((today - due).days, 0)
+
+
+def changes(old: Soa, new: Soa) -> dict[str, tuple[str, str]]:
+    """Field name -> (before, after) as text, for the account's timeline; invoices are named `invoice <number>`."""
+    found: dict[str, tuple[str, str]] = {}
+    before, after = asdict(replace(old, invoices=())), asdict(replace(new, invoices=()))
+    for name in before:
+        if name not in {"updated_at", "invoices"} and before[name] != after[name]:
+            found[name] = (_text(before[name]), _text(after[name]))
+    old_invoices = {invoice.id: invoice for invoice in old.invoices}
+    new_invoices = {invoice.id: invoice for invoice in new.invoices}
+    for key in sorted(old_invoices.keys() | new_invoices.keys()):
+        was, now = old_invoices.get(key), new_invoices.get(key)
+        if was != now:
+            number = (now or was).invoice_number  # type: ignore[union-attr]
+            found[f"invoice {number}"] = (_invoice_text(was), _invoice_text(now))
+    return found
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _invoice_text(invoice: Invoice | None) -> str:
+    return "" if invoice is None else f"balance {invoice.balance}, penalty {invoice.penalty}, due {invoice.due_date}"

@@ -1,0 +1,214 @@
+"""Writes the shared vectors anew: `python -m tests.vectors.make`. Cases are fixed or seeded, so the files change only when a rule does.
+
+The expected figures come from the Python side; tests/domain holds hand-worked ones, and the JavaScript twins must agree with all of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from portal.domain import allocation, journal, money, readings, receipts
+from portal.domain.allocation import OpenInvoice
+
+HERE = Path(__file__).parent
+
+
+def write(name: str, value: Any) -> None:
+    (HERE / f"{name}.json").write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def money_vectors() -> dict[str, Any]:
+    texts = ["0", "1", "1.5", "1234.50", "1,234.50", " 1,234.5 ", "₱1,234.50", "P 100", ".50", "5.", "9999999999999.99"]
+    bad = ["", "-1", "1.234", "1,23", "12,34.50", "1e3", "NaN", "abc", "１２", "1 000", "99999999999999", "1..2", "+5"]
+    amounts = [0, 1, 99, 100, 101, 1050, 123450, 100000000, 1900, 2000, 2101, 99999900, 100000000000, 123456789012]
+    rng = random.Random(4)
+    splits = []
+    for _ in range(40):
+        weights = [rng.randrange(0, 1000) for _ in range(rng.randrange(1, 7))]
+        if sum(weights):
+            total = rng.randrange(0, 100000)
+            splits.append({"total": total, "weights": weights, "parts": money.split(total, weights)})
+    return {
+        "parse": [{"text": text, "centavos": money.centavos(money.parse(text))} for text in texts],
+        "refused": bad,
+        "show": [{"centavos": amount, "text": money.show(money.from_centavos(amount))} for amount in amounts],
+        "in_words": [{"centavos": amount, "words": money.in_words(amount)} for amount in amounts],
+        "split": splits,
+    }
+
+
+def random_invoices(rng: random.Random) -> list[OpenInvoice]:
+    invoices = []
+    for index in range(rng.randrange(0, 6)):
+        amount = rng.randrange(1, 900000)
+        vat_type = rng.choice(["vatable", "vatable", "vatable", "exempt", "zero_rated"])
+        invoices.append(
+            OpenInvoice(
+                id=f"inv-{rng.randrange(10**6)}-{index}",
+                invoice_number=f"SI-{rng.randrange(1, 5):04d}",
+                due_date=f"2026-{rng.randrange(1, 13):02d}-{rng.choice(['05', '15'])}",
+                balance=rng.choice([0, amount, rng.randrange(0, amount + 1)]),
+                penalty=rng.choice([0, 0, rng.randrange(0, 5000)]),
+                amount=amount,
+                vat_amount=round(amount * 12 / 112) if vat_type == "vatable" else 0,
+                vat_type=vat_type,
+            )
+        )
+    return invoices
+
+
+def allocation_vectors() -> list[dict[str, Any]]:
+    rng = random.Random(2026)
+    cases = []
+    for number in range(150):
+        invoices = random_invoices(rng)
+        owed = sum(invoice.balance + invoice.penalty for invoice in invoices)
+        amount = rng.choice([max(owed, 1), rng.randrange(1, owed + 2), owed + rng.randrange(1, 10000), rng.randrange(1, 500)])
+        mode, directed = "oldest_first", []
+        if invoices and number % 3 == 0:
+            mode, directed = "directed", [invoice.id for invoice in rng.sample(invoices, rng.randrange(1, len(invoices) + 1))]
+        parts = allocation.allocate(amount, invoices, mode, directed)  # type: ignore[arg-type]
+        paid_before = allocation.allocate(rng.randrange(1, owed + 2), invoices) if number % 4 == 0 else []
+        cases.append(
+            {
+                "amount": amount,
+                "mode": mode,
+                "directed": directed,
+                "invoices": [asdict(invoice) for invoice in invoices],
+                "allocations": [asdict(part) for part in parts],
+                "vat": asdict(allocation.split_vat(parts, invoices)),
+                "paid_before": [asdict(part) for part in paid_before],
+                "less_payments": [asdict(invoice) for invoice in allocation.less_payments(invoices, paid_before)],
+            }
+        )
+    return cases
+
+
+def journal_vectors() -> dict[str, Any]:
+    key = ec.derive_private_key(0x5EED0000000000000000000000000000000000000000000000000000000000A7, ec.SECP256R1())
+    numbers = key.public_key().public_numbers()
+
+    def b64(value: bytes) -> str:
+        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+    values: list[Any] = [
+        {"b": 1, "a": [True, False, None, -5, 9007199254740991], "A": {"z": "", "é".encode().hex(): "x"}},
+        {"text": 'quote " back \\ slash / tab \t newline \n bell \x07 del \x7f', "name": "Niño Peña ₱ 😀 \u2028"},
+        [],
+        {},
+        "Ma. Dela Cruz",
+    ]
+    entries = []
+    prev = journal.FIRST_PREV
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("enrolled", {"name": "Nena's phone", "collector": "nena", "app_version": "1"}),
+        (
+            "registry_opened",
+            {
+                "registry": "0b7f7c52-6a3a-4c37-9a0e-0d8c3f0a1b2c",
+                "business_date": "2026-11-20",
+                "change_fund": 50000,
+                "collector": "nena",
+                "z_counter": 0,
+                "accumulated": 0,
+            },
+        ),
+        ("soa_downloaded", {"snapshot": "1-abc", "as_of": "2026-11-20T05:00:00+08:00", "count": 2, "amount_due": 350000}),
+        ("promise", {"soa": "S-1", "promised_on": "2026-11-30", "amount": None, "note": "Babalik si Ñora sa “Lunes” 😀\n"}),
+    ]
+    for seq, (kind, payload) in enumerate(steps, start=1):
+        entry = journal.append("T07", seq, kind, f"2026-11-20T08:0{seq}:00.000+08:00", None, payload, prev)
+        entries.append({**entry.content(), "hash": entry.hash})
+        prev = entry.hash
+    text = journal.signed_text("T07", len(entries), prev)
+    der = key.sign(text, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+    r, s = decode_dss_signature(der)
+    return {
+        "canonical": [{"value": value, "bytes_hex": journal.canonical(value).hex()} for value in values],
+        "entries": entries,
+        "signed_text": text.decode(),
+        "public_key": {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": b64(numbers.x.to_bytes(32, "big")),
+            "y": b64(numbers.y.to_bytes(32, "big")),
+        },
+        "signature": b64(r.to_bytes(32, "big") + s.to_bytes(32, "big")),
+        "receipt_numbers": [{"terminal": "T07", "number": 123, "text": receipts.receipt_number("T07", 123)}],
+        "void_numbers": [{"terminal": "T07", "number": 4, "text": receipts.void_number("T07", 4)}],
+    }
+
+
+def reading_vectors() -> list[dict[str, Any]]:
+    rng = random.Random(11)
+    cases = []
+    for number in range(40):
+        payments = []
+        for index in range(rng.choice([0, 1, 3, 12])):
+            invoices = random_invoices(rng)
+            amount = rng.randrange(1, 500000)
+            parts = allocation.allocate(amount, invoices)
+            tender = rng.choice(readings.TENDER_ORDER)
+            channel = None if tender == "cash" else rng.choice(["GCash", "Maya", "BDO", None])
+            payments.append(
+                readings.Taken(
+                    receipts.receipt_number("T07", index + 1),
+                    amount,
+                    tender,
+                    channel,
+                    sum(p.amount for p in parts if p.kind == "penalty"),
+                    sum(p.amount for p in parts if p.kind == "advance"),
+                    allocation.split_vat(parts, invoices),
+                )
+            )
+        voids = [
+            readings.Voided(receipts.void_number("T07", i + 1), payment.amount, payment.tender == "cash")
+            for i, payment in enumerate(payments)
+            if rng.random() < 0.2
+        ]
+        counted = None
+        if number % 2:
+            counted = [{"value": value, "kind": kind, "count": rng.randrange(0, 4)} for value, kind in readings.DENOMINATIONS]
+        period = readings.Period(
+            "0b7f7c52-6a3a-4c37-9a0e-0d8c3f0a1b2c",
+            "2026-11-20",
+            "T07",
+            "nena",
+            "2026-11-20T07:30:00.000+08:00",
+            rng.choice([0, 50000, 100000]),
+            payments,
+            voids,
+            [void.void_number for void in voids],
+            [rng.randrange(1, 50000) for _ in range(rng.randrange(0, 3))],
+            [rng.randrange(1, 5000) for _ in range(rng.randrange(0, 2))],
+            counted,
+        )
+        previous = readings.Counters(rng.randrange(0, 400), rng.randrange(0, 10**9))
+        arguments = ("2026-11-20T17:00:00.000+08:00", "ab" * 32, rng.randrange(0, 5))
+        cases.append(
+            {
+                "period": asdict(period),
+                "previous": asdict(previous),
+                "period_end": arguments[0],
+                "head_hash": arguments[1],
+                "unsent": arguments[2],
+                "x": readings.x_reading(period, *arguments),
+                "z": readings.z_reading(period, previous, *arguments),
+            }
+        )
+    return cases
+
+
+if __name__ == "__main__":
+    write("money", money_vectors())
+    write("allocation", allocation_vectors())
+    write("journal", journal_vectors())
+    write("readings", reading_vectors())
