@@ -1,0 +1,1 @@
+"""The one place for SQL. Takes and gives domain objects or small row dataclasses; never commits."""

@@ -1,0 +1,503 @@
+"""The tables. What must never happen is a constraint here (or a trigger in the migrations), not only a rule elsewhere."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.domain.payments import FLAGS, STATUSES, TENDERS
+from portal.extensions import Base, db
+from portal.store.types import Instant, Pesos
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
+
+
+def one_of(column: str, words: tuple[str, ...]) -> str:
+    """SQL that lets only these words into a column."""
+    return f"{column} IN ({', '.join(repr(word) for word in words)})"
+
+
+ROLES = ("collector", "office", "supervisor", "admin")
+RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
+
+
+class User(Model):
+    """A person. `name` is what they log in with, lower case; never deleted, only disabled."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(60), unique=True)
+    display_name: Mapped[str] = mapped_column(String(120))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class UserRole(Model):
+    """A role somebody holds; several are allowed."""
+
+    __tablename__ = "user_roles"
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(20), primary_key=True)
+    __table_args__ = (CheckConstraint(one_of("role", ROLES), name="role"),)
+
+
+class SignIn(Model):
+    """One sign-in of one browser; the cookie holds the token, we hold only its hash. Ended = the cookie is dead, copied or not."""
+
+    __tablename__ = "sign_ins"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    last_seen_at: Mapped[datetime] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    address: Mapped[str] = mapped_column(String(60), default="")
+    browser: Mapped[str] = mapped_column(String(200), default="")
+
+
+class CollectorCode(Model):
+    """An area or assignment code, PSCloud's or our own."""
+
+    __tablename__ = "collector_codes"
+    code: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), default="")
+    area: Mapped[str] = mapped_column(String(200), default="")
+    active: Mapped[bool] = mapped_column(default=True)
+    source: Mapped[str] = mapped_column(String(10), default="pscloud")
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+    __table_args__ = (CheckConstraint(one_of("source", ("pscloud", "own")), name="source"),)
+
+
+class CodeHolding(Model):
+    """Who holds a collector code since when, and until when they did. `code` may be one PSCloud has not named yet."""
+
+    __tablename__ = "code_holdings"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    code: Mapped[str] = mapped_column(String(40), index=True)
+    since: Mapped[datetime] = mapped_column(Instant)
+    until: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class SyncRun(Model):
+    """One download of SOAs and invoices. `active_slot` is 1 while Pending or Processing, else NULL: UNIQUE makes a second one impossible."""
+
+    __tablename__ = "sync_runs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trigger: Mapped[str] = mapped_column(String(12))
+    started_by: Mapped[str] = mapped_column(String(120), default="")
+    status: Mapped[str] = mapped_column(String(12), index=True)
+    active_slot: Mapped[int | None] = mapped_column(unique=True)
+    lease: Mapped[str | None] = mapped_column(String(40))
+    heartbeat_at: Mapped[datetime] = mapped_column(Instant)
+    requested_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    as_of: Mapped[datetime | None] = mapped_column(Instant)
+    pages: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int | None] = mapped_column()
+    succeeded: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    added: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    closed: Mapped[int] = mapped_column(default=0)
+    amount_due: Mapped[Decimal] = mapped_column(Pesos, default=Decimal(0))
+    pscloud_count: Mapped[int | None] = mapped_column()
+    pscloud_amount_due: Mapped[Decimal | None] = mapped_column(Pesos)
+    error: Mapped[str] = mapped_column(Text, default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (
+        CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
+        CheckConstraint("(active_slot IS NOT NULL) = (status IN ('pending', 'processing'))", name="active_slot"),
+        CheckConstraint(one_of("trigger", ("scheduled", "manual")), name="trigger"),
+    )
+
+
+class SyncFailure(Model):
+    """One record a run could not read: the raw payload and the reason in plain words."""
+
+    __tablename__ = "sync_failures"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"), index=True)
+    pscloud_id: Mapped[str | None] = mapped_column(String(100))
+    label: Mapped[str] = mapped_column(String(300), default="")
+    field: Mapped[str] = mapped_column(String(80), default="")
+    reason: Mapped[str] = mapped_column(Text)
+    raw: Mapped[str] = mapped_column(Text)
+
+
+class StagedSoa(Model):
+    """A record a run has read but nobody sees yet. `document` is the SOA as JSON (portal.store.staging)."""
+
+    __tablename__ = "staged_soas"
+    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"), primary_key=True)
+    soa_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(16))
+    amount_due: Mapped[Decimal] = mapped_column(Pesos)
+    document: Mapped[str] = mapped_column(Text)
+
+
+class Soa(Model):
+    """An SOA as the last completed run left it. `id` is PSCloud's; `search_text` is name, account and SOA number, folded."""
+
+    __tablename__ = "soas"
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    soa_number: Mapped[str] = mapped_column(String(100), index=True)
+    customer_id: Mapped[str] = mapped_column(String(100))
+    account_number: Mapped[str] = mapped_column(String(100), index=True)
+    customer_name: Mapped[str] = mapped_column(String(300))
+    search_text: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Text, default="")
+    contact_number: Mapped[str] = mapped_column(String(60), default="")
+    tin: Mapped[str] = mapped_column(String(40), default="")
+    issued_on: Mapped[date] = mapped_column()
+    due_date: Mapped[date] = mapped_column()
+    amount_due: Mapped[Decimal] = mapped_column(Pesos)
+    penalty: Mapped[Decimal] = mapped_column(Pesos)
+    collector_code: Mapped[str | None] = mapped_column(String(40))
+    status: Mapped[str] = mapped_column(String(10))
+    closed_on: Mapped[date | None] = mapped_column()
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+    version: Mapped[str] = mapped_column(String(16))
+    changed_run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"))
+    invoices: Mapped[list[Invoice]] = relationship(order_by="Invoice.position", cascade="all, delete-orphan")
+    __table_args__ = (
+        CheckConstraint(one_of("status", ("active", "closed")), name="status"),
+        Index("ix_soas_list_name", "status", "customer_name", "id"),
+        Index("ix_soas_list_due", "status", "due_date", "id"),
+        Index("ix_soas_list_amount", "status", "amount_due", "id"),
+        Index("ix_soas_code", "collector_code", "status", "due_date", "id"),
+    )
+
+
+class Invoice(Model):
+    """An invoice of an SOA, in allocation order (`position`)."""
+
+    __tablename__ = "invoices"
+    soa_id: Mapped[str] = mapped_column(ForeignKey("soas.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    position: Mapped[int] = mapped_column()
+    invoice_number: Mapped[str] = mapped_column(String(100))
+    invoice_date: Mapped[date] = mapped_column()
+    due_date: Mapped[date] = mapped_column()
+    description: Mapped[str] = mapped_column(Text, default="")
+    amount: Mapped[Decimal] = mapped_column(Pesos)
+    balance: Mapped[Decimal] = mapped_column(Pesos)
+    penalty: Mapped[Decimal] = mapped_column(Pesos)
+    vat_type: Mapped[str] = mapped_column(String(12))
+    vat_amount: Mapped[Decimal] = mapped_column(Pesos)
+
+
+class SoaChange(Model):
+    """What one run changed on one SOA; `changes` is JSON {field: [before, after]}."""
+
+    __tablename__ = "soa_changes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    soa_id: Mapped[str] = mapped_column(String(100), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    changes: Mapped[str] = mapped_column(Text, default="{}")
+    __table_args__ = (CheckConstraint(one_of("kind", ("added", "changed", "closed", "reopened")), name="kind"),)
+
+
+class Terminal(Model):
+    """One enrolled phone browser, its public key and how far we hold its journal. Never deleted, its code never reused."""
+
+    __tablename__ = "terminals"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(12), unique=True)
+    name: Mapped[str] = mapped_column(String(120))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    public_key: Mapped[str] = mapped_column(Text)
+    key_fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
+    state: Mapped[str] = mapped_column(String(10), default="active")
+    enrolled_at: Mapped[datetime] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_contact_at: Mapped[datetime | None] = mapped_column(Instant)
+    head_seq: Mapped[int] = mapped_column(default=0)
+    head_hash: Mapped[str] = mapped_column(String(64), default="0" * 64)
+    forked_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_receipt: Mapped[int] = mapped_column(default=0)
+    last_void: Mapped[int] = mapped_column(default=0)
+    z_counter: Mapped[int] = mapped_column(default=0)
+    accumulated: Mapped[Decimal] = mapped_column(Pesos, default=Decimal(0))
+    __table_args__ = (CheckConstraint(one_of("state", ("waiting", "active", "revoked")), name="state"),)
+
+
+class JournalUpload(Model):
+    """One accepted upload: who sent it, its signature and what it ended with."""
+
+    __tablename__ = "journal_uploads"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    entries: Mapped[int] = mapped_column()
+    last_seq: Mapped[int] = mapped_column()
+    last_hash: Mapped[str] = mapped_column(String(64))
+    signature: Mapped[str] = mapped_column(String(120))
+
+
+class JournalEntry(Model):
+    """One entry of a terminal's main chain, as it was sent. Only `verdict`, `reason` and a damaged payload may ever change."""
+
+    __tablename__ = "journal_entries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"))
+    seq: Mapped[int] = mapped_column()
+    kind: Mapped[str] = mapped_column(String(20), index=True)
+    at: Mapped[str] = mapped_column(String(40))
+    at_trusted: Mapped[str | None] = mapped_column(String(40))
+    payload: Mapped[str] = mapped_column(Text)
+    prev: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+    verdict: Mapped[str] = mapped_column(String(12))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    registry: Mapped[str | None] = mapped_column(String(36), index=True)
+    upload_id: Mapped[int] = mapped_column(ForeignKey("journal_uploads.id"))
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    __table_args__ = (
+        UniqueConstraint("terminal_id", "seq"),
+        CheckConstraint(one_of("verdict", ("stored", "quarantined")), name="verdict"),
+        CheckConstraint("seq > 0", name="seq"),
+    )
+
+
+class JournalAside(Model):
+    """An entry kept beside the main chain: held behind a gap, or in conflict with what is stored. `entry` is it whole, as JSON."""
+
+    __tablename__ = "journal_asides"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"))
+    seq: Mapped[int] = mapped_column()
+    hash: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    entry: Mapped[str] = mapped_column(Text)
+    upload_id: Mapped[int] = mapped_column(ForeignKey("journal_uploads.id"))
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    __table_args__ = (
+        UniqueConstraint("terminal_id", "seq", "hash"),
+        CheckConstraint(one_of("state", ("held", "conflict", "released")), name="state"),
+    )
+
+
+class Registry(Model):
+    """One business day on one terminal."""
+
+    __tablename__ = "registries"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    business_date: Mapped[date] = mapped_column(index=True)
+    change_fund: Mapped[Decimal] = mapped_column(Pesos)
+    opened_at: Mapped[datetime] = mapped_column(Instant)
+    opened_at_text: Mapped[str] = mapped_column(String(40))
+    opened_seq: Mapped[int] = mapped_column()
+    z_seq: Mapped[int | None] = mapped_column()
+    closed_seq: Mapped[int | None] = mapped_column()
+    closed_at: Mapped[datetime | None] = mapped_column(Instant)
+    __table_args__ = (UniqueConstraint("terminal_id", "opened_seq"),)
+
+
+class SoaDownload(Model):
+    """A phone received a snapshot: when, of when, how many and how much."""
+
+    __tablename__ = "soa_downloads"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    seq: Mapped[int] = mapped_column()
+    snapshot: Mapped[str] = mapped_column(String(80))
+    as_of: Mapped[datetime] = mapped_column(Instant)
+    downloaded_at: Mapped[datetime] = mapped_column(Instant)
+    count: Mapped[int] = mapped_column()
+    amount_due: Mapped[Decimal] = mapped_column(Pesos)
+    __table_args__ = (UniqueConstraint("terminal_id", "seq"),)
+
+
+class Payment(Model):
+    """Money taken for one SOA. Everything but status, period and allocation generation is written once (trigger)."""
+
+    __tablename__ = "payments"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    registry: Mapped[str] = mapped_column(String(36), index=True)
+    journal_seq: Mapped[int] = mapped_column()
+    entry_hash: Mapped[str] = mapped_column(String(64))
+    receipt_number: Mapped[str | None] = mapped_column(String(24), unique=True)
+    claimed_receipt_number: Mapped[str] = mapped_column(String(24))
+    soa_id: Mapped[str] = mapped_column(String(100), index=True)
+    soa_number: Mapped[str] = mapped_column(String(100))
+    account_number: Mapped[str] = mapped_column(String(100))
+    customer_name: Mapped[str] = mapped_column(String(300))
+    collector_code: Mapped[str] = mapped_column(String(40), default="")
+    amount: Mapped[Decimal] = mapped_column(Pesos)
+    tender: Mapped[str] = mapped_column(String(14))
+    channel: Mapped[str | None] = mapped_column(String(60))
+    reference: Mapped[str | None] = mapped_column(String(60))
+    tendered: Mapped[Decimal | None] = mapped_column(Pesos)
+    change: Mapped[Decimal | None] = mapped_column(Pesos)
+    mode: Mapped[str] = mapped_column(String(14))
+    vatable: Mapped[Decimal] = mapped_column(Pesos)
+    vat_amount: Mapped[Decimal] = mapped_column(Pesos)
+    vat_exempt: Mapped[Decimal] = mapped_column(Pesos)
+    zero_rated: Mapped[Decimal] = mapped_column(Pesos)
+    balance_after: Mapped[Decimal] = mapped_column(Pesos)
+    business_date: Mapped[date] = mapped_column(index=True)
+    collected_at: Mapped[datetime] = mapped_column(Instant)
+    received_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    allocation_generation: Mapped[int] = mapped_column(default=0)
+    status: Mapped[str] = mapped_column(String(12))
+    status_reason: Mapped[str] = mapped_column(Text, default="")
+    status_at: Mapped[datetime] = mapped_column(Instant)
+    pscloud_id: Mapped[str | None] = mapped_column(String(100))
+    posted_at: Mapped[datetime | None] = mapped_column(Instant)
+    terminal: Mapped[Terminal] = relationship(viewonly=True)
+    user: Mapped[User] = relationship(viewonly=True)
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("vatable >= 0 AND vat_amount >= 0 AND vat_exempt >= 0 AND zero_rated >= 0", name="vat"),
+        CheckConstraint("tendered IS NULL OR tendered - change = amount", name="change"),
+        CheckConstraint(one_of("tender", TENDERS), name="tender"),
+        CheckConstraint(one_of("status", STATUSES), name="status"),
+        Index("ix_payments_list", "received_at", "id"),
+        Index("ix_payments_status", "status", "received_at", "id"),
+        Index("ix_payments_reference", "tender", "channel", "reference"),
+    )
+
+
+class PaymentFlag(Model):
+    """Why a payment is held for a person."""
+
+    __tablename__ = "payment_flags"
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), primary_key=True)
+    flag: Mapped[str] = mapped_column(String(24), primary_key=True)
+    detail: Mapped[str] = mapped_column(Text, default="")
+    raised_at: Mapped[datetime] = mapped_column(Instant)
+    __table_args__ = (CheckConstraint(one_of("flag", tuple(FLAGS)), name="flag"),)
+
+
+class PaymentAllocation(Model):
+    """A part of a payment. Generation 0 is what the phone printed; a higher one replaced it, and none is ever changed."""
+
+    __tablename__ = "payment_allocations"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), index=True)
+    generation: Mapped[int] = mapped_column()
+    position: Mapped[int] = mapped_column()
+    soa_id: Mapped[str] = mapped_column(String(100), index=True)
+    invoice_id: Mapped[str | None] = mapped_column(String(100))
+    invoice_number: Mapped[str | None] = mapped_column(String(100))
+    kind: Mapped[str] = mapped_column(String(10))
+    amount: Mapped[Decimal] = mapped_column(Pesos)
+    __table_args__ = (
+        UniqueConstraint("payment_id", "generation", "position"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint(one_of("kind", ("penalty", "principal", "advance")), name="kind"),
+        CheckConstraint("(invoice_id IS NULL) = (kind = 'advance')", name="advance"),
+    )
+
+
+class Reading(Model):
+    """An X- or Z-reading: as the phone printed it, as the portal worked it out, and whether they agree. Never updated."""
+
+    __tablename__ = "readings"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(1))
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    registry: Mapped[str] = mapped_column(String(36), index=True)
+    business_date: Mapped[date] = mapped_column(index=True)
+    journal_seq: Mapped[int] = mapped_column()
+    z_counter: Mapped[int | None] = mapped_column()
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    phone: Mapped[str] = mapped_column(Text)
+    portal: Mapped[str] = mapped_column(Text)
+    differences: Mapped[str] = mapped_column(Text, default="[]")
+    gross: Mapped[Decimal] = mapped_column(Pesos)
+    terminal: Mapped[Terminal] = relationship(viewonly=True)
+    user: Mapped[User] = relationship(viewonly=True)
+    __table_args__ = (
+        UniqueConstraint("terminal_id", "z_counter"),
+        UniqueConstraint("terminal_id", "journal_seq"),
+        CheckConstraint("(kind = 'Z') = (z_counter IS NOT NULL)", name="z_counter"),
+        CheckConstraint(one_of("kind", ("X", "Z")), name="kind"),
+    )
+
+
+class Incident(Model):
+    """Something a person must look at: a fork, a quarantined entry, a reading that differs by a centavo."""
+
+    __tablename__ = "incidents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(30))
+    terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminals.id"))
+    subject: Mapped[str] = mapped_column(String(100), default="")
+    detail: Mapped[str] = mapped_column(Text)
+    raised_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    resolved_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Posting(Model):
+    """What we still owe PSCloud, or owed. Claimed by conditional UPDATE with a lease; `outcome_unknown` means ask before sending again."""
+
+    __tablename__ = "postings"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), unique=True)
+    status: Mapped[str] = mapped_column(String(12))
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime] = mapped_column(Instant)
+    lease: Mapped[str | None] = mapped_column(String(40), index=True)
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    outcome_unknown: Mapped[bool] = mapped_column(default=False)
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    last_answer: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    __table_args__ = (
+        CheckConstraint(one_of("status", ("due", "claimed", "completed", "failed")), name="status"),
+        Index("ix_postings_due", "status", "next_attempt_at"),
+    )
+
+
+class AuditEntry(Model):
+    """Who did what; each row carries the hash of the row before (RELIABILITY I24). Never updated or deleted (trigger)."""
+
+    __tablename__ = "audit_log"
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(Instant)
+    who: Mapped[str] = mapped_column(String(120))
+    action: Mapped[str] = mapped_column(String(40), index=True)
+    subject: Mapped[str] = mapped_column(String(120), index=True)
+    detail: Mapped[str] = mapped_column(Text, default="{}")
+    prev: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHead(Model):
+    """One row: the end of the audit chain, locked by whoever appends."""
+
+    __tablename__ = "audit_head"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column()
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class ScheduleSlot(Model):
+    """The last slot of a periodic job that was started, so that a missed one is caught up once."""
+
+    __tablename__ = "schedule_slots"
+    job: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last_slot: Mapped[datetime] = mapped_column(Instant)
