@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
@@ -33,7 +33,7 @@ class RedisServer:
     binary: Path
     directory: Path
     port: int
-    password: str
+    password: str = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -67,10 +67,13 @@ def find_binary() -> Path:
         binary: Path = get_binary_path()
     except Exception as error:  # any failure of that package means the same: it has no program for this machine
         raise RedisServerError(
-            f"No Redis server was found on this machine ({error}). Install one (apt-get install -y redis-server) or set REDIS_URL to a running one."
+            f"No Redis server was found on this machine ({error}). "
+            "Install one (apt-get install -y redis-server) or set REDIS_URL to a running one."
         ) from error
     if not os.access(binary, os.X_OK):
-        raise RedisServerError(f"The Redis server {binary} may not be executed. Install one (apt-get install -y redis-server) or set REDIS_URL.")
+        raise RedisServerError(
+            f"The Redis server {binary} may not be executed. Install one (apt-get install -y redis-server) or set REDIS_URL."
+        )
     return binary
 
 
@@ -99,7 +102,14 @@ def set_aside_unreadable(server: RedisServer) -> Path | None:
     Nothing of value lives only in Redis: jobs are made again from the database.
     """
     store = server.directory / "appendonlydir"
-    complaints = ("rdb format", "bad file format", "error reading the append only file", "error loading", "aof manifest", "append only file")
+    complaints = (
+        "rdb format",
+        "bad file format",
+        "error reading the append only file",
+        "error loading",
+        "aof manifest",
+        "append only file",
+    )
     if not store.exists() or not any(words in log_tail(server).lower() for words in complaints):
         return None
     place = store.with_name(f"appendonlydir.unreadable-{int(time.time())}")
@@ -131,7 +141,7 @@ def answers(server: RedisServer) -> bool:
 def running_redis(directory: Path) -> Iterator[RedisServer]:
     """A running server with its data in `directory`; stopped at the end, its data stay."""
     server = prepare(directory)
-    process = subprocess.Popen(server.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)  # noqa: PLW1509
+    process = subprocess.Popen(server.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         wait_until_ready(server, process)
         yield server
