@@ -1,0 +1,28 @@
+"""The one place that asks the machine for the time. Rules and services get it as an argument."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from flask import current_app
+
+
+def now() -> datetime:
+    """This instant, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def zone() -> ZoneInfo:
+    """The business time zone of this app."""
+    return current_app.config["ZONE"]  # type: ignore[no-any-return]
+
+
+def today() -> date:
+    """The business date at this instant."""
+    return now().astimezone(zone()).date()
+
+
+def to_business(instant: datetime) -> datetime:
+    """The instant on the wall clocks of the business."""
+    return instant.astimezone(zone())

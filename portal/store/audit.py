@@ -1,0 +1,65 @@
+"""The audit log: append-only, each row holds the hash of the row before, written in the transaction of the event itself (I24, I25)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from portal.extensions import db
+from portal.store.models import AuditEntry, AuditHead
+
+FIRST = "0" * 64
+
+
+def add(who: str, action: str, subject: str, detail: Mapping[str, Any], at: datetime) -> None:
+    """Append one row; `detail` holds plain JSON values and never a secret. Takes the chain's lock until the transaction ends."""
+    text = json.dumps(detail, sort_keys=True, ensure_ascii=False, default=str)
+    head = db.session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.id == 1).with_for_update()).one_or_none()
+    if head is None:
+        db.session.execute(insert(AuditHead).values(id=1, seq=0, hash=FIRST))
+        head = (0, FIRST)
+    seq, prev = head[0] + 1, head[1]
+    new = _hash(seq, at, who[:120], action, subject[:120], text, prev)
+    db.session.execute(
+        insert(AuditEntry).values(
+            seq=seq, at=at, who=who[:120], action=action, subject=subject[:120], detail=text, prev=prev, hash=new
+        )
+    )
+    db.session.execute(update(AuditHead).where(AuditHead.id == 1).values(seq=seq, hash=new))
+
+
+def _hash(seq: int, at: datetime, who: str, action: str, subject: str, detail: str, prev: str) -> str:
+    parts = [str(seq), at.astimezone(UTC).isoformat(timespec="microseconds"), who, action, subject, detail, prev]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first row that does not fit the chain, and how."""
+
+    seq: int
+    problem: str
+
+
+def verify() -> tuple[int, Broken | None]:
+    """Walk the whole chain: (rows read, the first broken link or None)."""
+    prev, count = FIRST, 0
+    for row in db.session.execute(select(AuditEntry).order_by(AuditEntry.seq)).scalars().yield_per(1000):
+        count += 1
+        if row.seq != count:
+            return count, Broken(count, "is missing")
+        if row.prev != prev:
+            return count, Broken(row.seq, "does not follow the row before it")
+        if _hash(row.seq, row.at, row.who, row.action, row.subject, row.detail, row.prev) != row.hash:
+            return count, Broken(row.seq, "was changed after it was written")
+        prev = row.hash
+    head = db.session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.id == 1)).one_or_none()
+    if head is not None and (head[0] != count or head[1] != prev):
+        return count, Broken(head[0], "is missing at the end")
+    return count, None
