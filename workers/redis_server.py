@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from workers.processes import die_with_parent
 
@@ -130,7 +132,16 @@ def wait_until_ready(server: RedisServer, process: subprocess.Popen[bytes], time
 
 def answers(server: RedisServer) -> bool:
     """Whether the server answers PING with our password (not while it is still loading)."""
-    with redis.Redis(host="127.0.0.1", port=server.port, password=server.password, socket_timeout=1, socket_connect_timeout=1) as client:
+    # The client's own retries would make each question last seconds.
+    client = redis.Redis(
+        host="127.0.0.1",
+        port=server.port,
+        password=server.password,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+    )
+    with client:
         try:
             return bool(client.ping())
         except redis.RedisError:
