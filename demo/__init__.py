@@ -1,0 +1,1 @@
+"""Programs for demonstrations and tests; the product imports nothing from here."""
