@@ -170,7 +170,8 @@ class Supervisor:
             port = redis_server.free_port()
         redis_server.write_private(settings_file, json.dumps({"port": port, "token": token}) + "\n")
         self._hide(token)
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--token", token, "--data", str(self.data_dir / "pscloud.sqlite3")]
+        self.environment["PSCLOUD_TOKEN"] = token  # not on its command line, which every user of a machine can list
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--data", str(self.data_dir / "pscloud.sqlite3")]
         child = self._start("simulator", [sys.executable, "-m", "demo.pscloud", *arguments, "--seed", "1", "--customers", "3000"])
         deadline = time.monotonic() + START_PATIENCE
         while not _listens(port):
