@@ -1,0 +1,1 @@
+"""The connector: the only code that knows PSCloud's addresses and field names."""
