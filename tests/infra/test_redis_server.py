@@ -87,12 +87,14 @@ def test_damaged_settings_are_made_anew(tmp_path: Path) -> None:
     assert len(server.password) >= 32
 
 
+@pytest.mark.service
 def test_a_folder_with_quotes_and_spaces_in_its_name_works(tmp_path: Path) -> None:
     with redis_server.running_redis(tmp_path / 'O"Brien \\ sons') as server:
         assert redis_server.answers(server)
         assert (server.directory / "appendonlydir").is_dir()
 
 
+@pytest.mark.service
 def test_it_refuses_a_client_without_the_password(tmp_path: Path) -> None:
     with redis_server.running_redis(tmp_path) as server:
         stranger = redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0))
@@ -100,6 +102,7 @@ def test_it_refuses_a_client_without_the_password(tmp_path: Path) -> None:
             stranger.ping()
 
 
+@pytest.mark.service
 def test_settings_follow_the_rules_for_a_queue_that_must_not_forget(tmp_path: Path) -> None:
     with redis_server.running_redis(tmp_path) as server, redis.Redis.from_url(server.url, decode_responses=True) as client:
         wanted = {"appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction", "bind": "127.0.0.1"}
@@ -135,6 +138,7 @@ def test_stored_files_of_a_newer_server_are_set_aside(tmp_path: Path) -> None:
         assert redis_server.answers(server)
 
 
+@pytest.mark.service
 def test_nothing_is_set_aside_when_the_trouble_is_another(tmp_path: Path) -> None:
     with redis_server.running_redis(tmp_path) as server:
         pass
