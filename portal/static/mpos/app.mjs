@@ -1,0 +1,192 @@
+// @ts-check
+/** Entry of the phone app: opens the phone, keeps strip and tabs, shows one screen at a time. The only module that acts when imported. */
+import { openPhone } from "./phone.mjs";
+import { clearPrinter } from "./printer.mjs";
+import { address, startRouting } from "./routing.mjs";
+import { collectionScreen } from "./views/collection.mjs";
+import { countScreen } from "./views/count.mjs";
+import { button, fill, h, icon, notice } from "./views/dom.mjs";
+import { enrollScreen } from "./views/enroll.mjs";
+import { wordsFor } from "./views/errors.mjs";
+import { startFrame } from "./views/frame.mjs";
+import { logInScreen } from "./views/log_in.mjs";
+import { openRegistryScreen } from "./views/open_registry.mjs";
+import { paymentScreen } from "./views/payment.mjs";
+import { reportScreen, xReadingScreen, zReadingScreen } from "./views/reading.mjs";
+import { readingsScreen } from "./views/readings.mjs";
+import { receiptScreen } from "./views/receipt.mjs";
+import { settingsScreen } from "./views/settings.mjs";
+import { soaScreen } from "./views/soa.mjs";
+import { transactionsScreen } from "./views/transactions.mjs";
+
+/**
+ * @typedef {object} Screen what a view hands over to be shown
+ * @property {string} title the h1
+ * @property {string | null} lead a sentence under it
+ * @property {{name: string, id?: string, text: string} | null} back
+ * @property {"collection" | "transactions" | "readings" | "settings" | null} nav the tab it belongs to
+ * @property {any[]} body
+ * @property {Node | null} [bar] the main action, at the thumb
+ * @property {string} [look] a class of its own
+ * @property {number} [scroll] where to start
+ * @property {() => void} [update] called after every change of the phone's state
+ * @property {() => void} [leave] called before another screen comes
+ */
+/**
+ * @typedef {object} Context what a view may use
+ * @property {any} phone the facade of phone.mjs
+ * @property {import("./routing.mjs").Route} route
+ * @property {import("./routing.mjs").Place} place
+ * @property {string} version
+ * @property {Record<string, any>} memory lives as long as the page
+ * @property {(name: string, id?: string) => void} go
+ * @property {(name: string, id?: string, mark?: {done?: boolean}) => void} replace
+ * @property {(name: string, id?: string) => void} back
+ * @property {() => void} toList
+ * @property {(draft: unknown) => void} keep
+ * @property {() => void} again builds this screen anew
+ * @property {() => void} refresh like again, by another name for views that wait for the gate
+ * @property {() => boolean} isCurrent
+ * @property {(work: () => unknown) => void} later runs after the screen is shown
+ * @property {() => number} scrollTop
+ */
+
+/** @type {Record<string, (ctx: Context) => Screen | Promise<Screen>>} */
+const SCREENS = {
+  soa: soaScreen,
+  pay: paymentScreen,
+  receipt: receiptScreen,
+  transactions: transactionsScreen,
+  readings: readingsScreen,
+  count: countScreen,
+  "x-reading": xReadingScreen,
+  "z-reading": zReadingScreen,
+  report: reportScreen,
+  settings: settingsScreen,
+};
+const GATED = new Set(["collection", "soa", "pay", "log-in"]);
+
+const main = /** @type {HTMLElement} */ (document.getElementById("screen"));
+const bar = /** @type {HTMLElement} */ (document.getElementById("bar"));
+
+/** The screen for a route, given what this phone may do already. @param {any} state @param {string} name */
+function screenFor(state, name) {
+  if (!state.user || name === "log-in") return logInScreen;
+  if (name === "settings") return settingsScreen;
+  if (!state.terminal) return enrollScreen;
+  if (name !== "collection") return SCREENS[name] ?? collectionScreen;
+  if (state.terminal.state !== "active") return enrollScreen;
+  return state.registry ? collectionScreen : openRegistryScreen;
+}
+
+/** What decides which screen a gated route shows. @param {any} state */
+function gate(state) {
+  return JSON.stringify([state.user?.name, state.terminal?.code, state.terminal?.state, state.registry?.id, state.registry?.z_done]);
+}
+
+async function start() {
+  const phone = await openPhone();
+  const version = document.querySelector("meta[name=mpos-version]")?.getAttribute("content") || "unknown";
+  /** @type {Record<string, any>} */ const memory = {};
+  /** @type {Screen | null} */ let screen = null;
+  let turn = 0;
+  let shownGate = "";
+  let shownUser = phone.state.user?.name;
+  const frame = startFrame(phone);
+
+  /** @param {import("./routing.mjs").Route} route @param {import("./routing.mjs").Place} place */
+  async function show(route, place) {
+    turn += 1;
+    const mine = turn;
+    screen?.leave?.();
+    screen = null;
+    clearPrinter();
+    shownGate = gate(phone.state);
+    /** @type {(() => unknown)[]} */ const after = [];
+    /** @type {Context} */
+    const ctx = {
+      phone, route, place, version, memory,
+      go: (name, id) => routing.go(name, id),
+      replace: (name, id, mark) => routing.replace(name, id, mark),
+      back: (name, id) => routing.back(name, id),
+      toList: () => routing.toList(),
+      keep: (draft) => { if (mine === turn) routing.keep(draft); },
+      again: () => routing.again(),
+      refresh: () => { if (mine === turn) routing.again(); },
+      isCurrent: () => mine === turn,
+      later: (work) => after.push(work),
+      scrollTop: () => main.scrollTop,
+    };
+    /** @type {Screen} */ let built;
+    try {
+      built = await screenFor(phone.state, route.name)(ctx);
+    } catch (error) {
+      built = brokenScreen(error, ctx);
+    }
+    if (mine !== turn) return;
+    draw(built, ctx);
+    screen = built;
+    for (const work of after) await work();
+  }
+
+  /** @param {Screen} built @param {Context} ctx */
+  function draw(built, ctx) {
+    const heading = h("h1", { tabindex: "-1" }, built.title);
+    const { back } = built;
+    const backLink = back && h("a", { class: "back", href: address(back.name, back.id), onclick: (/** @type {Event} */ event) => {
+      event.preventDefault();
+      ctx.back(back.name, back.id);
+    } }, icon("back"), h("span", {}, back.text));
+    main.className = `screen ${built.look ?? ""}`;
+    fill(main, h("div", { class: "page" }, backLink, heading, built.lead && h("p", { class: "lead" }, built.lead), built.body.flat()));
+    fill(bar, built.bar ?? null);
+    bar.hidden = !built.bar;
+    main.scrollTop = built.scroll ?? 0;
+    heading.focus({ preventScroll: true });
+    document.title = `${built.title} - Mobile Collection`;
+    frame.tab(built.nav);
+  }
+
+  const routing = startRouting(/** @type {any} */ (window), (route, place) => void show(route, place));
+
+  document.addEventListener("click", (event) => {
+    const link = event.target instanceof Element ? event.target.closest("a[href^='#/']") : null;
+    if (!link || event.defaultPrevented) return;
+    event.preventDefault();
+    const [, name, id = ""] = (link.getAttribute("href") ?? "").split("/");
+    routing.go(name, decodeURIComponent(id));
+  });
+
+  phone.subscribe(() => {
+    frame.update();
+    const user = phone.state.user?.name;
+    if (user !== shownUser) {
+      shownUser = user;
+      routing.again();
+    } else if (gate(phone.state) !== shownGate && GATED.has(routing.current().route.name)) {
+      routing.again();
+    } else {
+      screen?.update?.();
+    }
+  });
+}
+
+/** @param {unknown} error @param {Context} ctx @returns {Screen} */
+function brokenScreen(error, ctx) {
+  return {
+    title: "This screen could not be shown",
+    lead: null,
+    back: null,
+    nav: null,
+    body: [notice("danger", wordsFor(error), button("Try again", () => ctx.again(), { class: "button small" }), button("Transactions", () => ctx.go("transactions"), { class: "button small" }))],
+  };
+}
+
+try {
+  await start();
+} catch (error) {
+  console.error(error);
+  fill(main, h("div", { class: "page" }, h("h1", {}, "The app could not start"),
+    notice("danger", `${/** @type {any} */ (error)?.message ?? error} Payments already stored stay on this phone. Close other tabs of this app, leave private browsing, then try again.`,
+      button("Try again", () => location.reload(), { class: "button small" }))));
+}

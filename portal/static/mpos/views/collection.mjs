@@ -1,0 +1,183 @@
+// @ts-check
+/** Collection: download the SOAs, find a customer. */
+import { button, fill, h, icon, notice, setText } from "./dom.mjs";
+import { messages } from "./errors.mjs";
+import { counted, day, dayTime, dueWords, show, showPesos, today } from "./format.mjs";
+
+const STEP = 50;
+
+/** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
+export function collectionScreen(ctx) {
+  const { phone } = ctx;
+  const date = today(new Date());
+  /** @type {{text: string, list: "due" | "all" | null, shown: number, scroll: number}} */
+  const kept = ctx.memory.list ?? (ctx.memory.list = { text: "", list: null, shown: STEP, scroll: 0 });
+  const says = messages(ctx);
+
+  const facts = h("p", { class: "facts" });
+  const progress = h("progress", { class: "progress", "aria-label": "Download", hidden: true });
+  const stage = h("p", { class: "hint", role: "status" });
+  const download = button("Download SOA", startDownload, { icon: "download", class: "button wide" });
+
+  const search = h("input", {
+    type: "search", id: "search", autocomplete: "off", autocapitalize: "none", spellcheck: "false", enterkeyhint: "search",
+    placeholder: "Name, account, SOA, address", value: kept.text,
+  });
+  const due = h("button", { type: "button", class: "segment-button" });
+  const all = h("button", { type: "button", class: "segment-button" });
+  const found = h("p", { class: "found", role: "status" });
+  const list = h("ul", { class: "soas" });
+  const more = h("div", { class: "more" });
+  const finder = h(
+    "div",
+    { class: "finder" },
+    h("label", { class: "searchbox", for: "search" }, h("span", { class: "quiet" }, "Search"), icon("search"), search),
+    h("div", { class: "segments two", role: "group", "aria-label": "Which customers" }, due, all),
+  );
+
+  search.addEventListener("input", () => {
+    kept.text = search.value;
+    kept.list = null;
+    kept.shown = STEP;
+    draw();
+  });
+  due.addEventListener("click", () => choose("due"));
+  all.addEventListener("click", () => choose("all"));
+
+  /** @param {"due" | "all"} which */
+  function choose(which) {
+    kept.list = which;
+    kept.shown = STEP;
+    draw();
+  }
+
+  async function startDownload() {
+    says.clear();
+    progress.hidden = false;
+    progress.removeAttribute("value");
+    setText(stage, "Asking the portal …");
+    try {
+      await phone.download(({ received, total, stage: word }) => {
+        if (total) {
+          progress.setAttribute("max", String(total));
+          progress.setAttribute("value", String(Math.min(received, total)));
+        }
+        setText(stage, downloadWords(word, received, total));
+      });
+      const now = phone.state.snapshot;
+      says.say("safe", `Downloaded ${counted(now?.count ?? 0, "SOA")}, ${showPesos(now?.amount_due ?? 0)} to collect.`);
+    } catch (error) {
+      says.fail(error);
+    } finally {
+      progress.hidden = true;
+      setText(stage, "");
+      draw();
+    }
+  }
+
+  function draw() {
+    const { snapshot } = phone.state;
+    finder.hidden = found.hidden = !snapshot;
+    download.classList.toggle("primary", !snapshot);
+    if (!snapshot) {
+      setText(facts, "No SOAs on this phone yet. Download them while you have a connection; then you can collect all day without one.");
+      fill(list);
+      fill(more);
+      return;
+    }
+    setText(facts, `${counted(snapshot.count, "SOA")}, ${showPesos(snapshot.amount_due)}, as of ${dayTime(snapshot.as_of)}`);
+    const text = kept.text.trim();
+    const everyone = phone.search(text, { list: "all" });
+    const dueNow = phone.search(text, { list: "due" });
+    const which = kept.list ?? (text || dueNow.length === 0 ? "all" : "due");
+    const rows = which === "due" ? dueNow : everyone;
+    setText(due, `Due ${dueNow.length.toLocaleString("en-US")}`);
+    setText(all, `All ${everyone.length.toLocaleString("en-US")}`);
+    due.setAttribute("aria-pressed", String(which === "due"));
+    all.setAttribute("aria-pressed", String(which === "all"));
+    const sum = rows.reduce((total, soa) => total + soa.amount_due, 0);
+    setText(found, rows.length ? `${counted(rows.length, "SOA")}, ${showPesos(sum)}` : "");
+    fill(list, rows.slice(0, kept.shown).map((soa) => h("li", {}, soaButton(soa))));
+    fill(more, rows.length === 0 ? nothing(text, which) : rows.length > kept.shown ? showMore(rows.length) : null);
+  }
+
+  /** @param {number} total */
+  function showMore(total) {
+    const next = Math.min(STEP, total - kept.shown);
+    return button(`Show ${next} more of ${(total - kept.shown).toLocaleString("en-US")}`, () => {
+      const first = kept.shown;
+      kept.shown += STEP;
+      draw();
+      list.children[first]?.querySelector("button")?.focus({ preventScroll: true });
+    }, { class: "button plain wide" });
+  }
+
+  /** @param {string} text @param {"due" | "all"} which */
+  function nothing(text, which) {
+    if (text) {
+      return h("div", { class: "empty" },
+        h("p", {}, `Nobody found for “${text}”${which === "due" ? " among those due" : ""}.`),
+        h("p", { class: "hint" }, "Try fewer letters, the account number or the street."),
+        button("Clear search", () => {
+          search.value = kept.text = "";
+          kept.list = null;
+          draw();
+          search.focus();
+        }, { class: "button" }));
+    }
+    if (which === "due") {
+      return h("div", { class: "empty" }, h("p", {}, "Nothing is due today or before."), button("Show all", () => choose("all"), { class: "button" }));
+    }
+    return h("div", { class: "empty" },
+      h("p", {}, "The downloaded list is empty: no account is assigned to your collector codes."),
+      h("p", { class: "hint" }, "Ask the office to assign you a collector code, then download again."));
+  }
+
+  /** @param {any} soa */
+  function soaButton(soa) {
+    const paid = soa.payments.length > 0;
+    return h("button", { type: "button", class: "soa", onclick: () => ctx.go("soa", soa.id) },
+      h("span", { class: "soa-name" }, soa.customer_name), " ",
+      h("span", { class: "soa-meta" },
+        h("span", { class: soa.days_overdue > 0 ? "late" : "" }, dueWords(soa, date)), " ",
+        h("span", {}, soa.account_number), " ",
+        paid && h("span", { class: "paid" }, "Paid today on this phone")), " ",
+      h("span", { class: "soa-amount" }, show(soa.amount_due)));
+  }
+
+  draw();
+  const { registry } = phone.state;
+  const old = registry && registry.business_date < date;
+  const warning = old
+    ? notice("person", `The registry of ${day(registry.business_date)} is still open. Finish that day under Readings before you collect for today.`,
+      button("Readings", () => ctx.go("readings"), { class: "button small" }))
+    : registry?.z_done
+      ? notice("person", "The Z-Reading is made: no more payments today. Close the registry under Readings.",
+        button("Readings", () => ctx.go("readings"), { class: "button small" }))
+      : null;
+  let seen = phone.state.snapshot;
+  return {
+    title: "Collection",
+    lead: null,
+    back: null,
+    nav: "collection",
+    body: [warning, h("div", { class: "download" }, facts, download, progress, stage, says.node), finder, found, list, more],
+    scroll: kept.scroll,
+    update() {
+      if (phone.state.snapshot === seen) return;
+      seen = phone.state.snapshot;
+      draw();
+    },
+    leave() {
+      kept.scroll = ctx.scrollTop();
+    },
+  };
+}
+
+/** @param {string} word @param {number} received @param {number | null} total */
+function downloadWords(word, received, total) {
+  const size = (/** @type {number} */ bytes) => `${Math.ceil(bytes / 1024).toLocaleString("en-US")} kB`;
+  if (word === "storing" || word === "saving") return "Storing on this phone …";
+  if (!received) return "Asking the portal …";
+  return total ? `Received ${size(received)} of ${size(total)} …` : `Received ${size(received)} …`;
+}

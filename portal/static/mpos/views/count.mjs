@@ -1,0 +1,111 @@
+// @ts-check
+/** Count cash: one field per denomination. The count is blind: what should be there appears only after it was saved. */
+import { button, freshId, h, notice, setText } from "./dom.mjs";
+import { messages } from "./errors.mjs";
+import { dayTime, show, showPesos } from "./format.mjs";
+import { DENOMINATIONS } from "../domain/readings.mjs";
+import { shortOver } from "../paper.mjs";
+
+/** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
+export async function countScreen(ctx) {
+  const { phone } = ctx;
+  const { registry } = phone.state;
+  if (!registry || registry.z_done) {
+    return {
+      title: "Count cash",
+      lead: registry ? "The Z-Reading is made: its count stands." : "No registry is open, so there is nothing to count.",
+      back: { name: "readings", text: "Readings" },
+      nav: "readings",
+      body: [],
+    };
+  }
+  const says = messages(ctx);
+  const last = await phone.lastCount();
+  const kept = /** @type {Record<string, string>} */ (ctx.place.draft ?? {});
+  const total = h("output", { class: "figure" });
+  const lines = DENOMINATIONS.map(({ value, kind }) => {
+    const name = denominationName(value, kind);
+    const id = freshId("count");
+    const sum = h("output", { class: "count-sum", for: id }, "–");
+    const input = h("input", { id, type: "text", inputmode: "numeric", enterkeyhint: "next", autocomplete: "off", maxlength: 5, placeholder: "0", value: kept[name] ?? "" });
+    input.addEventListener("input", changed);
+    input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      const next = lines[lines.findIndex((line) => line.input === input) + 1];
+      (next?.input ?? input).focus();
+    });
+    return { value, kind, name, input, sum, node: h("div", { class: "count-line" }, h("label", { for: id }, name), h("span", { class: "times", "aria-hidden": "true" }, "×"), input, sum) };
+  });
+
+  /** Pieces typed in one line, null when it is not a whole number. @param {{input: HTMLInputElement}} line */
+  function pieces(line) {
+    const typed = line.input.value.trim();
+    if (!typed) return 0;
+    return /^[0-9]{1,5}$/.test(typed) ? Number(typed) : null;
+  }
+
+  function draw() {
+    let sum = 0;
+    for (const line of lines) {
+      const count = pieces(line);
+      if (count === null) line.input.setAttribute("aria-invalid", "true");
+      else line.input.removeAttribute("aria-invalid");
+      setText(line.sum, count ? show(count * line.value) : count === null ? "?" : "–");
+      sum += (count ?? 0) * line.value;
+    }
+    setText(total, showPesos(sum));
+    return sum;
+  }
+
+  function changed() {
+    ctx.keep(Object.fromEntries(lines.filter((line) => line.input.value).map((line) => [line.name, line.input.value])));
+    draw();
+  }
+
+  async function save() {
+    const bad = lines.find((line) => pieces(line) === null);
+    if (bad) {
+      says.say("danger", `“${bad.input.value}” is not a number of pieces. Type how many ${bad.name} you hold, without a point.`);
+      return bad.input.focus();
+    }
+    try {
+      const saved = await phone.saveCount(lines.map((line) => ({ value: line.value, kind: line.kind, count: pieces(line) ?? 0 })));
+      ctx.keep(undefined);
+      says.say("safe", `Count saved: ${showPesos(saved?.total ?? draw())}.`, outcome(saved), button("Back to Readings", () => ctx.back("readings"), { class: "button small" }));
+      says.node.scrollIntoView({ block: "center" });
+    } catch (error) {
+      says.fail(error);
+    }
+  }
+
+  draw();
+  return {
+    title: "Count the cash",
+    lead: "Count everything in the bag, change fund included.",
+    back: { name: "readings", text: "Readings" },
+    nav: "readings",
+    look: "count",
+    body: [
+      last && notice("info", `Last count ${showPesos(last.total)}${last.at ? `, ${dayTime(last.at)}` : ""}. Saving again replaces it for the readings.`),
+      h("fieldset", { class: "counts" }, h("legend", {}, "Bills"), lines.filter((line) => line.kind === "bill").map((line) => line.node)),
+      h("fieldset", { class: "counts" }, h("legend", {}, "Coins"), lines.filter((line) => line.kind === "coin").map((line) => line.node)),
+      says.node,
+    ],
+    bar: h("div", { class: "bar-total" }, h("p", {}, h("span", {}, "Counted"), " ", total), button("Save count", save, { class: "button primary" })),
+  };
+}
+
+/** `1000`, `20`, `20 coin`, `0.25`: the 20 is the only one that is both bill and coin. @param {number} value centavos @param {string} kind */
+export function denominationName(value, kind) {
+  const pesos = value % 100 === 0 ? String(value / 100) : `0.${String(value).padStart(2, "0")}`;
+  return kind === "coin" && value === 2000 ? `${pesos} coin` : pesos;
+}
+
+/** @param {any} saved */
+function outcome(saved) {
+  if (!saved || typeof saved.expected_cash !== "number") return null;
+  return h("dl", { class: "totals" },
+    h("div", {}, h("dt", {}, "Expected cash"), h("dd", {}, showPesos(saved.expected_cash))),
+    h("div", {}, h("dt", {}, shortOver(saved.short_over)), h("dd", { class: saved.short_over < 0 ? "late" : "" }, showPesos(Math.abs(saved.short_over)))));
+}

@@ -1,0 +1,32 @@
+// @ts-check
+/** Turns what went wrong into a message with a way out. */
+import { button, fill, h, notice } from "./dom.mjs";
+
+/** @typedef {import("../app.mjs").Context} Context */
+
+/** What to say about an error: ours carry their own words, anything else is named as unexpected. @param {any} error */
+export function wordsFor(error) {
+  if (error && error.name === "QuotaExceededError") {
+    return "This phone's storage is full, so nothing was saved. Free some space (photos, downloads) and try again.";
+  }
+  if (error && error.code && error.message) return error.message;
+  console.error(error);
+  return `Something unexpected went wrong and nothing more was done. Try again; if it stays, show this to the office: ${error?.message ?? error}`;
+}
+
+/** An empty place for messages, and the ways to use it. @param {Context} ctx */
+export function messages(ctx) {
+  const node = h("div", { class: "messages" });
+  return {
+    node,
+    clear: () => fill(node),
+    /** @param {"info" | "safe" | "person" | "danger"} tone @param {string} text @param {...any} actions */
+    say: (tone, text, ...actions) => fill(node, notice(tone, text, ...actions)),
+    /** @param {any} error @param {...any} actions */
+    fail(error, ...actions) {
+      const ways = error?.code === "signed_out" ? [button("Log in again", () => ctx.go("log-in"), { class: "button small" })] : actions;
+      fill(node, notice("danger", wordsFor(error), ...ways));
+      node.scrollIntoView({ block: "nearest" });
+    },
+  };
+}

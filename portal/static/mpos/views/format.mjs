@@ -1,0 +1,84 @@
+// @ts-check
+/** How figures, dates and statuses are written on the phone: pesos from centavos, times in Asia/Manila. */
+import { inWords, parse, show, showPesos } from "../domain/money.mjs";
+
+export { inWords, parse, show, showPesos };
+
+const ZONE = "Asia/Manila";
+const DAY = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, day: "numeric", month: "short", year: "numeric" });
+const TIME = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const ISO_DAY = new Intl.DateTimeFormat("en-CA", { timeZone: ZONE, year: "numeric", month: "2-digit", day: "2-digit" });
+
+/** `20 Nov 2026` of a date or an instant; empty when there is none. @param {string | null | undefined} value */
+export function day(value) {
+  if (!value) return "";
+  const moment = new Date(value.length === 10 ? `${value}T12:00:00+08:00` : value);
+  return Number.isNaN(moment.getTime()) ? value : DAY.format(moment);
+}
+
+/** `08:15` in Manila. @param {string | null | undefined} value */
+export function time(value) {
+  if (!value) return "";
+  const moment = new Date(value);
+  return Number.isNaN(moment.getTime()) ? value : TIME.format(moment);
+}
+
+/** `20 Nov 2026, 08:15`. @param {string | null | undefined} value */
+export function dayTime(value) {
+  return value ? `${day(value)}, ${time(value)}` : "";
+}
+
+/** Today's date in Manila, `2026-11-20`. @param {Date} now */
+export function today(now) {
+  return ISO_DAY.format(now);
+}
+
+/** How long ago, in the largest unit that fits: `4 min`, `2 h`, `3 d`. @param {string} instant @param {Date} now */
+export function age(instant, now) {
+  const minutes = Math.max(0, Math.floor((now.getTime() - new Date(instant).getTime()) / 60000));
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h`;
+  return `${Math.floor(minutes / 1440)} d`;
+}
+
+/** `1 payment`, `3 payments`. @param {number} count @param {string} one @param {string} [many] */
+export function counted(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+}
+
+/** Centavos a person typed, null when empty; `problem` says what is wrong with it. @param {string} text @returns {{value: number | null, problem: string}} */
+export function typedAmount(text) {
+  if (!text.trim()) return { value: null, problem: "" };
+  try {
+    return { value: parse(text), problem: "" };
+  } catch (error) {
+    return { value: null, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** @type {Record<string, string>} */
+const TENDERS = { cash: "Cash", check: "Check", e_wallet: "E-wallet", bank_transfer: "Bank transfer" };
+
+/** `E-wallet GCash`. @param {string} tender @param {string | null} [channel] */
+export function tenderName(tender, channel) {
+  return channel ? `${TENDERS[tender] ?? tender} ${channel}` : (TENDERS[tender] ?? tender);
+}
+
+/** @type {Record<string, {text: string, tone: "plain" | "safe" | "person" | "danger"}>} */
+const STATES = {
+  saved: { text: "Saved on this phone", tone: "plain" },
+  uploaded: { text: "Uploaded", tone: "safe" },
+  quarantined: { text: "Uploaded, office must check", tone: "person" },
+  conflict: { text: "Uploaded, held for the office", tone: "person" },
+};
+
+/** The word and colour of a payment's place. @param {string} status */
+export function stateWord(status) {
+  return STATES[status] ?? { text: status, tone: "plain" };
+}
+
+/** When a SOA falls due, in words. @param {{due_date: string, days_overdue: number}} soa @param {string} date today in Manila */
+export function dueWords(soa, date) {
+  if (soa.days_overdue > 0) return `${counted(soa.days_overdue, "day")} overdue`;
+  return soa.due_date === date ? "Due today" : `Due ${day(soa.due_date)}`;
+}

@@ -1,0 +1,64 @@
+// @ts-check
+/** The permanent strip (terminal, registry, unsent, connection) and the tabs. */
+import { setText } from "./dom.mjs";
+import { age, day } from "./format.mjs";
+
+const MINUTE = 60000;
+/** The portal's answer to the first ping is waited for before the strip asks for a new log-in. */
+const GRACE = 5000;
+
+/** @param {any} phone */
+export function startFrame(phone) {
+  const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+  const [unsent, unsentWords, offline, online, session, demo, toast, toastText] =
+    ["unsent", "unsent-words", "offline", "online", "session", "demo", "toast", "toast-text"].map(part);
+  const started = Date.now();
+  let dismissed = "";
+
+  part("toast-close").addEventListener("click", () => {
+    dismissed = toastText.textContent ?? "";
+    toast.hidden = true;
+  });
+
+  function update() {
+    const { state } = phone;
+    setText(part("strip-terminal"), state.terminal?.code ?? (state.user ? "Not enrolled" : "Mobile Collection"));
+    setText(part("strip-registry"), registryWords(state));
+    setText(unsent, String(state.unsent.count));
+    setText(unsentWords, state.unsent.count > 0 && state.unsent.oldest_at ? ` unsent, oldest ${age(state.unsent.oldest_at, new Date())}` : " unsent");
+    part("strip").classList.toggle("has-unsent", state.unsent.count > 0);
+    const lost = Boolean(state.user) && state.online && !state.signed_in && Date.now() - started > GRACE;
+    offline.hidden = state.online;
+    session.hidden = !lost;
+    online.hidden = !state.online || lost;
+    setText(online, state.uploading ? "Uploading" : "Online");
+    demo.hidden = !state.demo;
+    part("tab-settings").classList.toggle("has-news", state.update_ready);
+    const problem = state.problem ?? "";
+    setText(toastText, problem);
+    toast.hidden = !problem || problem === dismissed;
+    part("tabs").hidden = !state.user;
+  }
+
+  update();
+  setInterval(update, MINUTE / 2);
+  setTimeout(update, GRACE + 100);
+  return {
+    update,
+    /** Marks the tab a screen belongs to. @param {string | null} name */
+    tab(name) {
+      for (const tab of part("tabs").querySelectorAll("a")) {
+        if (tab.id === `tab-${name}`) tab.setAttribute("aria-current", "page");
+        else tab.removeAttribute("aria-current");
+      }
+    },
+  };
+}
+
+/** @param {any} state */
+function registryWords(state) {
+  if (!state.user) return "Not logged in";
+  if (!state.terminal) return "";
+  if (!state.registry) return "Registry not open";
+  return `${state.registry.z_done ? "Z made" : "Open"} ${day(state.registry.business_date)}`;
+}

@@ -1,0 +1,40 @@
+// @ts-check
+/** Open Registry: the day's start, with the change fund that the cashier handed over. */
+import { button, field, h } from "./dom.mjs";
+import { messages } from "./errors.mjs";
+import { day, today, typedAmount } from "./format.mjs";
+
+/** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
+export function openRegistryScreen(ctx) {
+  const says = messages(ctx);
+  const fund = field("Change fund", {
+    class: "money",
+    inputmode: "decimal",
+    enterkeyhint: "done",
+    placeholder: "0.00",
+    hint: "Pesos in coins and bills you start the day with. Type 0 if you have none.",
+  });
+  const open = button(
+    "Open Registry",
+    async () => {
+      const { value, problem } = typedAmount(fund.input.value);
+      fund.wrong(problem || (value === null ? "Type the change fund, or 0 if you have none." : ""));
+      if (value === null) return fund.input.focus();
+      try {
+        await ctx.phone.openRegistry(value);
+        says.clear();
+      } catch (error) {
+        says.fail(error);
+      }
+    },
+    { class: "button primary wide" },
+  );
+  return {
+    title: "Start the day",
+    lead: `Business date ${day(today(new Date()))}. It stays on every receipt until this registry is closed.`,
+    back: null,
+    nav: "collection",
+    body: [h("div", { class: "stack" }, fund.node, says.node)],
+    bar: open,
+  };
+}

@@ -1,0 +1,289 @@
+// @ts-check
+/** Collect payment: amount, tender, where the money goes, Confirm. Nothing is stored before Confirm; the form survives a reload. */
+import { button, field, fill, freshId, h, icon, pill, quiet, radios, setText } from "./dom.mjs";
+import { messages } from "./errors.mjs";
+import { counted, day, show, showPesos, today, typedAmount } from "./format.mjs";
+
+const TENDERS = [
+  { value: "cash", text: "Cash" },
+  { value: "check", text: "Check" },
+  { value: "e_wallet", text: "E-wallet" },
+  { value: "bank_transfer", text: "Bank transfer" },
+];
+const WALLETS = [
+  { value: "GCash", text: "GCash" },
+  { value: "Maya", text: "Maya" },
+  { value: "", text: "Other" },
+];
+const BANKS = ["BDO", "BPI", "China Bank", "EastWest", "LandBank", "Metrobank", "PNB", "PSBank", "RCBC", "Security Bank", "UnionBank"];
+const PAUSE = 600;
+
+/** @typedef {{intent: string, user: string, amount: string, tender: string, wallet: string, channel: string, reference: string, tendered: string, directed: string[]}} Form */
+
+/** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
+export function paymentScreen(ctx) {
+  const { phone } = ctx;
+  const { state } = phone;
+  const soa = phone.soa(ctx.route.id);
+  if (!soa || !state.registry || state.registry.z_done) {
+    ctx.later(() => (soa ? ctx.replace("soa", ctx.route.id) : ctx.replace("collection")));
+    return { title: "Payment", lead: null, back: null, nav: "collection", body: [] };
+  }
+  const form = restored(ctx) ?? newForm(state.user?.name ?? "");
+  const says = messages(ctx);
+  let tried = false;
+  let storing = false;
+  /** the over-payment already agreed to, as amount and surplus; any change asks again */
+  let agreed = "";
+
+  const amount = field("Amount", { class: "money", inputmode: "decimal", enterkeyhint: "done", placeholder: "0.00", value: form.amount });
+  amount.input.addEventListener("input", () => set("amount", amount.input.value));
+  const quick = h("div", { class: "quick-amounts" }, quickAmounts(soa).map(({ name, value }) =>
+    h("button", { type: "button", class: "chip", onclick: () => {
+      amount.input.value = show(value);
+      set("amount", amount.input.value);
+    } }, h("span", {}, name), " ", h("strong", {}, show(value)))));
+
+  const tender = radios("Paid by", TENDERS, form.tender, (value) => {
+    set("tender", value);
+    showTender();
+  }, "tenders");
+
+  const tendered = field("Cash tendered", {
+    class: "money half", inputmode: "decimal", enterkeyhint: "done", placeholder: "exact", value: form.tendered,
+  });
+  tendered.input.addEventListener("input", () => set("tendered", tendered.input.value));
+  const change = h("output", { class: "figure small-figure" });
+  const cash = h("div", { class: "cash" }, tendered.node, h("div", { class: "field half" }, h("span", { class: "label" }, "Change"), change));
+
+  const reference = field("Reference number", { autocapitalize: "characters", spellcheck: "false", maxlength: 60, value: form.reference });
+  reference.input.addEventListener("input", () => set("reference", reference.input.value));
+  const wallet = radios("Wallet", WALLETS, form.wallet, (value) => {
+    set("wallet", value);
+    showTender();
+  });
+  const banks = h("datalist", { id: freshId("banks") }, BANKS.map((name) => h("option", { value: name })));
+  const channel = field("Bank", { maxlength: 40, value: form.channel, list: banks.id });
+  channel.input.addEventListener("input", () => set("channel", channel.input.value));
+  const channelLabel = /** @type {Element} */ (channel.node.querySelector("label"));
+  const clearing = h("p", { class: "hint" }, "A check is subject to clearing; the receipt says so.");
+  const other = h("div", { class: "stack tight" }, wallet, channel.node, reference.node, clearing, banks);
+
+  const allocation = h("section", { class: "allocation", "aria-label": "Allocation", "aria-live": "polite" });
+  const over = h("div", { class: "over", "aria-live": "assertive" });
+  const confirm = h("button", { type: "button", class: "button primary wide", onclick: press }, "Confirm payment");
+
+  /** @param {Exclude<keyof Form, "directed">} key @param {string} value */
+  function set(key, value) {
+    form[key] = value;
+    changed();
+  }
+
+  function changed() {
+    agreed = "";
+    fill(over);
+    says.clear();
+    confirm.classList.remove("person");
+    ctx.keep({ ...form, directed: [...form.directed] });
+    draw();
+  }
+
+  function showTender() {
+    const isCash = form.tender === "cash";
+    cash.hidden = !isCash;
+    other.hidden = isCash;
+    wallet.hidden = form.tender !== "e_wallet";
+    clearing.hidden = form.tender !== "check";
+    channel.node.hidden = form.tender === "e_wallet" && form.wallet !== "";
+    setText(channelLabel, form.tender === "e_wallet" ? "Name of the wallet" : "Bank");
+    reference.tell({ check: "The number on the check.", e_wallet: "The wallet's transaction number.", bank_transfer: "The bank's transaction number." }[form.tender] ?? "");
+  }
+
+  /** The draft as it stands, or null while there is no usable amount. */
+  function draft() {
+    const typed = typedAmount(form.amount);
+    const given = typedAmount(form.tendered);
+    const isCash = form.tender === "cash";
+    const named = form.tender === "e_wallet" && form.wallet ? form.wallet : form.channel.trim();
+    return {
+      typed,
+      given,
+      value: {
+        intent: form.intent,
+        soa: soa.id,
+        amount: typed.value ?? 0,
+        tender: form.tender,
+        channel: isCash ? null : named || null,
+        reference: isCash ? null : form.reference.trim() || null,
+        tendered: isCash ? (given.value ?? typed.value ?? 0) : null,
+        mode: form.directed.length > 0 ? "directed" : "oldest_first",
+        directed: [...form.directed],
+      },
+    };
+  }
+
+  function draw() {
+    const { typed, given, value } = draft();
+    const usable = typed.value !== null && typed.value > 0;
+    const preview = usable ? phone.preview(value) : null;
+    const problems = preview?.problems ?? [];
+    const wrong = (/** @type {string} */ name) => problems.find((/** @type {any} */ problem) => problem.field === name)?.message ?? "";
+    const missing = usable || !tried ? "" : "Type an amount above zero.";
+    amount.wrong((tried || form.amount.trim().length > 1 ? typed.problem : "") || missing || wrong("amount"));
+    tendered.wrong(form.tender === "cash" ? given.problem || (tried || !short(given.value, typed.value) ? wrong("tendered") : "") : "");
+    reference.wrong(tried && form.tender !== "cash" ? wrong("reference") : "");
+    channel.wrong(tried && form.tender !== "cash" ? wrong("channel") : "");
+    setText(change, preview && preview.change !== null && preview.change >= 0 ? showPesos(preview.change) : "–");
+    drawAllocation(preview);
+    return { preview, problems, usable, given, value };
+  }
+
+  /** @param {any} preview */
+  function drawAllocation(preview) {
+    const title = h("h2", {}, form.directed.length > 0 ? "Pays, as the customer chose" : "Pays, oldest first");
+    if (!preview) {
+      fill(allocation, title, h("p", { class: "hint" }, "Type an amount to see which invoices it pays."), totals(soa.amount_due, 0));
+      return;
+    }
+    fill(allocation, title,
+      h("ul", { class: "lines slim" }, preview.allocations.map((/** @type {any} */ part) =>
+        h("li", { class: `line ${part.kind}` },
+          h("span", { class: "line-text" }, part.kind === "advance" ? "Advance" : `${part.invoice_number} ${part.kind}`), " ",
+          h("span", { class: "line-amount" }, show(part.amount))))),
+      totals(preview.balance_after, preview.over));
+  }
+
+  async function press() {
+    if (storing || confirm.getAttribute("aria-disabled") === "true") return;
+    tried = true;
+    const { preview, problems, usable, given, value } = draw();
+    if (!preview || !usable || given.problem || problems.length > 0) {
+      const first = [amount, tendered, channel, reference].find((one) => one.input.getAttribute("aria-invalid") === "true");
+      if (first) first.input.focus();
+      else says.say("danger", problems[0]?.message ?? "Something in this form is not complete.");
+      return;
+    }
+    const surplus = `${value.amount}/${preview.over}`;
+    if (preview.over > 0 && agreed !== surplus) return askOver(preview.over, surplus);
+    storing = true;
+    confirm.setAttribute("aria-disabled", "true");
+    setText(confirm, "Saving …");
+    try {
+      const stored = await phone.confirm(value);
+      ctx.replace("receipt", stored.payment, { done: true });
+    } catch (error) {
+      storing = false;
+      confirm.removeAttribute("aria-disabled");
+      setText(confirm, "Confirm payment");
+      says.fail(error);
+    }
+  }
+
+  /** @param {number} surplus @param {string} key */
+  function askOver(surplus, key) {
+    agreed = key;
+    fill(over, h("p", {}, h("strong", {}, `${showPesos(surplus)} more than is due`), " is kept as an advance. Press Confirm payment again to take it, or change the amount."));
+    confirm.classList.add("person");
+    // A double tap must not count as the second answer.
+    confirm.setAttribute("aria-disabled", "true");
+    setTimeout(() => {
+      if (!storing) confirm.removeAttribute("aria-disabled");
+    }, PAUSE);
+  }
+
+  showTender();
+  draw();
+  ctx.later(async () => {
+    // The phone may have been killed between storing and showing the receipt: then this form is already a receipt.
+    const stored = (await phone.transactions()).find((/** @type {any} */ one) => one.payment === form.intent);
+    if (stored && ctx.isCurrent()) ctx.replace("receipt", form.intent, { done: true });
+  });
+  return {
+    title: soa.customer_name,
+    lead: `Due ${showPesos(soa.amount_due)}`,
+    back: { name: "soa", id: soa.id, text: "SOA" },
+    nav: "collection",
+    look: "payment",
+    body: [
+      amount.node, quick, tender, cash, other,
+      soa.invoices.length > 0 && chooser(soa, form.directed, changed),
+      allocation, says.node,
+    ],
+    bar: h("div", {}, over, confirm),
+  };
+}
+
+/** @param {number | null} given @param {number | null} due */
+function short(given, due) {
+  return given !== null && due !== null && given < due;
+}
+
+/** @param {number} balance @param {number} over */
+function totals(balance, over) {
+  return h("dl", { class: "totals" },
+    h("div", {}, h("dt", {}, "Remaining balance"), h("dd", {}, showPesos(balance))),
+    over > 0 && h("div", { class: "advance" }, h("dt", {}, pill("person", "Advance")), h("dd", {}, showPesos(over))));
+}
+
+/** @param {any} soa @returns {{name: string, value: number}[]} */
+function quickAmounts(soa) {
+  const date = today(new Date());
+  const open = soa.invoices.map((/** @type {any} */ one) => ({ due: one.due_date, number: one.invoice_number, value: one.balance + one.penalty }))
+    .filter((/** @type {any} */ one) => one.value > 0)
+    .sort((/** @type {any} */ a, /** @type {any} */ b) => (a.due + a.number < b.due + b.number ? -1 : 1));
+  const overdue = open.filter((/** @type {any} */ one) => one.due < date).reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.value, 0);
+  const amounts = [
+    { name: "Full amount", value: soa.amount_due },
+    { name: "Overdue only", value: overdue },
+    { name: "Next instalment", value: open[0]?.value ?? 0 },
+  ].filter(({ value }) => value > 0);
+  return amounts.filter(({ value }, index) => amounts.findIndex((one) => one.value === value) === index);
+}
+
+/** Choose invoices: what the customer ticks is paid first, in the order ticked. @param {any} soa @param {string[]} directed @param {() => void} changed */
+function chooser(soa, directed, changed) {
+  const id = freshId("invoices");
+  const open = soa.invoices.filter((/** @type {any} */ one) => one.balance + one.penalty > 0);
+  const orders = new Map();
+  const list = h("ul", { class: "checks", id }, open.map((/** @type {any} */ invoice) => {
+    const order = h("span", { class: "order", "aria-hidden": "true" });
+    orders.set(invoice.id, order);
+    const box = h("input", { type: "checkbox", checked: directed.includes(invoice.id), onchange: () => {
+      const at = directed.indexOf(invoice.id);
+      if (at >= 0) directed.splice(at, 1);
+      if (box.checked) directed.push(invoice.id);
+      number();
+      changed();
+    } });
+    return h("li", {}, h("label", { class: "check" }, box,
+      h("span", { class: "line-text" }, h("strong", {}, invoice.invoice_number), " ", h("span", { class: "hint" }, `due ${day(invoice.due_date)}`)), " ", order,
+      h("span", { class: "line-amount" }, show(invoice.balance + invoice.penalty))));
+  }));
+  const summary = h("span", { class: "hint" });
+  const toggle = h("button", { type: "button", class: "disclosure", "aria-expanded": "false", "aria-controls": id },
+    h("span", {}, "Choose invoices"), " ", summary, icon("chevron"));
+  toggle.addEventListener("click", () => {
+    const opened = toggle.getAttribute("aria-expanded") === "true";
+    toggle.setAttribute("aria-expanded", String(!opened));
+    list.hidden = opened;
+  });
+  list.hidden = directed.length === 0;
+  toggle.setAttribute("aria-expanded", String(directed.length > 0));
+  function number() {
+    setText(summary, directed.length > 0 ? counted(directed.length, "invoice") : "oldest first");
+    for (const [key, order] of orders) setText(order, directed.length > 1 && directed.includes(key) ? String(directed.indexOf(key) + 1) : "");
+  }
+  number();
+  return open.length === 0 ? quiet("") : h("div", { class: "chooser" }, toggle, list);
+}
+
+/** @param {string} user @returns {Form} */
+function newForm(user) {
+  return { intent: crypto.randomUUID(), user, amount: "", tender: "cash", wallet: "GCash", channel: "", reference: "", tendered: "", directed: [] };
+}
+
+/** The form this history entry held before a reload, if it was this user's. @param {import("../app.mjs").Context} ctx @returns {Form | null} */
+function restored(ctx) {
+  const draft = /** @type {Form | undefined} */ (ctx.place.draft);
+  return draft && draft.user === ctx.phone.state.user?.name && Array.isArray(draft.directed) ? { ...draft, directed: [...draft.directed] } : null;
+}

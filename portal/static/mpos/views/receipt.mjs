@@ -1,0 +1,80 @@
+// @ts-check
+/** A stored receipt: its number, what happened to it, and paper. */
+import { button, fill, h, pill, setText } from "./dom.mjs";
+import { messages } from "./errors.mjs";
+import { counted, dayTime, showPesos, stateWord, tenderName } from "./format.mjs";
+import { receiptPaper } from "../paper.mjs";
+import { drawPaper, print } from "../printer.mjs";
+
+/** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
+export async function receiptScreen(ctx) {
+  const { phone } = ctx;
+  const id = ctx.route.id;
+  let receipt = await phone.receipt(id);
+  if (!receipt) {
+    return {
+      title: "This receipt is not on the phone",
+      lead: "Transactions lists every receipt of the registry that is open or was closed last.",
+      back: { name: "transactions", text: "Transactions" },
+      nav: "transactions",
+      body: [button("Transactions", () => ctx.replace("transactions"), { class: "button wide" })],
+    };
+  }
+  const fresh = Boolean(ctx.place.done);
+  const says = messages(ctx);
+  const state = h("p", { class: "state", role: "status" });
+  const prints = h("p", { class: "hint" });
+  const preview = h("div", { class: "preview" });
+
+  async function refresh() {
+    const mine = (await phone.transactions()).find((/** @type {any} */ one) => one.payment === id);
+    const word = stateWord(mine?.status ?? "saved");
+    if (state.dataset.status !== word.text) fill(state, pill(word.tone === "plain" ? "safe" : word.tone, word.text), mine?.reason ? ` ${mine.reason}` : "");
+    state.dataset.status = word.text;
+    const next = receipt.printed ? receipt.reprints + 1 : 0;
+    setText(prints, !receipt.printed ? "Issued, print unconfirmed." : `Printed${receipt.reprints > 0 ? `, reprinted ${counted(receipt.reprints, "time")}` : ""}. The next print is marked REPRINT ${next}.`);
+    fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint: next })));
+  }
+
+  /** @param {"customer" | "collector"} copy */
+  async function put(copy) {
+    says.clear();
+    try {
+      // Noted before it is printed: whatever the printer does, no second unmarked original can appear.
+      const { reprint } = await phone.recordPrint(id, copy);
+      print(receiptPaper(receipt, { copy, reprint: reprint ?? 0 }));
+      receipt = (await phone.receipt(id)) ?? receipt;
+      await refresh();
+    } catch (error) {
+      says.fail(error);
+    }
+  }
+
+  await refresh();
+  const change = receipt.change ?? 0;
+  return {
+    title: fresh ? "Payment received" : "Receipt",
+    lead: null,
+    back: fresh ? null : { name: "transactions", text: "Back" },
+    nav: fresh ? "collection" : "transactions",
+    look: "receipt",
+    body: [
+      h("div", { class: "headline" },
+        h("p", { id: "receipt-number", class: "receipt-number" }, receipt.receipt_number),
+        state,
+        h("p", { class: "figure" }, showPesos(receipt.amount)),
+        h("p", {}, tenderName(receipt.tender, receipt.channel), receipt.reference ? `, ${receipt.reference}` : "", h("br"),
+          h("strong", {}, receipt.customer_name), h("br"), h("span", { class: "hint" }, dayTime(receipt.at)))),
+      receipt.tender === "cash" && h("p", { class: "change" }, h("span", {}, "Change"), " ", h("strong", { class: "figure" }, showPesos(change))),
+      h("p", { class: "balance" }, h("span", {}, "Remaining balance"), " ", h("strong", {}, showPesos(receipt.balance_after))),
+      says.node,
+      prints,
+      preview,
+    ],
+    bar: h("div", { class: "bar-grid" },
+      button("Print receipt", () => put("customer"), { icon: "printer", class: "button primary wide" }),
+      button("Collector's copy", () => put("collector"), { class: "button" }),
+      button("Done", () => ctx.toList(), { class: "button" })),
+    update: () => void refresh(),
+  };
+}

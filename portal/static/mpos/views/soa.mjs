@@ -1,0 +1,86 @@
+// @ts-check
+/** One SOA: what is due, its invoices, what was collected on this phone. */
+import { button, h, notice, pill } from "./dom.mjs";
+import { day, dayTime, dueWords, show, showPesos, stateWord, tenderName, time, today } from "./format.mjs";
+
+/** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
+export function soaScreen(ctx) {
+  const { phone } = ctx;
+  const soa = phone.soa(ctx.route.id);
+  if (!soa) return missing(ctx);
+  const { registry, snapshot } = phone.state;
+  const open = registry && !registry.z_done;
+  const date = today(new Date());
+  return {
+    title: soa.customer_name,
+    lead: null,
+    back: { name: "collection", text: "Collection" },
+    nav: "collection",
+    body: [
+      h("div", { class: "headline" },
+        h("p", { class: "figure" }, showPesos(soa.amount_due)),
+        h("p", { class: "hint" },
+          h("span", { class: soa.days_overdue > 0 ? "late" : "" }, dueWords(soa, date)),
+          soa.penalty > 0 ? `, penalty of ${show(soa.penalty)} included` : "",
+          soa.amount_due === 0 ? ". Nothing is left to pay; more becomes an advance." : "")),
+      !open && notice("person", closedWords(registry), button(registry ? "Readings" : "Collection", () => ctx.go(registry ? "readings" : "collection"), { class: "button small" })),
+      soa.payments.length > 0 && h("section", {}, h("h2", {}, "Collected on this phone"),
+        h("ul", { class: "lines" }, soa.payments.map((/** @type {any} */ payment) => paymentLine(ctx, payment)))),
+      h("section", {}, h("h2", {}, "Invoices"),
+        soa.invoices.length === 0 ? h("p", { class: "hint" }, "This SOA lists no invoices. A payment becomes an advance.") :
+          h("ul", { class: "lines" }, soa.invoices.map((/** @type {any} */ invoice) => invoiceLine(invoice, date)))),
+      h("section", {}, h("h2", {}, "Account"),
+        h("dl", { class: "facts-list" },
+          fact("Account number", soa.account_number), fact("SOA number", soa.soa_number), fact("Address", soa.address),
+          soa.contact_number && h("div", {}, h("dt", {}, "Contact number"), h("dd", {}, h("a", { href: `tel:${soa.contact_number.replace(/[^+0-9]/g, "")}` }, soa.contact_number))),
+          fact("TIN", soa.tin), fact("Collector code", soa.collector_code), fact("As of", dayTime(snapshot?.as_of)))),
+    ],
+    bar: open ? button("Collect payment", () => ctx.go("pay", soa.id), { class: "button primary wide" }) : null,
+  };
+}
+
+/** @param {string} name @param {string | null} value */
+function fact(name, value) {
+  return value ? h("div", {}, h("dt", {}, name), h("dd", {}, value)) : null;
+}
+
+/** @param {any} registry */
+function closedWords(registry) {
+  return registry
+    ? "The Z-Reading is made, so this registry takes no more payments. Close it under Readings; then a new one can be opened."
+    : "No registry is open, so no payment can be taken. Open one under Collection.";
+}
+
+/** @param {any} invoice @param {string} date */
+function invoiceLine(invoice, date) {
+  const open = invoice.balance + invoice.penalty;
+  return h("li", { class: "line" },
+    h("div", { class: "line-text" },
+      h("strong", {}, invoice.invoice_number), " ",
+      h("span", { class: "hint" }, invoice.description || ""), " ",
+      h("span", { class: `hint ${open > 0 && invoice.due_date < date ? "late" : ""}` }, `Due ${day(invoice.due_date)}`), " ",
+      invoice.penalty > 0 && h("span", { class: "hint" }, `${show(invoice.balance)} and penalty ${show(invoice.penalty)}`)),
+    h("span", { class: "line-amount" }, open === 0 ? pill("safe", "Paid") : show(open)));
+}
+
+/** @param {import("../app.mjs").Context} ctx @param {any} payment */
+function paymentLine(ctx, payment) {
+  const word = stateWord(payment.status ?? "saved");
+  return h("li", {}, h("button", { type: "button", class: "line", onclick: () => ctx.go("receipt", payment.payment) },
+    h("span", { class: "line-text" },
+      h("strong", {}, payment.receipt_number), " ",
+      h("span", { class: "hint" }, [time(payment.at), tenderName(payment.tender, payment.channel)].filter(Boolean).join(", ")), " ",
+      payment.status && pill(word.tone, word.text)), " ",
+    h("span", { class: "line-amount" }, show(payment.amount))));
+}
+
+/** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
+function missing(ctx) {
+  return {
+    title: "This SOA is not on the phone",
+    lead: "It is not in the list that was downloaded last: it may be paid, closed or given to another collector.",
+    back: { name: "collection", text: "Collection" },
+    nav: "collection",
+    body: [button("Back to the list", () => ctx.replace("collection"), { class: "button wide" })],
+  };
+}

@@ -1,0 +1,82 @@
+// @ts-check
+/** Transactions: every receipt of the registry, newest first, with where it stands and whether paper came out. */
+import { button, fill, h, notice, pill } from "./dom.mjs";
+import { messages } from "./errors.mjs";
+import { counted, day, show, showPesos, stateWord, tenderName, time } from "./format.mjs";
+import { receiptPaper } from "../paper.mjs";
+import { print } from "../printer.mjs";
+
+const STEP = 50;
+
+/** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
+export async function transactionsScreen(ctx) {
+  const { phone } = ctx;
+  const says = messages(ctx);
+  const summary = h("p", { class: "facts" });
+  const list = h("ul", { class: "transactions" });
+  const more = h("div", { class: "more" });
+  let shown = STEP;
+  let drawn = "";
+
+  async function draw() {
+    const rows = await phone.transactions();
+    const print = JSON.stringify([shown, rows.map((/** @type {any} */ one) => [one.payment, one.status, one.printed, one.reason])]);
+    if (print === drawn) return;
+    drawn = print;
+    const total = rows.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.amount, 0);
+    const { registry } = phone.state;
+    fill(summary, rows.length > 0 ? [`${counted(rows.length, "payment")}, `, h("strong", {}, showPesos(total)), registry ? `, business date ${day(registry.business_date)}` : ", last registry"] : "");
+    fill(list, rows.slice(0, shown).map(line));
+    fill(more, rows.length === 0 ? nothing() : rows.length > shown ? button(`Show ${Math.min(STEP, rows.length - shown)} more`, () => {
+      shown += STEP;
+      return draw();
+    }, { class: "button plain wide" }) : null);
+  }
+
+  function nothing() {
+    return h("div", { class: "empty" }, h("p", {}, "No payments yet."), h("p", { class: "hint" }, "Each payment you confirm appears here at once, uploaded or not."),
+      button("Collection", () => ctx.go("collection"), { class: "button" }));
+  }
+
+  /** @param {any} one */
+  function line(one) {
+    const word = stateWord(one.status);
+    const number = h("strong", { class: "number", id: `t-${one.payment}` }, one.receipt_number);
+    return h("li", { class: "transaction" },
+      h("button", { type: "button", class: "line", onclick: () => ctx.go("receipt", one.payment) },
+        h("span", { class: "line-text" },
+          number, " ", h("span", {}, one.customer_name), " ",
+          h("span", { class: "hint" }, `${time(one.at)}, ${tenderName(one.tender, one.channel)}${one.reference ? ` ${one.reference}` : ""}`)), " ",
+        h("span", { class: "line-amount" }, show(one.amount))),
+      h("div", { class: "line-foot" },
+        h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed && pill("person", "issued, print unconfirmed")),
+        button("Reprint", () => reprint(one), { class: "button small", "aria-describedby": `t-${one.payment}` })),
+      one.reason && h("p", { class: "hint" }, one.reason));
+  }
+
+  /** @param {any} one */
+  async function reprint(one) {
+    says.clear();
+    try {
+      const { reprint: count } = await phone.recordPrint(one.payment, "customer");
+      print(receiptPaper(await phone.receipt(one.payment), { copy: "customer", reprint: count ?? 0 }));
+      await draw();
+    } catch (error) {
+      says.fail(error);
+    }
+  }
+
+  await draw();
+  const held = phone.state.problems ?? [];
+  return {
+    title: "Transactions",
+    lead: null,
+    back: null,
+    nav: "transactions",
+    body: [
+      held.length > 0 && notice("person", `The office must look at ${counted(held.length, "entry", "entries")}: ${held.map((/** @type {any} */ one) => one.reason).filter(Boolean).join("; ")}. Nothing is lost; you need not collect again.`),
+      says.node, summary, list, more,
+    ],
+    update: () => void draw(),
+  };
+}
