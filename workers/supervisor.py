@@ -346,7 +346,8 @@ class Supervisor:
         return any(key.data is not None for key, _ in events)
 
     def _read_remaining_output(self) -> None:
-        while self._read(0.05):
+        deadline = time.monotonic() + 1  # others may go on talking for ever
+        while self._read(0.05) and time.monotonic() < deadline:
             continue
 
     def _hide(self, *values: str) -> None:
