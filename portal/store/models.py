@@ -24,6 +24,11 @@ def one_of(column: str, words: tuple[str, ...]) -> str:
     return f"{column} IN ({', '.join(repr(word) for word in words)})"
 
 
+def plain(length: int) -> String:
+    """Text that sorts by code point on both databases, so that a list and its page marks agree whatever language the server speaks."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 ROLES = ("collector", "office", "supervisor", "admin")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 
@@ -140,7 +145,7 @@ class StagedSoa(Model):
 
     __tablename__ = "staged_soas"
     run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"), primary_key=True)
-    soa_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    soa_id: Mapped[str] = mapped_column(plain(100), primary_key=True)
     version: Mapped[str] = mapped_column(String(16))
     amount_due: Mapped[Decimal] = mapped_column(Pesos)
     document: Mapped[str] = mapped_column(Text)
@@ -150,12 +155,12 @@ class Soa(Model):
     """An SOA as the last completed run left it. `id` is PSCloud's; `search_text` is name, account and SOA number, folded."""
 
     __tablename__ = "soas"
-    id: Mapped[str] = mapped_column(String(100), primary_key=True)
-    soa_number: Mapped[str] = mapped_column(String(100), index=True)
-    customer_id: Mapped[str] = mapped_column(String(100))
-    account_number: Mapped[str] = mapped_column(String(100), index=True)
-    customer_name: Mapped[str] = mapped_column(String(300))
-    search_text: Mapped[str] = mapped_column(Text)
+    id: Mapped[str] = mapped_column(plain(100), primary_key=True)
+    soa_number: Mapped[str] = mapped_column(plain(100), index=True)
+    customer_id: Mapped[str] = mapped_column(plain(100))
+    account_number: Mapped[str] = mapped_column(plain(100), index=True)
+    customer_name: Mapped[str] = mapped_column(plain(300))
+    search_text: Mapped[str] = mapped_column(plain(600))
     address: Mapped[str] = mapped_column(Text, default="")
     contact_number: Mapped[str] = mapped_column(String(60), default="")
     tin: Mapped[str] = mapped_column(String(40), default="")
@@ -163,7 +168,7 @@ class Soa(Model):
     due_date: Mapped[date] = mapped_column()
     amount_due: Mapped[Decimal] = mapped_column(Pesos)
     penalty: Mapped[Decimal] = mapped_column(Pesos)
-    collector_code: Mapped[str | None] = mapped_column(String(40))
+    collector_code: Mapped[str | None] = mapped_column(plain(40))
     status: Mapped[str] = mapped_column(String(10))
     closed_on: Mapped[date | None] = mapped_column()
     updated_at: Mapped[datetime] = mapped_column(Instant)
@@ -172,7 +177,7 @@ class Soa(Model):
     invoices: Mapped[list[Invoice]] = relationship(order_by="Invoice.position", cascade="all, delete-orphan")
     __table_args__ = (
         CheckConstraint(one_of("status", ("active", "closed")), name="status"),
-        Index("ix_soas_list_name", "status", "customer_name", "id"),
+        Index("ix_soas_list_name", "status", "search_text", "id"),
         Index("ix_soas_list_due", "status", "due_date", "id"),
         Index("ix_soas_list_amount", "status", "amount_due", "id"),
         Index("ix_soas_code", "collector_code", "status", "due_date", "id"),
@@ -183,8 +188,8 @@ class Invoice(Model):
     """An invoice of an SOA, in allocation order (`position`)."""
 
     __tablename__ = "invoices"
-    soa_id: Mapped[str] = mapped_column(ForeignKey("soas.id"), primary_key=True)
-    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    soa_id: Mapped[str] = mapped_column(plain(100), ForeignKey("soas.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(plain(100), primary_key=True)
     position: Mapped[int] = mapped_column()
     invoice_number: Mapped[str] = mapped_column(String(100))
     invoice_date: Mapped[date] = mapped_column()
