@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    print(f"DEMO PSCloud on {server.url} with {options.data}", flush=True)
+    data = app.extensions["pscloud"].data
+    origin = "new" if data.new else f"kept from {data.seeded_on}; delete it for statements that are due around today"
+    print(f"DEMO PSCloud on {server.url} with {options.data} ({origin})", flush=True)
     server.serve()
     return 0
 

@@ -29,10 +29,10 @@ class Server:
         self.port: int = self._server.server_port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    def serve(self) -> None:
-        """Answers requests until stop() is called, then lets those under way finish."""
+    def serve(self, poll_seconds: float = 0.1) -> None:
+        """Answers requests until stop() is called, which it notices within poll_seconds; then lets those under way finish."""
         try:
-            self._server.serve_forever(poll_interval=0.05)
+            self._server.serve_forever(poll_interval=poll_seconds)
         finally:
             self._server.server_close()
             in_flight = self._app.wsgi_app

@@ -124,6 +124,7 @@ class Store:
                 _fill(db, seed_number, customers, faulty_records, today)
             elif "meta" not in tables or meta(db).get("format") != FORMAT:
                 raise StoreError(f"{self.path} was not made by this version of the simulator. Move it away or name another file.")
+            self.seeded_on = date.fromisoformat(meta(db)["seeded_on"])
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)

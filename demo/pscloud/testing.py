@@ -43,7 +43,7 @@ class RunningPSCloud:
             raise RuntimeError("the simulator is already up")
         self._server = Server(self.app, port=self.port)
         self.port = self._server.port
-        self._thread = threading.Thread(target=self._server.serve, name="pscloud", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve, args=(0.01,), name="pscloud", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
