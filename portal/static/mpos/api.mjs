@@ -1,0 +1,268 @@
+/** The calls of docs/phone-api.md. Every failure is a PortalError; an answer counts only when it is the portal's own JSON. */
+
+import { retryAfter } from "./backoff.mjs";
+import { PhoneError } from "./errors.mjs";
+
+/** A call that gave no usable answer. `status` is 0 when there was none; `again` says whether trying the same later makes sense. */
+export class PortalError extends PhoneError {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {{status?: number, again?: boolean, retryAfter?: number|null, limit?: number|null, cause?: unknown}} [more]
+   */
+  constructor(code, message, { status = 0, again = false, retryAfter: wait = null, limit = null, cause } = {}) {
+    super(code, message, { cause });
+    this.name = "PortalError";
+    this.status = status;
+    this.again = again;
+    this.retryAfter = wait;
+    this.limit = limit;
+  }
+}
+
+const OFFLINE = "The portal cannot be reached. Everything is saved on this phone; it will be sent when the connection is back.";
+const SLOW = "The portal did not answer in time. Everything is saved on this phone; it will be sent again.";
+const LOGIN_PAGE =
+  "This network asks for a login page of its own (such as a hotel's or café's Wi-Fi), or something stands between this phone and the portal. Open the network's login page in the browser, or use mobile data. Nothing was lost.";
+const STRANGE = "The portal's answer was cut short or is not one this app knows. Nothing was lost; it will be asked again.";
+const BUSY = "The portal is busy or being maintained. Nothing was lost; it will be asked again.";
+
+/** @param {any} value @returns {value is Record<string, any>} */
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Talks to the portal this page came from; keeps the CSRF token of the present sign-in. */
+export class Api {
+  /**
+   * @param {{fetch: typeof fetch, now: () => number, monotonic: () => number, setTimeout: typeof setTimeout, clearTimeout: typeof clearTimeout,
+   *   base?: string, timeout?: number}} browser `timeout`: milliseconds without any sign of life before a call is given up
+   */
+  constructor(browser) {
+    this._browser = browser;
+    this._base = browser.base ?? "";
+    this._timeout = browser.timeout ?? 45_000;
+    /** @type {string|null} */
+    this.token = null;
+  }
+
+  /**
+   * Whether the portal is there, what time it has and who is signed in.
+   * @returns {Promise<{portal: "ok", time: string, user: string|null, display_name?: string, csrf_token: string, demo: boolean, version: string, started: number}>}
+   *   `started`: monotonic time at which it was asked
+   */
+  async ping() {
+    const started = this._browser.monotonic();
+    const answer = await this._json("GET", "/api/v1/ping");
+    return { ...this._greeting(answer), started };
+  }
+
+  /** @param {string} username @param {string} password */
+  async logIn(username, password) {
+    const started = this._browser.monotonic();
+    const answer = await this._change("POST", "/api/v1/session", { username, password });
+    return { ...this._greeting(answer), started };
+  }
+
+  /** End the sign-in on the portal. */
+  async logOut() {
+    await this._change("DELETE", "/api/v1/session");
+    this.token = null;
+  }
+
+  /** @param {string} name @param {object} publicKey JWK */
+  async enroll(name, publicKey) {
+    const answer = await this._change("POST", "/api/v1/terminals", { name, public_key: publicKey });
+    if (typeof answer.terminal !== "string" || !/^T[0-9]{2,6}$/.test(answer.terminal)) throw strange();
+    return answer;
+  }
+
+  /** What the portal holds of a terminal. @param {string} code */
+  async terminal(code) {
+    const answer = await this._json("GET", `/api/v1/terminals/${encodeURIComponent(code)}`);
+    if (answer.terminal !== code || !Number.isSafeInteger(answer.acknowledged_seq)) throw strange();
+    return answer;
+  }
+
+  /**
+   * The list of SOAs; null when it has not changed since `etag`.
+   * @param {string|null} etag
+   * @param {(progress: {received: number, total: number|null}) => void} onProgress bytes, unpacked; `total` when the portal says it
+   */
+  async soas(etag, onProgress) {
+    return this._call("GET", "/api/v1/soas", undefined, etag ? { "If-None-Match": etag } : {}, async (response, alive) => {
+      if (response.status === 304 && etag) return null;
+      await this._check(response);
+      const answer = await readJson(response, alive, onProgress);
+      if (!isObject(answer) || typeof answer.snapshot !== "string" || !Array.isArray(answer.soas)) throw loginPage(response.status);
+      return { ...answer, etag: response.headers.get("ETag") };
+    });
+  }
+
+  /** @param {string} terminal @param {object[]} entries @param {string} signature */
+  async journal(terminal, entries, signature) {
+    const answer = await this._change("POST", "/api/v1/journal", { terminal, entries, signature });
+    const fits =
+      Number.isSafeInteger(answer.acknowledged_seq) &&
+      Array.isArray(answer.verdicts) &&
+      answer.verdicts.every((/** @type {any} */ v) => isObject(v) && Number.isSafeInteger(v.seq) && typeof v.status === "string");
+    if (!fits) throw strange();
+    return /** @type {{acknowledged_seq: number, verdicts: {seq: number, status: string, reason: string|null}[]}} */ (answer);
+  }
+
+  /** @param {Record<string, any>} answer */
+  _greeting(answer) {
+    if (answer.portal !== "ok" || typeof answer.csrf_token !== "string" || !Number.isFinite(Date.parse(answer.time))) throw loginPage(200);
+    this.token = answer.csrf_token;
+    return /** @type {any} */ (answer);
+  }
+
+  /**
+   * A call that changes something; a stale CSRF token is renewed once.
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   */
+  async _change(method, path, body) {
+    if (this.token === null) await this.ping();
+    try {
+      return await this._json(method, path, body);
+    } catch (error) {
+      if (!(error instanceof PortalError) || error.code !== "csrf") throw error;
+      await this.ping();
+      return await this._json(method, path, body);
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<Record<string, any>>}
+   */
+  _json(method, path, body) {
+    return this._call(method, path, body, {}, async (response, alive) => {
+      await this._check(response);
+      if (response.status === 204) return {};
+      const answer = await readJson(response, alive);
+      if (!isObject(answer)) throw strange();
+      return answer;
+    });
+  }
+
+  /**
+   * @template T
+   * @param {string} method
+   * @param {string} path
+   * @param {object|undefined} body
+   * @param {Record<string, string>} headers
+   * @param {(response: Response, alive: () => void) => Promise<T>} read
+   * @returns {Promise<T>}
+   */
+  async _call(method, path, body, headers, read) {
+    const { fetch, setTimeout, clearTimeout } = this._browser;
+    const stopper = new AbortController();
+    let silent = false;
+    /** @type {any} */
+    let timer;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        silent = true;
+        stopper.abort();
+      }, this._timeout + text.length / 2); // a slow line (2 bytes a millisecond) needs time to send
+    };
+    const text = body === undefined ? "" : JSON.stringify(body);
+    /** @type {Record<string, string>} */
+    const all = { Accept: "application/json", ...headers };
+    if (body !== undefined) all["Content-Type"] = "application/json";
+    if (method !== "GET" && this.token !== null) all["X-CSRFToken"] = this.token;
+    alive();
+    try {
+      /** @type {RequestInit} */
+      const options = { method, headers: all, credentials: "same-origin", cache: "no-store", redirect: "manual", signal: stopper.signal };
+      if (body !== undefined) options.body = text;
+      const response = await fetch(this._base + path, options);
+      alive();
+      return await read(response, alive);
+    } catch (error) {
+      if (error instanceof PhoneError) throw error;
+      if (silent) throw new PortalError("timeout", SLOW, { again: true, cause: error });
+      throw new PortalError("offline", OFFLINE, { again: true, cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Throw what a refusal means. @param {Response} response */
+  async _check(response) {
+    if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) throw loginPage(response.status);
+    if (response.ok && (response.status === 204 || isJson(response))) return;
+    if (response.ok) throw loginPage(response.status);
+    const status = response.status;
+    const wait = retryAfter(response.headers.get("Retry-After"), this._browser.now());
+    /** @type {any} */
+    let answer = null;
+    if (isJson(response)) {
+      try {
+        answer = await response.json();
+      } catch {
+        answer = null; // a cut error page: the status alone has to do
+      }
+    }
+    const own = isObject(answer) && isObject(answer.error) && typeof answer.error.code === "string" ? answer.error : null;
+    const again = status === 408 || status === 429 || status >= 500;
+    if (!own) {
+      if (again) throw new PortalError("busy", BUSY, { status, again, retryAfter: wait });
+      if (status === 413) throw new PortalError("too_large", "That was too much for one request.", { status });
+      throw loginPage(status);
+    }
+    const message = typeof own.message === "string" && own.message ? own.message : BUSY;
+    const limit = Number.isSafeInteger(own.limit) && own.limit > 0 ? own.limit : null;
+    throw new PortalError(own.code, message, { status, again, retryAfter: wait, limit });
+  }
+}
+
+function strange() {
+  return new PortalError("strange_answer", STRANGE, { status: 200, again: true });
+}
+
+/** @param {number} status */
+function loginPage(status) {
+  return new PortalError("login_page", LOGIN_PAGE, { status, again: true });
+}
+
+/** @param {Response} response */
+function isJson(response) {
+  return /^application\/json\b/i.test(response.headers.get("Content-Type") ?? "");
+}
+
+/**
+ * The JSON of a body, read piece by piece so that progress can be shown and a dead line noticed.
+ * @param {Response} response
+ * @param {() => void} alive
+ * @param {(progress: {received: number, total: number|null}) => void} [onProgress]
+ */
+async function readJson(response, alive, onProgress = () => undefined) {
+  const length = Number(response.headers.get("Content-Length"));
+  // With compression the length is that of the packed bytes, while we count unpacked ones.
+  const total = length > 0 && !response.headers.get("Content-Encoding") ? length : null;
+  let text = "";
+  if (response.body) {
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    let received = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      alive();
+      received += value.byteLength;
+      text += decoder.decode(value, { stream: true });
+      onProgress({ received, total });
+    }
+    text += decoder.decode();
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new PortalError("strange_answer", STRANGE, { status: response.status, again: true, cause: error });
+  }
+}

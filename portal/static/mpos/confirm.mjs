@@ -1,0 +1,269 @@
+/**
+ * Writes journal entries, payments above all. One writer at a time (Web Lock); the head is read, the entry hashed outside any transaction, and
+ * stored with everything that belongs to it in one transaction that refuses when the head has moved.
+ */
+
+import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
+import { append, wellFormed } from "./domain/journal.mjs";
+import { isCentavos, show } from "./domain/money.mjs";
+import { receiptNumber } from "./domain/receipts.mjs";
+import { HeadMoved, IntentTaken, PhoneError } from "./errors.mjs";
+
+/** @typedef {import("./records.mjs").Allocation} Allocation */
+/** @typedef {import("./records.mjs").Draft} Draft */
+/** @typedef {import("./records.mjs").Entry} Entry */
+/** @typedef {import("./records.mjs").Head} Head */
+/** @typedef {import("./records.mjs").Invoice} Invoice */
+/** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
+/** @typedef {import("./records.mjs").Snapshot} Snapshot */
+/** @typedef {import("./records.mjs").Soa} Soa */
+
+/** One payment above a hundred million pesos is a typing error, not a collection (centavos). */
+export const LARGEST_PAYMENT = 10_000_000_000;
+const ATTEMPTS = 6;
+const TENDERS = ["cash", "check", "e_wallet", "bank_transfer"];
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/**
+ * What a writer needs.
+ * @typedef {{store: import("./db.mjs").Store, clock: import("./clock.mjs").Clock, subtle: SubtleCrypto, lock: <T>(body: () => Promise<T>) => Promise<T>,
+ *   terminal: string}} Writing
+ */
+
+/**
+ * What is to be written: made anew for each attempt from the head as it stands.
+ * @typedef {{kind: string, payload: Record<string, any>, payment?: (entry: Entry) => PaymentRecord, update?: PaymentRecord, snapshot?: Snapshot,
+ *   head?: Partial<Head>, registry?: Record<string, any>}} Step
+ *   `head` and `registry`: what changes in the head and in its open registry, besides the place in the chain
+ */
+
+/**
+ * Append what `plan` makes of the present head: one entry, stored durably when it resolves. A `plan` that throws writes nothing.
+ * A clock jump seen since the last look is journaled first.
+ * @param {Writing} writing
+ * @param {(head: Head, at: string) => Step|Promise<Step>} plan `at`: the instant the entry will carry
+ * @returns {Promise<{entry: Entry, head: Head}>}
+ */
+export function write(writing, plan) {
+  return writing.lock(async () => {
+    await noteJump(writing, writing.clock.look());
+    return writeLocked(writing, plan);
+  });
+}
+
+/**
+ * Journal a clock jump, when there was one. The caller holds the lock.
+ * @param {Writing} writing
+ * @param {number|null} seconds
+ */
+async function noteJump(writing, seconds) {
+  if (seconds === null || (await writing.store.head(writing.terminal)).seq === 0) return;
+  await writeLocked(writing, () => ({ kind: "clock_jump", payload: { seconds } }));
+}
+
+/**
+ * Look at the clock and journal a jump: `seconds` when it is known from elsewhere, else what the clock itself saw.
+ * @param {Writing} writing
+ * @param {number|null} [seconds]
+ */
+export async function watchClock(writing, seconds = null) {
+  const jump = seconds ?? writing.clock.look();
+  if (jump === null) return false;
+  await writing.lock(() => noteJump(writing, jump));
+  return true;
+}
+
+/**
+ * @param {Writing} writing
+ * @param {(head: Head, at: string) => Step|Promise<Step>} plan
+ */
+async function writeLocked({ store, clock, subtle, terminal }, plan) {
+  for (let attempt = 1; ; attempt += 1) {
+    const head = await store.head(terminal);
+    const at = clock.at();
+    const step = await plan(head, at);
+    const content = { terminal, seq: head.seq + 1, kind: step.kind, at, at_trusted: clock.trusted(), payload: step.payload, prev: head.hash };
+    const entry = await append(content, subtle);
+    const after = nextHead(head, entry, step);
+    try {
+      await store.append({ entry, head: after, payment: step.payment?.(entry), update: step.update, snapshot: step.snapshot });
+      return { entry, head: after };
+    } catch (error) {
+      if (!(error instanceof HeadMoved)) throw error;
+      if (attempt === ATTEMPTS) {
+        throw new PhoneError("busy_tabs", "This app is working in several tabs at once. Nothing was saved here. Close the other tabs and try again.");
+      }
+    }
+  }
+}
+
+/**
+ * @param {Head} head
+ * @param {Entry} entry
+ * @param {Step} step
+ * @returns {Head}
+ */
+function nextHead(head, entry, step) {
+  const changed = { ...head, ...step.head, seq: entry.seq, hash: entry.hash, at: entry.at };
+  if (step.registry && changed.registry) changed.registry = { ...changed.registry, ...step.registry };
+  return changed;
+}
+
+/**
+ * The invoices and the amount due of an SOA less `payments`, as the phone shows them.
+ * @param {Soa} soa
+ * @param {PaymentRecord[]} payments those on this SOA that its figures do not hold yet
+ */
+export function lessLocal(soa, payments) {
+  /** @type {Allocation[]} */
+  const paid = payments.flatMap((payment) => payment.payload.allocations);
+  const invoices = lessPayments(soa.invoices, paid);
+  return {
+    invoices,
+    amount_due: Math.max(soa.amount_due - paid.filter((part) => part.invoice !== null).reduce((sum, part) => sum + part.amount, 0), 0),
+    penalty: Math.max(soa.penalty - paid.filter((part) => part.kind === "penalty").reduce((sum, part) => sum + part.amount, 0), 0),
+  };
+}
+
+/**
+ * What a draft would become, and what is wrong with it. Pure; never throws.
+ * @param {Draft} draft
+ * @param {{invoices: Invoice[], amount_due: number}|null} soa less the phone's own payments
+ */
+export function preview(draft, soa) {
+  /** @type {{field: string, message: string}[]} */
+  const problems = [];
+  const problem = (/** @type {string} */ field, /** @type {string} */ message) => problems.push({ field, message });
+  const { amount, tender } = draft;
+  const cash = tender === "cash";
+  const mode = draft.mode === "directed" ? "directed" : "oldest_first";
+  const directed = mode === "directed" ? [...new Set(draft.directed ?? [])] : [];
+  if (!soa) problem("soa", "This SOA is not in the downloaded list. Download SOA again.");
+  const amountGood = isCentavos(amount) && amount > 0 && amount <= LARGEST_PAYMENT;
+  if (!isCentavos(amount) || amount <= 0) problem("amount", "Type an amount above zero.");
+  else if (amount > LARGEST_PAYMENT) problem("amount", `One payment can be at most ₱${show(LARGEST_PAYMENT)}.`);
+  if (!TENDERS.includes(tender)) problem("tender", "Choose Cash, Check, E-wallet or Bank transfer.");
+  const tendered = cash ? (draft.tendered ?? amount) : null;
+  let change = null;
+  if (cash && amountGood) {
+    if (!isCentavos(tendered) || /** @type {number} */ (tendered) > LARGEST_PAYMENT) problem("tendered", "The cash tendered is not an amount.");
+    else if (/** @type {number} */ (tendered) < amount) {
+      problem("tendered", `The cash tendered is ₱${show(amount - /** @type {number} */ (tendered))} less than the amount.`);
+    } else change = /** @type {number} */ (tendered) - amount;
+  }
+  const reference = cash ? null : text(draft.reference);
+  const channel = cash ? null : text(draft.channel);
+  if (!cash && TENDERS.includes(tender)) {
+    if (reference === null) problem("reference", tender === "check" ? "Type the check number." : "Type the reference number of the transaction.");
+    else if (reference.length > 60 || reference.includes("\0")) problem("reference", "A reference number has at most 60 characters.");
+    if (channel !== null && (channel.length > 60 || channel.includes("\0"))) problem("channel", "The name of a bank or wallet has at most 60 characters.");
+  }
+  const invoices = soa?.invoices ?? [];
+  let chosen = true;
+  if (soa && mode === "directed") {
+    chosen = directed.length > 0 && directed.every((id) => invoices.some((invoice) => invoice.id === id));
+    if (!chosen) problem("directed", "Choose at least one invoice of this SOA.");
+  }
+  const allocations = amountGood && soa && chosen ? allocate(amount, invoices, mode, directed) : [];
+  const over = allocations.filter((part) => part.kind === "advance").reduce((sum, part) => sum + part.amount, 0);
+  const paid = allocations.reduce((sum, part) => sum + part.amount, 0) - over;
+  return {
+    allocations,
+    vat: splitVat(allocations, invoices),
+    tendered,
+    change,
+    reference,
+    channel,
+    mode,
+    directed,
+    over,
+    balance_after: Math.max((soa?.amount_due ?? 0) - paid, 0),
+    problems,
+  };
+}
+
+/** @param {string|null|undefined} value */
+function text(value) {
+  const cleaned = wellFormed(String(value ?? "")).trim();
+  return cleaned === "" ? null : cleaned;
+}
+
+/**
+ * Why no payment can be taken in this registry, or null.
+ * @param {Head} head
+ */
+export function closedForPayments(head) {
+  if (!head.registry) return new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
+  if (head.registry.z_done) {
+    return new PhoneError("z_done", "The Z-Reading of this registry is made, so it takes no more payments. Close Registry, then open a new one.");
+  }
+  return null;
+}
+
+/**
+ * Confirm a draft: payment, receipt number and journal entry stored together, durably, when it resolves. The same intent again answers the first
+ * payment. Throws PhoneError (with `fields`) and then nothing was stored and no number used.
+ * @param {Writing} writing
+ * @param {Draft} draft `intent` is the payment's UUID
+ * @param {{find: (id: string) => Soa|null, includedSeq: number, shown: (soa: Soa) => Record<string, any>}} known
+ *   `find` looks into the downloaded list, whose figures hold this terminal's payments up to `includedSeq`; `shown` is kept for the receipt
+ * @returns {Promise<PaymentRecord>}
+ */
+export async function confirm(writing, draft, known) {
+  const { store, terminal } = writing;
+  const intent = draft.intent;
+  if (!UUID.test(String(intent))) throw new PhoneError("invalid", "This form has no identity. Close it and open it again.");
+  const before = await store.payment(intent);
+  if (before) return before;
+  try {
+    await write(writing, async (head, at) => {
+      // Another tab, or the first of two taps, may have stored it while this one waited for the lock.
+      if (await store.payment(intent)) throw new IntentTaken();
+      const closed = closedForPayments(head);
+      if (closed || !head.registry) throw closed;
+      const soa = known.find(draft.soa);
+      const own = soa ? (await store.payments(terminal, known.includedSeq + 1)).filter((payment) => payment.payload.soa === soa.id) : [];
+      const view = soa && lessLocal(soa, own);
+      const { problems, tendered, change, reference, channel, mode, directed, allocations, vat, balance_after } = preview(draft, view);
+      if (problems.length || !soa) throw new PhoneError("invalid", problems.map(({ message }) => message).join(" "), { fields: problems });
+      const number = head.receipt + 1;
+      const payload = {
+        payment: intent,
+        registry: head.registry.id,
+        receipt_number: receiptNumber(terminal, number),
+        soa: soa.id,
+        soa_number: wellFormed(soa.soa_number),
+        account_number: wellFormed(soa.account_number),
+        customer_name: wellFormed(soa.customer_name),
+        soa_version: soa.version,
+        amount: draft.amount,
+        tender: draft.tender,
+        channel,
+        reference,
+        tendered,
+        change,
+        mode,
+        directed,
+        allocations,
+        vat,
+        balance_after,
+      };
+      const shown = known.shown(soa);
+      return {
+        kind: "payment",
+        payload,
+        payment: (entry) => ({ payment: intent, terminal, seq: entry.seq, at, hash: entry.hash, payload, shown, prints: { customer: 0, collector: 0 } }),
+        head: { receipt: number },
+        registry: draft.tender === "cash" ? { last_cash_seq: head.seq + 1 } : {},
+      };
+    });
+  } catch (error) {
+    // The connection may have died after the commit: what is on disk decides, not what we heard of it.
+    const stored = error instanceof PhoneError && error.code !== "storage_failed" ? null : await store.payment(intent);
+    if (stored) return stored;
+    throw error;
+  }
+  const stored = await store.payment(intent);
+  if (!stored) throw new PhoneError("storage_failed", "The payment was written but cannot be read back. Close the app, open it again and look at Transactions.");
+  return stored;
+}

@@ -1,0 +1,57 @@
+/** Errors whose message a collector can act on: what happened, what it means, what to do. */
+
+/** An error fit to show. `code` is stable for programs; `fields` names the form fields it is about, when there are any. */
+export class PhoneError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {{cause?: unknown, fields?: {field: string, message: string}[]}} [more]
+   */
+  constructor(code, message, more = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = "PhoneError";
+    this.code = code;
+    this.fields = more.fields ?? [];
+  }
+}
+
+/** The journal's head is not the one the entry was made for: nothing was written, make the entry anew. */
+export class HeadMoved extends Error {
+  constructor() {
+    super("Another tab wrote to the journal in between.");
+    this.name = "HeadMoved";
+  }
+}
+
+/** The intent was already confirmed: nothing was written, the first payment stands. */
+export class IntentTaken extends Error {
+  constructor() {
+    super("This payment was already confirmed.");
+    this.name = "IntentTaken";
+  }
+}
+
+/**
+ * A failure of the phone's storage as a PhoneError; our own errors pass through unchanged.
+ * @param {any} error
+ * @returns {Error}
+ */
+export function storageError(error) {
+  if (error instanceof PhoneError || error instanceof HeadMoved || error instanceof IntentTaken) return error;
+  const name = error?.name ?? "";
+  if (name === "QuotaExceededError") {
+    return new PhoneError(
+      "disk_full",
+      "The phone's storage is full, so nothing was saved. Free some space on the phone (photos, videos), then try again.",
+      { cause: error },
+    );
+  }
+  if (name === "VersionError") {
+    return new PhoneError("newer_version", "A newer version of this app has opened the phone's records. Reload this page to go on.", { cause: error });
+  }
+  return new PhoneError(
+    "storage_failed",
+    "The phone's storage did not answer, so nothing new was saved. Close the app, open it again, and check Transactions before you repeat anything.",
+    { cause: error },
+  );
+}

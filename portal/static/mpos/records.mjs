@@ -1,0 +1,25 @@
+/** The shapes of what the phone keeps and shows (JSDoc types only). Money is integer centavos; instants are ISO 8601 with +08:00. */
+
+/** @typedef {{terminal: string, seq: number, kind: string, at: string, at_trusted: string|null, payload: Record<string, any>, prev: string, hash: string}} Entry One journal entry, docs/journal.md 2. */
+/** @typedef {{id: string, invoice_number: string, due_date: string, balance: number, penalty: number, amount: number, vat_amount: number, vat_type: string, invoice_date?: string, description?: string}} Invoice */
+/** @typedef {{invoice: string|null, invoice_number: string|null, kind: "penalty"|"principal"|"advance", amount: number}} Allocation */
+/** @typedef {{vatable: number, vat_amount: number, vat_exempt: number, zero_rated: number}} Vat */
+/** @typedef {{value: number, kind: string, count: number}} Denomination */
+/** @typedef {{receipt_number: string|null, amount: number, tender: string, channel: string|null, penalty: number, advance: number, vat: Vat}} Taken */
+/** @typedef {{registry: string, business_date: string, terminal: string, collector: string, period_start: string, change_fund: number, payments: Taken[], voids: {void_number: string, amount: number, cash: boolean}[], void_numbers: string[], drops: number[], expenses: number[], counted: Denomination[]|null}} Period */
+
+/** @typedef {{id: string, soa_number: string, version: string, account_number: string, customer_name: string, address: string, contact_number: string, tin: string, issued_on: string, due_date: string, amount_due: number, penalty: number, collector_code: string|null, invoices: Invoice[]}} Soa One SOA of the downloaded list, docs/phone-api.md. */
+/** @typedef {{registered_name: string, business_name: string, address: string, tin: string, vat_registered: boolean, min: string, serial: string, ptu: string, receipt_title: string, receipt_phrase: string}} Business */
+/** @typedef {{snapshot: string, as_of: string, count: number, amount_due: number, included: Record<string, number>, collector_codes: string[], business: Business, soas: Soa[], etag: string|null}} Snapshot */
+/** @typedef {Soa & {days_overdue: number, payments: PaymentRecord[]}} SoaView An SOA less the payments of this phone that its figures do not hold yet. */
+
+/** @typedef {{code: string, name: string, state: string, private_key: CryptoKey, public_key: object, business: Business|null, stopped: {code: string, message: string}|null, acknowledged_seq: number}} Terminal */
+/** @typedef {{id: string, business_date: string, change_fund: number, collector: string, opened_at: string, opened_seq: number, z_done: boolean, closed: boolean, last_cash_seq: number, count: {seq: number, at: string, denominations: Denomination[], total: number}|null, reading_x: object|null, reading_z: object|null}} Registry */
+/** @typedef {{terminal: string, seq: number, hash: string, at: string|null, receipt: number, void: number, z_counter: number, accumulated: number, reset_counter: number, list_seq: number, registry: Registry|null, last_registry: Registry|null}} Head Where the journal stands: what its entries add up to; `list_seq` is the place of the last download of SOAs. */
+
+/** @typedef {{terminal: string, seq: number, entry: Entry, unsent?: 1, problem?: 1, status: string|null, reason: string|null}} StoredEntry */
+/** @typedef {{payment: string, terminal: string, seq: number, at: string, hash: string, payload: Record<string, any>, shown: Record<string, any>, prints: {customer: number, collector: number}}} PaymentRecord A payment beside its journal entry, with what its receipt shows besides. */
+/** @typedef {{intent: string, soa: string, amount: number, tender: string, channel?: string|null, reference?: string|null, tendered?: number|null, mode?: "oldest_first"|"directed", directed?: string[]}} Draft */
+/** @typedef {{code: string, message: string}} Problem */
+
+export {};

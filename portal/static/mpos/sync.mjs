@@ -1,0 +1,204 @@
+/**
+ * Download of the SOA list and upload of the journal. Nothing here deletes anything: a download replaces only the list, an upload only marks
+ * entries, and only those an answer of the portal names.
+ */
+
+import { PortalError } from "./api.mjs";
+import { write } from "./confirm.mjs";
+import { isCentavos } from "./domain/money.mjs";
+import { signUpload } from "./domain/journal.mjs";
+import { PhoneError } from "./errors.mjs";
+
+/** @typedef {import("./records.mjs").Snapshot} Snapshot */
+/** @typedef {import("./records.mjs").StoredEntry} StoredEntry */
+/** @typedef {import("./records.mjs").Terminal} Terminal */
+/** @typedef {import("./records.mjs").Problem} Problem */
+
+/** Most entries in one request, as docs/journal.md sets it. */
+export const BATCH = 500;
+/** Bytes of entries in one request: below the portal's 2 MB with room for the rest. */
+const BATCH_BYTES = 1_500_000;
+const STATUSES = ["stored", "repeat", "quarantined", "conflict", "held"];
+
+/**
+ * The downloaded list when all of it is right. Throws PhoneError bad_snapshot naming what is wrong; then the old list stays.
+ * @param {any} answer
+ * @returns {Snapshot}
+ */
+export function checkSnapshot(answer) {
+  const wrong = (/** @type {string} */ what) =>
+    new PhoneError("bad_snapshot", `The downloaded list is not complete: ${what}. The list you had stays in use. Download SOA again.`);
+  const soas = answer.soas;
+  if (!Array.isArray(soas) || answer.count !== soas.length) throw wrong(`it should hold ${answer.count} SOAs and holds ${soas?.length ?? 0}`);
+  if (typeof answer.as_of !== "string" || typeof answer.business !== "object" || !answer.business) throw wrong("its date or letterhead is missing");
+  const included = answer.included ?? {};
+  if (!Object.values(included).every((seq) => Number.isSafeInteger(seq))) throw wrong("it does not say which payments it includes");
+  const ids = new Set();
+  let total = 0;
+  for (const soa of soas) {
+    const texts = ["id", "soa_number", "version", "account_number", "customer_name", "due_date"].every((name) => typeof soa?.[name] === "string");
+    if (!texts || ids.has(soa.id) || !isCentavos(soa.amount_due) || !isCentavos(soa.penalty) || !Array.isArray(soa.invoices)) {
+      throw wrong(`the entry of ${soa?.soa_number ?? "an SOA"} is damaged`);
+    }
+    for (const invoice of soa.invoices) {
+      const money = ["amount", "balance", "penalty", "vat_amount"].every((name) => isCentavos(invoice?.[name]));
+      if (!money || typeof invoice.id !== "string" || typeof invoice.due_date !== "string" || typeof invoice.invoice_number !== "string") {
+        throw wrong(`an invoice of ${soa.soa_number} is damaged`);
+      }
+    }
+    ids.add(soa.id);
+    total += soa.amount_due;
+  }
+  if (total !== answer.amount_due) throw wrong("its total does not add up");
+  return { ...answer, included };
+}
+
+/**
+ * Download the list of SOAs; checked as a whole before it replaces the old one, in the transaction that journals it.
+ * @param {import("./confirm.mjs").Writing} writing
+ * @param {import("./api.mjs").Api} api
+ * @param {Snapshot|null} old
+ * @param {(progress: {received: number, total: number|null, stage: string}) => void} onProgress stage: asking, receiving, checking, saving, done
+ * @returns {Promise<{snapshot: Snapshot, changed: boolean}>}
+ */
+export async function download(writing, api, old, onProgress) {
+  let last = { received: 0, total: /** @type {number|null} */ (null) };
+  const stage = (/** @type {string} */ name) => onProgress({ ...last, stage: name });
+  stage("asking");
+  const answer = await api.soas(old?.etag ?? null, (progress) => {
+    last = progress;
+    stage("receiving");
+  });
+  if (answer === null && old) {
+    stage("done");
+    return { snapshot: old, changed: false };
+  }
+  stage("checking");
+  const snapshot = checkSnapshot(answer ?? {});
+  stage("saving");
+  const { snapshot: id, as_of, count, amount_due } = snapshot;
+  const payload = { snapshot: id, as_of, count, amount_due };
+  await write(writing, (head) => ({ kind: "soa_downloaded", payload, snapshot, head: { list_seq: head.seq + 1 } }));
+  stage("done");
+  return { snapshot, changed: true };
+}
+
+/**
+ * Send what is unsent of one terminal, batch after batch, until nothing is left or something stands in the way. The caller holds the upload lock.
+ * Answers what was marked; `problem` says why it stopped early, `wait` (milliseconds) what the portal asked for, `again` whether a later try can help.
+ * @param {{store: import("./db.mjs").Store, api: import("./api.mjs").Api, subtle: SubtleCrypto, onBatch?: () => void|Promise<void>}} tools
+ * @param {Terminal} terminal
+ * @returns {Promise<{sent: number, acknowledged: number, problem: Problem|null, again: boolean, wait: number|null}>}
+ */
+export async function drain({ store, api, subtle, onBatch }, terminal) {
+  let limit = BATCH;
+  let sent = 0;
+  let acknowledged = terminal.acknowledged_seq;
+  /** @type {number|null} after a `held`: where the portal wants to go on from */
+  let from = null;
+  /** @type {number|null} */
+  let heldAt = null;
+  const stop = (/** @type {Problem} */ problem, again = false, wait = /** @type {number|null} */ (null)) => ({ sent, acknowledged, problem, again, wait });
+  for (;;) {
+    const waiting = from === null ? await store.unsent(terminal.code, limit) : await store.entries(terminal.code, from, from + limit - 1);
+    if (!waiting.length) return { sent, acknowledged, problem: null, again: false, wait: null };
+    const batch = fitting(waiting);
+    const last = batch[batch.length - 1].entry;
+    let answer;
+    try {
+      const signature = await signUpload(terminal.private_key, terminal.code, last.seq, last.hash, subtle);
+      answer = await api.journal(terminal.code, batch.map(({ entry }) => entry), signature);
+    } catch (error) {
+      if (!(error instanceof PortalError)) throw error;
+      const tooMuch = error.status === 413 || error.code === "timeout";
+      if (tooMuch && batch.length > 1) {
+        limit = Math.max(1, Math.min(Math.floor(batch.length / 2), error.limit ?? BATCH));
+        if (error.code !== "timeout") continue;
+      }
+      return stop({ code: error.code, message: error.message }, error.again, error.retryAfter);
+    }
+    const hashes = new Map(batch.map(({ seq, entry }) => [seq, entry.hash]));
+    const named = answer.verdicts.filter((verdict) => hashes.has(verdict.seq) && STATUSES.includes(verdict.status));
+    const held = named.some((verdict) => verdict.status === "held");
+    const verdicts = named
+      .filter((verdict) => verdict.status !== "held")
+      .map(({ seq, status, reason }) => ({ seq, status, reason: typeof reason === "string" ? reason : null, hash: hashes.get(seq) ?? "" }));
+    acknowledged = answer.acknowledged_seq;
+    const marked = await store.mark(terminal.code, verdicts, acknowledged);
+    sent += marked;
+    await onBatch?.();
+    if (held) {
+      if (heldAt !== null && acknowledged <= heldAt) {
+        return stop({
+          code: "gap",
+          message: `The portal misses entry ${acknowledged + 1} of this phone's journal and holds what follows. Nothing is lost; tell the office so that they can look at terminal ${terminal.code}.`,
+        }, true);
+      }
+      heldAt = acknowledged;
+      from = acknowledged + 1;
+    } else if (from !== null) {
+      from = last.seq + 1;
+      if (!(await store.entries(terminal.code, from, from)).length) from = null;
+    } else if (marked === 0) {
+      return stop({
+        code: "strange_answer",
+        message: "The portal answered, but not about what was sent. Nothing was marked as uploaded; it will be sent again.",
+      }, true);
+    }
+  }
+}
+
+/**
+ * The first entries that fit into one request.
+ * @param {StoredEntry[]} waiting at least one
+ */
+function fitting(waiting) {
+  let bytes = 0;
+  let count = 0;
+  for (const { entry } of waiting) {
+    bytes += JSON.stringify(entry).length * 1.1; // texts outside ASCII take more bytes than characters
+    if (count > 0 && bytes > BATCH_BYTES) break;
+    count += 1;
+  }
+  return waiting.slice(0, count);
+}
+
+/**
+ * Compare what the portal holds of a terminal with this phone's journal. Answers why this terminal must not write any more (or null), and up to
+ * where the portal really has everything when it has less than this phone believed (or null).
+ * @param {import("./db.mjs").Store} store
+ * @param {string} terminal
+ * @param {{acknowledged_seq: number, head_hash?: string|null}} theirs
+ * @returns {Promise<{stopped: Problem|null, resendAfter: number|null}>}
+ */
+export async function compare(store, terminal, theirs) {
+  const head = await store.head(terminal);
+  const seq = theirs.acknowledged_seq;
+  if (seq > head.seq) {
+    return {
+      stopped: {
+        code: "records_lost",
+        message: `The portal holds ${seq} journal entries of terminal ${terminal}, this phone only ${head.seq}: its records were erased or put back from an older copy. It must not issue receipts under this terminal any more. See the office: they revoke ${terminal}, then enroll this phone as a new terminal.`,
+      },
+      resendAfter: null,
+    };
+  }
+  if (seq === 0) return { stopped: null, resendAfter: (await marksAfter(store, terminal, 0)) ? 0 : null };
+  const [mine] = await store.entries(terminal, seq, seq);
+  if (theirs.head_hash && mine?.entry.hash !== theirs.head_hash) {
+    return {
+      stopped: {
+        code: "records_differ",
+        message: `Entry ${seq} of terminal ${terminal} is another one in the portal than on this phone: two phones were using one journal, perhaps after a copy was put back. What is saved here is still uploaded. See the office: they revoke ${terminal}, then enroll this phone as a new terminal.`,
+      },
+      resendAfter: null,
+    };
+  }
+  return { stopped: null, resendAfter: (await marksAfter(store, terminal, seq)) ? seq : null };
+}
+
+/** @param {import("./db.mjs").Store} store @param {string} terminal @param {number} seq */
+async function marksAfter(store, terminal, seq) {
+  const [next] = await store.entries(terminal, seq + 1, seq + 1);
+  return Boolean(next && !next.unsent);
+}
