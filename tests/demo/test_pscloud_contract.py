@@ -841,6 +841,14 @@ def test_it_refuses_to_start_without_a_token_or_on_a_strange_file(tmp_path: Path
         assert "Traceback" not in done.stderr
 
 
+def test_it_shares_no_code_with_the_portal() -> None:
+    question = (
+        "import sys, demo.pscloud.__main__, demo.pscloud.testing; print([name for name in sys.modules if name.split('.')[0] == 'portal'])"
+    )
+    done = subprocess.run([sys.executable, "-c", question], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_stop_and_start_on_the_same_port() -> None:
     with running_pscloud(customers=5) as server:
         server.stop()
