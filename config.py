@@ -87,6 +87,7 @@ class Config:
         except (ZoneInfoNotFoundError, ValueError):
             raise ConfigError(f"BUSINESS_TIMEZONE {self.BUSINESS_TIMEZONE!r} is not a time zone; write e.g. Asia/Manila.") from None
         self.PAYMENT_APPROVAL = _one_of(env, "PAYMENT_APPROVAL", ("automatic", "manual"))
+        self.TERMINAL_APPROVAL = _one_of(env, "TERMINAL_APPROVAL", ("automatic", "manual"))
         self.STALE_SOA_DAYS = _number(env, "STALE_SOA_DAYS", 7, 1, 365)
         self.ADMIN_USERNAME = env.get("ADMIN_USERNAME", "")
         self.ADMIN_PASSWORD = env.get("ADMIN_PASSWORD", "")

@@ -1,0 +1,176 @@
+"""The phone API (docs/phone-api.md): JSON in and out, errors included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request, session
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import generate_csrf
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from portal import clock, doorbell
+from portal.access import ROLES, public, roles
+from portal.blueprints.auth import account_and_address, login_limit
+from portal.domain.errors import Forbidden, InvalidInput, NotFound
+from portal.extensions import csrf, limiter
+from portal.security import start_session
+from portal.services import journal, snapshot, terminals, users
+from portal.store import reading_view
+from portal.store import terminals as terminal_store
+from portal.store.terminals import TerminalRow
+
+bp = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+class NotACollector(Forbidden):
+    """Only collectors work on the phone."""
+
+    code = "not_a_collector"
+
+
+class WaitingTerminal(Forbidden):
+    """The terminal was not approved yet, or was revoked."""
+
+    code = "terminal_not_active"
+
+
+def body() -> dict[str, Any]:
+    """The JSON object of this request. Raises BadRequest in plain words."""
+    try:
+        data = request.get_json()
+    except UnsupportedMediaType:
+        raise
+    except (BadRequest, RecursionError):
+        raise BadRequest("The body is not JSON.") from None
+    if not isinstance(data, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return data
+
+
+def greeting() -> dict[str, Any]:
+    """What ping answers: it proves that this is the portal and says who is signed in."""
+    from portal.blueprints.mpos import shell
+
+    known = current_user.is_authenticated
+    return {
+        "portal": "ok",
+        "time": clock.now().isoformat(),
+        "user": current_user.name if known else None,
+        "display_name": current_user.display_name if known else None,
+        "csrf_token": generate_csrf(),
+        "demo": current_app.config["DEMO"],
+        "version": shell().version,
+    }
+
+
+@bp.get("/ping")
+@public
+def ping() -> ResponseReturnValue:
+    """The portal's sign of life."""
+    return jsonify(greeting())
+
+
+@bp.post("/session")
+@public
+@csrf.exempt
+@limiter.limit(login_limit, key_func=account_and_address)
+def log_in() -> ResponseReturnValue:
+    """Log a collector in. No CSRF token yet: the browser's own origin headers are checked, and nothing but this sign-in changes."""
+    data = body()
+    name, password = data.get("username"), data.get("password")
+    if not isinstance(name, str) or not isinstance(password, str):
+        raise InvalidInput("Enter a username and a password.")
+    person, token = users.sign_in(name, password, request.remote_addr or "", request.user_agent.string, clock.now())
+    if "collector" not in person.roles:
+        users.sign_out(token, person.name, clock.now())
+        raise NotACollector("This login is not a collector's. Office users work on the office pages.")
+    start_session(person, token)
+    return jsonify(greeting())
+
+
+@bp.delete("/session")
+@roles(*ROLES)
+def log_out() -> ResponseReturnValue:
+    """End this sign-in. What is on the phone stays there."""
+    users.sign_out(current_user.token, current_user.name, clock.now())
+    session.clear()
+    return "", 204
+
+
+@bp.post("/terminals")
+@roles("collector")
+@limiter.limit("20 per hour")
+def enroll() -> ResponseReturnValue:
+    """Enrol this phone's browser by its public key."""
+    data = body()
+    terminal = terminals.enroll(
+        data.get("name"), data.get("public_key"), current_user.id, current_user.name, current_app.config["TERMINAL_APPROVAL"], clock.now()
+    )
+    answer = {"terminal": terminal.code, "name": terminal.name, "state": terminal.state, "business": current_app.config["ORGANISATION"]}
+    return jsonify(answer), 201
+
+
+def own_terminal(code: str) -> TerminalRow:
+    """The user's own terminal. Raises NotFound for anybody else's."""
+    terminal = terminal_store.by_code(code)
+    if terminal is None or terminal.user_id != current_user.id:
+        raise NotFound("This terminal is not enrolled for you.")
+    return terminal
+
+
+@bp.get("/terminals/<code>")
+@roles("collector")
+def terminal_state(code: str) -> ResponseReturnValue:
+    """What the portal holds of this terminal."""
+    terminal = own_terminal(code)
+    registry = terminal_store.open_registry(terminal.id)
+    return jsonify(
+        {
+            "terminal": terminal.code,
+            "name": terminal.name,
+            "state": terminal.state,
+            "acknowledged_seq": terminal.head_seq,
+            "head_hash": terminal.head_hash,
+            "last_receipt_number": terminal.last_receipt,
+            "last_void_number": terminal.last_void,
+            "z_counter": terminal.z_counter,
+            "accumulated": int(terminal.accumulated.scaleb(2)),
+            "registry": registry.id if registry else None,
+            "orders": {"revoked": terminal.state == "revoked", "upload_now": terminal.state == "revoked"},
+            "business": current_app.config["ORGANISATION"],
+        }
+    )
+
+
+@bp.get("/soas")
+@roles("collector")
+def soas() -> ResponseReturnValue:
+    """The snapshot of this collector's SOAs; 304 when the phone has it already."""
+    mine = terminal_store.of_user(current_user.id)
+    if mine and all(terminal.state != "active" for terminal in mine):
+        raise WaitingTerminal("This phone may not download SOAs: it waits for an admin's approval, or was revoked.")
+    reading_view.begin()
+    organisation = current_app.config["ORGANISATION"]
+    tag = snapshot.tag(current_user.id, current_user.collector_codes, organisation)
+    if tag in request.if_none_match:
+        response = Response(status=304)
+    else:
+        response = jsonify(snapshot.snapshot(current_user.id, current_user.collector_codes, organisation))
+    response.set_etag(tag)
+    return response
+
+
+@bp.post("/journal")
+@roles("collector")
+@limiter.limit("120 per minute")
+def upload_journal() -> ResponseReturnValue:
+    """Take entries of a terminal's journal; a verdict for each."""
+    data = body()
+    policy = journal.Policy(current_app.config["PAYMENT_APPROVAL"], current_app.config["STALE_SOA_DAYS"])
+    uploader = journal.Uploader(current_user.id, current_user.name)
+    answer = journal.receive(data.get("terminal"), data.get("entries"), data.get("signature"), uploader, policy, clock.now())
+    if answer.approved:
+        doorbell.ring("workers.jobs.post_payments")
+    return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts})

@@ -1,0 +1,69 @@
+"""Logging in and out of the office."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from portal import clock
+from portal.access import ROLES, public, roles
+from portal.extensions import limiter
+from portal.security import start_session
+from portal.services import users
+from portal.services.users import WrongLogin
+
+bp = Blueprint("auth", __name__)
+
+
+def login_limit() -> str:
+    """How often one address may try to log in."""
+    return str(current_app.config["LOGIN_ATTEMPTS"])
+
+
+def account_and_address() -> str:
+    """Key of the stricter limit: one account from one address, so that a rival elsewhere locks nobody out (S6)."""
+    name = request.form.get("username") or (request.get_json(silent=True) or {}).get("username") or ""
+    return f"{str(name)[:60].lower()} {request.remote_addr}"
+
+
+def own_path(target: str | None) -> str:
+    """`target` if it is a path of this site, else the front page (S48)."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or any(ord(c) < 32 or c == "\\" for c in target):
+        return "/"
+    parts = urlsplit(target)
+    return "/" if parts.scheme or parts.netloc else target
+
+
+@bp.route("/login", methods=["GET", "POST"])
+@public
+@limiter.limit(login_limit, key_func=account_and_address, methods=["POST"])
+def login() -> ResponseReturnValue:
+    """The login page; POST logs in and goes to where the person was heading."""
+    target = own_path(request.values.get("next"))
+    if request.method == "GET":
+        if current_user.is_authenticated:
+            return redirect(target)
+        return render_template("auth/login.html", error=None, username="", next=target)
+    name = request.form.get("username", "")
+    try:
+        person, token = users.sign_in(
+            name, request.form.get("password", ""), request.remote_addr or "", request.user_agent.string, clock.now()
+        )
+    except WrongLogin as wrong:
+        return render_template("auth/login.html", error=wrong.message, username=name, next=target), 401
+    start_session(person, token)
+    return redirect(target, 303)
+
+
+@bp.post("/logout")
+@roles(*ROLES)
+def logout() -> ResponseReturnValue:
+    """End this sign-in; a copy of its cookie is dead from now on."""
+    users.sign_out(current_user.token, current_user.name, clock.now())
+    session.clear()
+    response = redirect(url_for("auth.login"), 303)
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response

@@ -1,0 +1,256 @@
+"""The flask commands of the office's administrator."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+
+from portal import clock, doorbell
+from portal.access import ROLES
+from portal.domain.errors import PortalError
+from portal.pscloud.client import AuthFailed, PscloudClient, PscloudError, Rejected, Retryable
+from portal.services import postings, sync, users
+from portal.store import audit, health, incidents, journal, sync_runs
+
+WHO = "command line"
+user_commands = AppGroup("users", help="People and their roles.")
+sync_commands = AppGroup("sync", help="Downloads from PSCloud.")
+payment_commands = AppGroup("payments", help="Payments on their way to PSCloud.")
+audit_commands = AppGroup("audit", help="The audit log.")
+pscloud_commands = AppGroup("pscloud", help="The connection to PSCloud.")
+demo_commands = AppGroup("demo", help="The demo.")
+
+
+class Failure(click.ClickException):
+    """A command that did not do what was asked: the reason on standard error, exit code 1."""
+
+
+def register(app: Flask) -> None:
+    """Add the commands to the app."""
+    for group in (user_commands, sync_commands, payment_commands, audit_commands, pscloud_commands, demo_commands):
+        app.cli.add_command(group)
+    app.cli.add_command(doctor)
+    app.cli.add_command(backup)
+
+
+@user_commands.command("add")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, required=True, type=click.Choice(ROLES))
+@click.option("--collector-code", "codes", multiple=True)
+@click.option("--display-name", default="")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def add_user(name: str, roles: tuple[str, ...], codes: tuple[str, ...], display_name: str, password_stdin: bool) -> None:
+    """Add a user."""
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        users.add(name, display_name, password, roles, codes, WHO, clock.now())
+    except PortalError as error:
+        raise Failure(error.message) from None
+    click.echo(f"Added {name.strip().lower()}.")
+
+
+@user_commands.command("disable")
+@click.argument("name")
+def disable_user(name: str) -> None:
+    """Disable a user; their logins end at once."""
+    try:
+        users.disable(name, WHO, clock.now())
+    except PortalError as error:
+        raise Failure(error.message) from None
+    click.echo(f"Disabled {name}.")
+
+
+def run_summary(run_id: int) -> dict[str, Any]:
+    """A run as `flask sync run --json` prints it; pesos as text."""
+    row = sync_runs.get(run_id)
+    if row is None:
+        raise Failure(f"There is no sync run {run_id}.")
+    names = ("id", "status", "total", "succeeded", "failed", "added", "changed", "unchanged", "closed")
+    return {**{name: getattr(row, name) for name in names}, "amount_due": str(row.amount_due), "error": row.error or None}
+
+
+@sync_commands.command("run")
+@click.option("--wait", is_flag=True, help="Run it here and wait for the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on the last line.")
+def sync_run(wait: bool, as_json: bool) -> None:
+    """Download SOAs from PSCloud; exit code 0 when Completed."""
+    try:
+        run_id = sync.request_run("manual", WHO, clock.now(), ring=not wait)
+        if wait:
+            with PscloudClient.from_config(current_app.config) as client:
+                sync.run(run_id, client, clock.now, current_app.config["SYNC_DROP_PERCENT"])
+    except PortalError as error:
+        raise Failure(error.message) from None
+    except PscloudError as error:
+        sync.fail(run_id, error.message, clock.now())
+    summary = run_summary(run_id)
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        click.echo(f"Sync run {run_id}: {summary['status']}. {summary['error'] or ''}".strip())
+    if wait and summary["status"] != "completed":
+        raise click.exceptions.Exit(1)
+
+
+@sync_commands.command("status")
+@click.option("--json", "as_json", is_flag=True)
+def sync_status(as_json: bool) -> None:
+    """The latest sync run."""
+    rows = sync_runs.recent(limit=1)
+    if not rows:
+        raise Failure("There was no sync run yet. Start one with: flask sync run --wait")
+    summary = run_summary(rows[0].id)
+    click.echo(json.dumps(summary) if as_json else f"Sync run {summary['id']}: {summary['status']}.")
+
+
+@payment_commands.command("push")
+@click.option("--wait", is_flag=True, help="Post here and wait for the end.")
+def push(wait: bool) -> None:
+    """Post approved payments to PSCloud."""
+    if not wait:
+        if not doorbell.ring("workers.jobs.post_payments"):
+            raise Failure("Redis is away. The payments wait; run with --wait to post them from here.")
+        click.echo("The posting worker was told.")
+        return
+    try:
+        with PscloudClient.from_config(current_app.config) as client:
+            outcome = postings.post_due(client, clock.now)
+    except PscloudError as error:
+        raise Failure(error.message) from None
+    click.echo(f"{outcome.completed} completed, {outcome.failed} failed, {outcome.postponed} postponed. {outcome.reason}".strip())
+    if outcome.failed or outcome.postponed:
+        raise click.exceptions.Exit(1)
+
+
+@audit_commands.command("verify")
+def verify_audit() -> None:
+    """Check the audit log's chain of hashes."""
+    count, broken = audit.verify()
+    if broken:
+        raise Failure(f"The audit log is broken: row {broken.seq} {broken.problem}.")
+    click.echo(f"The audit log is whole: {count} rows.")
+
+
+@pscloud_commands.command("check")
+@click.option("--profile", type=click.Path(exists=True, dir_okay=False), help="A profile to try instead of the configured one.")
+def check_pscloud(profile: str | None) -> None:
+    """Ask PSCloud for its state, control totals, codes and a page of SOAs, and say what could be read."""
+    from portal.pscloud import mapping
+
+    settings = {**current_app.config, **({"PSCLOUD_PROFILE": profile} if profile else {})}
+    try:
+        with PscloudClient.from_config(settings) as client:
+            click.echo(f"PSCloud answers: {client.status()}")
+            summary = client.summary()
+            click.echo(f"Control totals: {summary.count} SOAs, {summary.amount_due} pesos due.")
+            codes, unread = client.collectors()
+            click.echo(f"Collector codes: {len(codes)} read, {len(unread)} could not be read.")
+            page = next(client.soa_pages())
+            failed = 0
+            for record in page.records:
+                try:
+                    mapping.to_soa(record, client.profile)
+                except mapping.MappingError as error:
+                    failed += 1
+                    click.echo(f"  {error.label or error.pscloud_id or 'a record'}: {error}")
+            click.echo(f"First page: {len(page.records) - failed} SOAs read, {failed} could not be mapped.")
+    except (Retryable, Rejected, AuthFailed) as error:
+        raise Failure(error.message) from None
+
+
+@click.command()
+def doctor() -> None:
+    """Say what is wrong with this installation, if anything."""
+    problems = []
+    if not health.database_answers():
+        problems.append("The database does not answer or has no tables. Run: flask db upgrade")
+    else:
+        count, broken = audit.verify()
+        click.echo(f"Database: answers. Audit log: {'broken at row ' + str(broken.seq) if broken else f'whole, {count} rows'}.")
+        if broken:
+            problems.append(f"The audit log is broken: row {broken.seq} {broken.problem}.")
+        click.echo(f"Open incidents: {incidents.count_open()}. Quarantined journal entries: {journal.count_quarantined()}.")
+    if not health.redis_answers():
+        problems.append("Redis does not answer. Payments are safe; syncs and postings wait until it is back.")
+    if not current_app.config["PSCLOUD_URL"]:
+        problems.append("PSCLOUD_URL is not set.")
+    for problem in problems:
+        click.echo(f"Problem: {problem}", err=True)
+    if problems:
+        raise click.exceptions.Exit(1)
+    click.echo("Everything answers.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Write a consistent copy of the database to FILE while the portal runs."""
+    url: str = current_app.config["DATABASE_URL"]
+    if file.exists():
+        raise Failure(f"{file} exists. Name a new file, so that no backup is overwritten.")
+    if url.startswith("sqlite:///"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as source, sqlite3.connect(file) as target:
+            source.backup(target)
+    else:
+        command = ["pg_dump", "--format=custom", f"--file={file}", url.replace("postgresql+psycopg://", "postgresql://")]
+        try:
+            subprocess.run(command, check=True)
+        except FileNotFoundError:
+            raise Failure("pg_dump is not on this machine. Install the PostgreSQL client tools.") from None
+        except subprocess.CalledProcessError as error:
+            raise Failure(f"pg_dump ended with code {error.returncode}; the backup is not usable.") from None
+    file.chmod(0o600)
+    click.echo(f"Wrote {file}.")
+
+
+@demo_commands.command("logins")
+def demo_logins() -> None:
+    """Print the demo's logins."""
+    from demo.logins import LOGINS
+
+    for login in LOGINS:
+        click.echo(f"  {login.name:<8} {login.password:<22} {', '.join(login.roles)}")
+
+
+@demo_commands.command("seed")
+def seed_demo() -> None:
+    """Make the demo's users, give its collectors their codes and start the first download. Again: changes nothing."""
+    from demo.logins import LOGINS
+
+    if not current_app.config["DEMO"]:
+        raise Failure("This is not a demo: PSCLOUD_URL is set.")
+    codes = _demo_codes()
+    from portal.store import users as user_store
+
+    collectors = [login for login in LOGINS if "collector" in login.roles]
+    for login in LOGINS:
+        if user_store.by_name(login.name):
+            continue
+        own = codes[collectors.index(login) :: len(collectors)] if login in collectors else []
+        users.add(login.name, login.display_name, login.password, login.roles, own, "demo", clock.now())
+    if not sync_runs.recent(limit=1):
+        sync.request_run("manual", "demo", clock.now())
+    click.echo("The demo is ready.")
+
+
+def _demo_codes() -> list[str]:
+    for attempt in range(20):
+        try:
+            with PscloudClient.from_config(current_app.config) as client:
+                return sorted(record.code for record in client.collectors()[0] if record.active)
+        except PscloudError as error:
+            if attempt == 19:
+                raise Failure(f"The demo's PSCloud does not answer: {error.message}") from None
+            time.sleep(0.5)
+    return []
+
+

@@ -1,0 +1,93 @@
+"""Jinja filters: how money, dates and words are written on every page. They call the domain and the clock, nothing else."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from flask import Flask
+
+from portal import clock
+from portal.domain import money
+from portal.domain.payments import FLAGS, TENDER_WORDS
+
+STATUS_WORDS = {
+    "pending": "Pending",
+    "approved": "Approved",
+    "processing": "Processing",
+    "completed": "Completed",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "active": "Active",
+    "closed": "Closed",
+    "waiting": "Waiting for approval",
+    "revoked": "Revoked",
+}
+FLAG_WORDS = {
+    "reallocated": "Allocated anew",
+    "over_collected": "Over-collected",
+    "possible_double": "Possible double",
+    "duplicate_reference": "Reference used twice",
+    "stale_soa": "Old SOA list",
+    "clock_jump": "Clock moved",
+    "late": "Late",
+    "chain_fork": "Journal fork",
+    "unassigned_account": "Not assigned",
+    "revoked_terminal": "Revoked terminal",
+    "number_quarantined": "Receipt number held",
+}
+
+
+def pesos(value: Decimal | None) -> str:
+    """`₱1,234.50`; an empty text for None."""
+    return "" if value is None else money.show_pesos(value)
+
+
+def amount(value: Decimal | None) -> str:
+    """`1,234.50`; an empty text for None."""
+    return "" if value is None else money.show(value)
+
+
+def centavos(value: int | None) -> str:
+    """`1,234.50` from integer centavos, as readings hold them."""
+    return "" if value is None else money.show(money.from_centavos(value))
+
+
+def day(value: date | None) -> str:
+    """`20 Nov 2026`."""
+    return "" if value is None else f"{value.day} {value:%b %Y}"
+
+
+def moment(value: datetime | None) -> str:
+    """`20 Nov 2026, 08:15` on the wall clocks of the business."""
+    if value is None:
+        return ""
+    local = clock.to_business(value)
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def ago(value: datetime | None) -> str:
+    """`3 minutes ago`; an empty text for None."""
+    if value is None:
+        return ""
+    seconds = max(int((clock.now() - value).total_seconds()), 0)
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def register(app: Flask) -> None:
+    """Make the filters and word lists known to every template."""
+    for function in (pesos, amount, centavos, day, moment, ago):
+        app.add_template_filter(function)
+    app.add_template_filter(lambda word: STATUS_WORDS.get(word, str(word).replace("_", " ").capitalize()), "status_word")
+    app.add_template_filter(lambda word: TENDER_WORDS.get(word, str(word)), "tender_word")
+    app.add_template_filter(lambda flag: FLAG_WORDS.get(flag, str(flag)), "flag_word")
+    app.add_template_filter(lambda flag: FLAGS.get(flag, ""), "flag_meaning")
+
+    @app.context_processor
+    def words() -> dict[str, Any]:
+        return {"DEMO": app.config["DEMO"], "ORGANISATION": app.config["ORGANISATION"], "HTMX_SOURCE": app.config["HTMX_SOURCE"]}

@@ -1,0 +1,363 @@
+"""Receiving a terminal's journal: each entry stored once, booked in a savepoint of its own, answered with a verdict (docs/journal.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from portal.domain import journal
+from portal.domain.errors import Conflict, Forbidden, InvalidInput, PortalError
+from portal.domain.journal import Entry, Sorted
+from portal.domain.money import from_centavos
+from portal.domain.payments import Reader, read_instant, read_payment
+from portal.extensions import db
+from portal.services import payments, readings, terminals
+from portal.store import audit, incidents
+from portal.store import journal as store
+from portal.store import terminals as terminal_store
+from portal.store.terminals import TerminalRow
+
+log = structlog.get_logger(__name__)
+LIMIT = 500
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class WrongTerminal(Forbidden):
+    """The terminal is not this user's, or does not exist."""
+
+    code = "wrong_terminal"
+
+
+class BadSignature(Forbidden):
+    """The upload was not signed by this terminal's key."""
+
+    code = "bad_signature"
+
+
+class BadRequest(PortalError):
+    """The request is not a journal upload."""
+
+    code = "bad_request"
+
+
+class TooLarge(PortalError):
+    """More entries than one upload may carry."""
+
+    code = "too_large"
+    status = 413
+
+
+@dataclass(frozen=True, slots=True)
+class Uploader:
+    """Who sends: a signed-in collector."""
+
+    user_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the phone is told; `approved` says that something may be posted to PSCloud now."""
+
+    acknowledged_seq: int
+    verdicts: list[dict[str, Any]]
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings that decide what is held for a person."""
+
+    approval: str
+    stale_soa_days: int
+
+
+def read_entries(raw: object, terminal: str) -> list[Entry]:
+    """The entries of a request. Raises BadRequest when one cannot even be placed in a chain; wrong content is judged later, entry by entry."""
+    if not isinstance(raw, list):
+        raise BadRequest("entries must be a list.")
+    if len(raw) > LIMIT:
+        raise TooLarge(f"Send at most {LIMIT} entries at once.")
+    return [_read_entry(item, index, terminal) for index, item in enumerate(raw)]
+
+
+def _read_entry(item: object, index: int, terminal: str) -> Entry:
+    if not isinstance(item, Mapping):
+        raise BadRequest(f"Entry {index} is not an object.")
+    seq, prev, own = item.get("seq"), item.get("prev"), item.get("hash")
+    if isinstance(seq, bool) or not isinstance(seq, int) or not 1 <= seq <= 2**31 - 1:
+        raise BadRequest(f"Entry {index} has no valid seq.")
+    if not (isinstance(prev, str) and isinstance(own, str) and _HASH.fullmatch(prev) and _HASH.fullmatch(own)):
+        raise BadRequest(f"Entry {index} (seq {seq}) has no valid prev or hash.")
+    if item.get("terminal") != terminal:
+        raise BadRequest(f"Entry {index} (seq {seq}) is of another terminal.")
+    return Entry(terminal, seq, item.get("kind"), item.get("at"), item.get("at_trusted"), item.get("payload"), prev, own)  # type: ignore[arg-type]
+
+
+def receive(code: object, raw_entries: object, signature: object, uploader: Uploader, policy: Policy, now: datetime) -> Answer:
+    """Take one upload. Everything of it is committed together, then the answer is given; the same upload again changes nothing.
+
+    Raises BadRequest, TooLarge, WrongTerminal or BadSignature, and then nothing was stored."""
+    if not isinstance(code, str) or len(code) > 12:
+        raise BadRequest("terminal must be the terminal's code.")
+    entries = read_entries(raw_entries, code)
+    terminal = terminal_store.by_code(code, lock=True)
+    if terminal is None or terminal.user_id != uploader.user_id:
+        raise WrongTerminal("This terminal is not enrolled for you. Enroll this phone first.")
+    if terminal.state == "waiting":
+        raise WrongTerminal("This terminal waits for an admin's approval. Everything stays on the phone until then.")
+    if not entries:
+        db.session.rollback()
+        return Answer(terminal.head_seq, [], False)
+    last = entries[-1]
+    if not terminals.signature_fits(terminal.public_key, journal.signed_text(code, last.seq, last.hash), signature):
+        raise BadSignature("The upload was not signed by the key of this terminal, so nothing was stored.")
+    batch = _Batch(terminal, uploader, policy, store.add_upload(terminal.id, uploader.user_id, entries, str(signature), now), now)
+    verdicts = batch.take(entries)
+    terminal_store.set_fields(terminal.id, last_contact_at=now)
+    db.session.commit()
+    return Answer(batch.head_seq, verdicts, batch.approved)
+
+
+class _Batch:
+    """One upload on its way into the journal and the ledger."""
+
+    def __init__(self, terminal: TerminalRow, uploader: Uploader, policy: Policy, upload_id: int, now: datetime) -> None:
+        self.terminal, self.uploader, self.policy, self.upload_id, self.now = terminal, uploader, policy, upload_id, now
+        self.head_seq, self.head_hash = terminal.head_seq, terminal.head_hash
+        self.approved = False
+
+    def take(self, entries: list[Entry]) -> list[dict[str, Any]]:
+        """Store and book all; verdicts in the order sent."""
+        known = store.stored(self.terminal.id, {entry.seq for entry in entries})
+        aside = store.asides(self.terminal.id, {entry.hash for entry in entries} | {entry.prev for entry in entries})
+        forked = frozenset(hash_ for hash_, (state, _) in aside.items() if state == "conflict")
+        hashes = {seq: row.hash for seq, row in known.items()}
+        verdicts: dict[int, dict[str, Any]] = {}
+        for item in journal.verify(entries, self.head_seq, self.head_hash, hashes, forked):
+            status, reason = self._place(item, known, aside)
+            verdicts[id(item.entry)] = {"seq": item.entry.seq, "status": status, "reason": reason or None}
+        self._release_held()
+        return [verdicts[id(entry)] for entry in entries]
+
+    def _place(self, item: Sorted, known: dict[int, store.Stored], aside: dict[str, tuple[str, str]]) -> tuple[str, str]:
+        entry = item.entry
+        if item.place == "repeat":
+            return self._repeat(entry, known, aside)
+        if item.place == "gap":
+            return self._hold(entry, aside)
+        if item.place == "fork":
+            return self._fork(entry)
+        if item.place == "damaged":
+            return self._quarantine(entry, "The content of this entry does not fit its hash; it was changed or damaged on the way.")
+        return self._accept(entry)
+
+    def _repeat(self, entry: Entry, known: dict[int, store.Stored], aside: dict[str, tuple[str, str]]) -> tuple[str, str]:
+        row = known.get(entry.seq)
+        if row is None or row.hash != entry.hash:
+            if entry.hash in aside:
+                return "conflict", aside[entry.hash][1]
+            return "repeat", ""  # the same entry twice in this very upload
+        if row.verdict == "stored":
+            return "repeat", ""
+        if journal.intact(entry) and not store.is_intact(self.terminal.id, self.terminal.code, entry.seq):
+            try:
+                with db.session.begin_nested():
+                    store.mend(self.terminal.id, entry, _text(entry.payload), self._registry_of(entry))
+                    self._book(entry, main_chain=True)
+            except (PortalError, IntegrityError, DataError) as error:
+                return "quarantined", _reason(error)
+            return "stored", ""
+        return "quarantined", row.reason
+
+    def _hold(self, entry: Entry, aside: dict[str, tuple[str, str]]) -> tuple[str, str]:
+        reason = f"Entries from {self.head_seq + 1} to {entry.seq - 1} have not arrived yet."
+        if entry.hash not in aside:
+            store.add_aside(self.terminal.id, entry, _whole(entry), "held", reason, self.upload_id, self.now)
+            aside[entry.hash] = ("held", reason)
+        return "held", reason
+
+    def _fork(self, entry: Entry) -> tuple[str, str]:
+        reason = "The portal holds another version of this journal; both are kept, and the office looks at it."
+        with db.session.begin_nested():
+            store.add_aside(self.terminal.id, entry, _whole(entry), "conflict", reason, self.upload_id, self.now)
+            if self.terminal.forked_at is None:
+                terminal_store.set_fields(self.terminal.id, forked_at=self.now)
+            detail = f"{self.terminal.code} sent entry {entry.seq} in a second version. Was this phone restored from a backup, or copied?"
+            incidents.add("chain_fork", detail, self.now, self.terminal.id, f"{self.terminal.code}/{entry.seq}")
+        if entry.kind == "payment" and journal.intact(entry):
+            try:
+                with db.session.begin_nested():
+                    self._book(entry, main_chain=False)
+            except (PortalError, IntegrityError, DataError) as error:
+                self._incident(entry, _reason(error))
+        return "conflict", reason
+
+    def _quarantine(self, entry: Entry, reason: str) -> tuple[str, str]:
+        sound = _storable(entry)
+        with db.session.begin_nested():
+            store.add(
+                self.terminal.id, sound, _text(sound.payload), "quarantined", reason, None, self.upload_id, self.now
+            )
+            self._incident(entry, reason)
+        self._advance(entry)
+        return "quarantined", reason
+
+    def _accept(self, entry: Entry) -> tuple[str, str]:
+        try:
+            self._check_envelope(entry)
+            with db.session.begin_nested():
+                store.add(
+                    self.terminal.id, entry, _text(entry.payload), "stored", "", self._registry_of(entry), self.upload_id, self.now
+                )
+                self._book(entry, main_chain=True)
+        except (PortalError, IntegrityError, DataError) as error:
+            return self._quarantine(entry, _reason(error))
+        except DBAPIError:
+            raise
+        except Exception:
+            # One poisoned record must not stop the rest (I22); the log has the trace, the office an incident.
+            log.exception("journal entry could not be booked", terminal=self.terminal.code, seq=entry.seq)
+            return self._quarantine(entry, "The portal could not book this entry; the office was told.")
+        self._advance(entry)
+        if self.terminal.state == "revoked":
+            return "quarantined", "This terminal was revoked. The entry is kept and waits for a person in the office."
+        return "stored", ""
+
+    def _advance(self, entry: Entry) -> None:
+        self.head_seq, self.head_hash = entry.seq, entry.hash
+        terminal_store.set_fields(self.terminal.id, head_seq=entry.seq, head_hash=entry.hash)
+
+    def _release_held(self) -> None:
+        while (whole := store.held_next(self.terminal.id, self.head_seq + 1, self.head_hash)) is not None:
+            entry = _read_entry(whole, 0, self.terminal.code)
+            store.set_aside_state(self.terminal.id, entry.seq, entry.hash, "released", "")
+            if journal.intact(entry):
+                self._accept(entry)
+            else:
+                self._quarantine(entry, "The content of this entry does not fit its hash; it was changed or damaged on the way.")
+
+    def _check_envelope(self, entry: Entry) -> None:
+        if entry.kind not in journal.KINDS:
+            raise InvalidInput("This portal does not know this kind of entry.")
+        if not isinstance(entry.at, str) or not isinstance(entry.at_trusted, str | None) or len(entry.at) > 40:
+            raise InvalidInput("The time of this entry is not an instant.")
+        read_instant(entry.at)
+        if entry.at_trusted is not None:
+            read_instant(entry.at_trusted[:41])
+
+    def _registry_of(self, entry: Entry) -> str | None:
+        named = entry.payload.get("registry") if isinstance(entry.payload, Mapping) else None
+        if isinstance(named, str) and len(named) == 36 and named.isascii() and named.isprintable():
+            return named
+        current = terminal_store.open_registry(self.terminal.id)
+        return current.id if current else None
+
+    def _incident(self, entry: Entry, reason: str) -> None:
+        incidents.add(
+            "quarantined", f"{self.terminal.code}, entry {entry.seq}: {reason}", self.now, self.terminal.id, f"{self.terminal.code}/{entry.seq}"
+        )
+
+    def _book(self, entry: Entry, main_chain: bool) -> None:
+        """Give an entry its effect. Raises PortalError in plain words when it cannot have one."""
+        payload = Reader(entry.payload)
+        match entry.kind:
+            case "payment":
+                booking = payments.Booking(
+                    entry, read_payment(entry.payload), self.terminal, self.uploader.name, main_chain, self.policy.approval, self.policy.stale_soa_days
+                )
+                self.approved |= payments.record(booking, self.now)
+            case "registry_opened":
+                self._open_registry(entry, payload)
+            case "soa_downloaded":
+                as_of = read_instant(payload.text("as_of", 40) or "")
+                count = payload.centavos("count")
+                snapshot = payload.text("snapshot", 80) or ""
+                amount_due = from_centavos(payload.centavos("amount_due"))
+                terminal_store.add_download(
+                    self.terminal.id, self.terminal.user_id, entry.seq, snapshot, as_of, read_instant(entry.at), count, amount_due
+                )
+            case "reading_x" | "reading_z":
+                readings.accept(entry, self.terminal, self.now)
+            case "registry_closed":
+                self._close_registry(entry, payload)
+            case "void_requested":
+                raise InvalidInput("Voids cannot be handled here yet. The office must settle this one by hand.")
+            case "cash_drop" | "expense":
+                payload.uuid("registry")
+                payload.centavos("amount", lowest=1)
+            case "count":
+                readings.check_count(payload)
+            case "clock_jump":
+                self._note_clock_jump(entry)
+            case _:
+                pass  # enrolled, receipt_printed, no_collection, promise: being in the journal is their whole effect
+
+    def _open_registry(self, entry: Entry, payload: Reader) -> None:
+        registry_id, business_date = payload.uuid("registry"), payload.date("business_date")
+        change_fund = from_centavos(payload.centavos("change_fund"))
+        current = terminal_store.open_registry(self.terminal.id)
+        if current is not None:
+            raise Conflict(f"The registry of {current.business_date} is still open on {self.terminal.code}; it must be closed first.")
+        if terminal_store.registry(registry_id) is not None:
+            raise Conflict("This registry was opened before.")
+        terminal_store.add_registry(
+            registry_id, self.terminal.id, self.terminal.user_id, business_date, change_fund, read_instant(entry.at), entry.at, entry.seq
+        )
+        detail = {"business_date": business_date.isoformat(), "change_fund": str(change_fund)}
+        audit.add(self.uploader.name, "registry_opened", self.terminal.code, detail, self.now)
+
+    def _close_registry(self, entry: Entry, payload: Reader) -> None:
+        registry = terminal_store.registry(payload.uuid("registry"))
+        if registry is None or registry.terminal_id != self.terminal.id:
+            raise Conflict("This registry was never opened on this terminal.")
+        if registry.z_seq is None:
+            raise Conflict("A registry is closed by its Z-reading, and this one has none.")
+        if registry.closed_seq is not None:
+            raise Conflict("This registry was closed before.")
+        terminal_store.set_registry(registry.id, closed_seq=entry.seq, closed_at=read_instant(entry.at))
+        audit.add(self.uploader.name, "registry_closed", self.terminal.code, {"registry": registry.id}, self.now)
+
+    def _note_clock_jump(self, entry: Entry) -> None:
+        seconds = entry.payload.get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int):
+            raise InvalidInput("seconds must be a whole number.")
+        detail = f"The clock of {self.terminal.code} was moved by {seconds} seconds. Its payments of this registry are held."
+        incidents.add("clock_jump", detail, self.now, self.terminal.id, f"{self.terminal.code}/{entry.seq}")
+
+
+def _text(payload: Any) -> str:
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"))
+
+
+def _whole(entry: Entry) -> str:
+    return _text({**entry.content(), "hash": entry.hash})
+
+
+def _storable(entry: Entry) -> Entry:
+    """The entry in a form the columns can hold; what does not fit them is kept inside the payload."""
+    sound = (
+        entry.kind in journal.KINDS
+        and isinstance(entry.at, str)
+        and len(entry.at) <= 40
+        and "\x00" not in entry.at
+        and (entry.at_trusted is None or (isinstance(entry.at_trusted, str) and len(entry.at_trusted) <= 40 and "\x00" not in entry.at_trusted))
+    )
+    if sound and entry.at.isascii() and (entry.at_trusted or "").isascii():
+        return entry
+    return Entry(entry.terminal, entry.seq, "unreadable", "", None, {"entry": entry.content()}, entry.prev, entry.hash)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PortalError):
+        return error.message
+    if isinstance(error, DataError):
+        return "A figure in this entry is larger than the books can hold."
+    return "This entry collides with one that is already booked."

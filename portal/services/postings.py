@@ -1,0 +1,148 @@
+"""Posting approved payments to PSCloud, exactly once whatever dies on the way (RELIABILITY 1.5-1.7, DOMAIN 8)."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from portal.extensions import db
+from portal.pscloud import mapping
+from portal.pscloud.client import AuthFailed, PaymentResult, PscloudClient, Rejected, Retryable
+from portal.store import audit, incidents, ledger, postings
+from portal.store.postings import PostingItem
+
+log = structlog.get_logger(__name__)
+LEASE = timedelta(minutes=3)
+"""Longer than one request to PSCloud with its deadline; a killed worker's payments are free again after it."""
+BATCH = 200
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
+
+
+@dataclass
+class Outcome:
+    """How one run went, in payments."""
+
+    completed: int = 0
+    failed: int = 0
+    postponed: int = 0
+    reason: str = ""
+
+
+def post_due(client: PscloudClient, now: Callable[[], datetime]) -> Outcome:
+    """Post everything that is due, batch by batch, until nothing is left or PSCloud does not answer.
+
+    Each batch: claim rows and commit; ask PSCloud about those an earlier attempt may have delivered; post the rest outside any
+    transaction; store each payment's own result and commit. May run twice at once: the claim decides who posts what."""
+    outcome = Outcome()
+    limit = min(BATCH, client.profile.payments.limit)
+    while True:
+        lease = secrets.token_hex(16)
+        started = now()
+        items = postings.claim(lease, started, started + LEASE, limit)
+        for item in items:
+            ledger.set_status(item.payment_id, "approved", "processing", "", started)
+        db.session.commit()
+        if not items:
+            return outcome
+        try:
+            left = _ask(client, items, lease, now, outcome)
+            if left:
+                _post(client, left, lease, now, outcome)
+        except (Retryable, AuthFailed, Rejected) as error:
+            outcome.reason = error.message
+            log.warning("posting stopped", reason=error.message, payments=len(items))
+            return outcome
+
+
+def _ask(client: PscloudClient, items: list[PostingItem], lease: str, now: Callable[[], datetime], outcome: Outcome) -> list[PostingItem]:
+    """Settle what PSCloud holds already; the rest is returned, to be posted."""
+    doubtful = [item.payment_id for item in items if item.ask_first]
+    if not doubtful:
+        return items
+    try:
+        held = {result.reference: result for result in client.find_payments(doubtful)}
+    except (Retryable, AuthFailed, Rejected) as error:
+        _give_back(items, lease, error, True, now, outcome)
+        raise
+    for item in items:
+        if item.payment_id in held:
+            _settle(item, lease, held[item.payment_id], now(), outcome)
+    db.session.commit()
+    return [item for item in items if item.payment_id not in held]
+
+
+def _post(client: PscloudClient, items: list[PostingItem], lease: str, now: Callable[[], datetime], outcome: Outcome) -> None:
+    records = [mapping.to_payment(_to_post(item), client.profile) for item in items]
+    try:
+        results = {result.reference: result for result in client.post_payments(records)}
+    except Retryable as error:
+        _give_back(items, lease, error, error.outcome_unknown, now, outcome)
+        raise
+    except (AuthFailed, Rejected) as error:
+        _give_back(items, lease, error, False, now, outcome)
+        raise
+    at = now()
+    for item in items:
+        result = results.get(item.payment_id)
+        if result is None:
+            _postpone(item, lease, "PSCloud's answer said nothing of this payment; it will be asked.", True, at, outcome)
+        else:
+            _settle(item, lease, result, at, outcome)
+    db.session.commit()
+
+
+def _to_post(item: PostingItem) -> mapping.PaymentToPost:
+    return mapping.PaymentToPost(
+        reference=item.payment_id,
+        receipt_number=item.receipt_number,
+        soa_id=item.soa_id,
+        amount=item.amount,
+        tender=item.tender,
+        tender_reference=item.reference,
+        collected_at=item.collected_at,
+        collector_code=item.collector_code,
+        allocations=tuple((part.invoice_id, part.kind, part.amount) for part in item.parts),
+    )
+
+
+def _settle(item: PostingItem, lease: str, result: PaymentResult, at: datetime, outcome: Outcome) -> None:
+    """Store one payment's result, its status and its audit row together; nothing when the lease is no longer ours."""
+    good = result.status in {"accepted", "duplicate", "voided"}
+    reason = "" if good else (result.error_message or result.error_code or "PSCloud gave no reason.")
+    status = "completed" if good else "failed"
+    if not postings.finish(item.posting_id, lease, status, reason, result.raw, at):
+        return
+    if good:
+        ledger.set_status(item.payment_id, "processing", "completed", "", at, posted_at=at, pscloud_id=result.pscloud_id)
+        outcome.completed += 1
+    else:
+        ledger.set_status(item.payment_id, "processing", "failed", f"PSCloud refused it: {reason}", at)
+        incidents.add("posting_failed", f"{item.receipt_number}: PSCloud refused it: {reason}", at, subject=item.payment_id)
+        outcome.failed += 1
+    detail = {"result": result.status, "pscloud_id": result.pscloud_id, "reason": reason, "attempt": item.attempts}
+    audit.add("posting", f"payment_{status}", item.payment_id, detail, at)
+
+
+def _give_back(
+    items: list[PostingItem], lease: str, error: Retryable | AuthFailed | Rejected, unknown: bool, now: Callable[[], datetime], outcome: Outcome
+) -> None:
+    at = now()
+    wish = getattr(error, "retry_after", None)
+    for item in items:
+        _postpone(item, lease, error.message, unknown or item.ask_first, at, outcome, wish)
+    db.session.commit()
+
+
+def _postpone(
+    item: PostingItem, lease: str, reason: str, unknown: bool, at: datetime, outcome: Outcome, wish: float | None = None
+) -> None:
+    pause = max(min(FIRST_PAUSE * 2 ** min(item.attempts - 1, 20), LONGEST_PAUSE) * random.uniform(0.75, 1.25), wish or 0.0)
+    if not postings.postpone(item.posting_id, lease, reason, at + timedelta(seconds=pause), unknown):
+        return
+    ledger.set_status(item.payment_id, "processing", "approved", f"Not posted yet, will be tried again: {reason}", at)
+    outcome.postponed += 1

@@ -1,0 +1,192 @@
+"""The terminals' journals as we hold them: the main chain, and what is kept beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from portal.domain.journal import Entry
+from portal.extensions import db
+from portal.store.models import JournalAside, JournalEntry, JournalUpload, Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What we answered to a main-chain entry."""
+
+    hash: str
+    verdict: str
+    reason: str
+
+
+def add_upload(terminal_id: int, user_id: int, entries: list[Entry], signature: str, now: datetime) -> int:
+    """Note one upload and return its id."""
+    last = entries[-1]
+    row = JournalUpload(
+        terminal_id=terminal_id,
+        user_id=user_id,
+        received_at=now,
+        entries=len(entries),
+        last_seq=last.seq,
+        last_hash=last.hash,
+        signature=signature[:120],
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row.id
+
+
+def stored(terminal_id: int, seqs: Iterable[int]) -> dict[int, Stored]:
+    """Main-chain entries among these places."""
+    rows = db.session.execute(
+        select(JournalEntry.seq, JournalEntry.hash, JournalEntry.verdict, JournalEntry.reason).where(
+            JournalEntry.terminal_id == terminal_id, JournalEntry.seq.in_(list(seqs))
+        )
+    )
+    return {seq: Stored(hash_, verdict, reason) for seq, hash_, verdict, reason in rows}
+
+
+def asides(terminal_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """hash -> (state, reason) of entries kept beside the chain."""
+    rows = db.session.execute(
+        select(JournalAside.hash, JournalAside.state, JournalAside.reason).where(
+            JournalAside.terminal_id == terminal_id, JournalAside.hash.in_(list(hashes)), JournalAside.state != "released"
+        )
+    )
+    return {hash_: (state, reason) for hash_, state, reason in rows}
+
+
+def add(
+    terminal_id: int, entry: Entry, payload: str, verdict: str, reason: str, registry_id: str | None, upload_id: int, now: datetime
+) -> None:
+    """Append to the main chain."""
+    db.session.add(
+        JournalEntry(
+            terminal_id=terminal_id,
+            seq=entry.seq,
+            kind=entry.kind,
+            at=entry.at,
+            at_trusted=entry.at_trusted,
+            payload=payload,
+            prev=entry.prev,
+            hash=entry.hash,
+            verdict=verdict,
+            reason=reason,
+            registry_id=registry_id,
+            upload_id=upload_id,
+            received_at=now,
+        )
+    )
+    db.session.flush()
+
+
+def mend(terminal_id: int, entry: Entry, payload: str, registry_id: str | None) -> None:
+    """Put an intact copy in the place of a damaged entry with the same hash."""
+    db.session.execute(
+        update(JournalEntry)
+        .where(JournalEntry.terminal_id == terminal_id, JournalEntry.seq == entry.seq, JournalEntry.hash == entry.hash)
+        .values(
+            kind=entry.kind,
+            at=entry.at,
+            at_trusted=entry.at_trusted,
+            payload=payload,
+            verdict="stored",
+            reason="",
+            registry_id=registry_id,
+        )
+    )
+
+
+def is_intact(terminal_id: int, terminal: str, seq: int) -> bool:
+    """Whether the stored entry's hash fits its stored content."""
+    from portal.domain.journal import intact
+
+    row = db.session.execute(
+        select(JournalEntry).where(JournalEntry.terminal_id == terminal_id, JournalEntry.seq == seq)
+    ).scalar_one()
+    return intact(Entry(terminal, row.seq, row.kind, row.at, row.at_trusted, json.loads(row.payload), row.prev, row.hash))
+
+
+def add_aside(terminal_id: int, entry: Entry, whole: str, state: str, reason: str, upload_id: int, now: datetime) -> None:
+    """Keep an entry beside the chain."""
+    db.session.add(
+        JournalAside(
+            terminal_id=terminal_id,
+            seq=entry.seq,
+            hash=entry.hash,
+            state=state,
+            reason=reason,
+            entry=whole,
+            upload_id=upload_id,
+            received_at=now,
+        )
+    )
+    db.session.flush()
+
+
+def held_next(terminal_id: int, seq: int, prev: str) -> dict[str, Any] | None:
+    """The held entry that now fits behind the head, as it was sent, or None."""
+    for row in db.session.execute(
+        select(JournalAside).where(JournalAside.terminal_id == terminal_id, JournalAside.seq == seq, JournalAside.state == "held")
+    ).scalars():
+        whole: dict[str, Any] = json.loads(row.entry)
+        if whole.get("prev") == prev:
+            return whole
+    return None
+
+
+def set_aside_state(terminal_id: int, seq: int, hash_: str, state: str, reason: str) -> None:
+    """Change what is said of an entry kept beside the chain."""
+    db.session.execute(
+        update(JournalAside)
+        .where(JournalAside.terminal_id == terminal_id, JournalAside.seq == seq, JournalAside.hash == hash_)
+        .values(state=state, reason=reason)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """A main-chain entry with its payload read."""
+
+    seq: int
+    kind: str
+    at: str
+    verdict: str
+    reason: str
+    payload: dict[str, Any]
+
+
+def of_registry(terminal_id: int, registry_id: str, kinds: Iterable[str], before_seq: int) -> list[EntryRow]:
+    """Stored entries of these kinds in a registry, in journal order, before a place."""
+    rows = db.session.execute(
+        select(JournalEntry)
+        .where(
+            JournalEntry.terminal_id == terminal_id,
+            JournalEntry.registry_id == registry_id,
+            JournalEntry.kind.in_(list(kinds)),
+            JournalEntry.seq < before_seq,
+            JournalEntry.verdict == "stored",
+        )
+        .order_by(JournalEntry.seq)
+    ).scalars()
+    return [EntryRow(row.seq, row.kind, row.at, row.verdict, row.reason, json.loads(row.payload)) for row in rows]
+
+
+def count_quarantined() -> int:
+    """Entries kept but not booked, on all terminals."""
+    return db.session.execute(
+        select(func.count()).select_from(JournalEntry).where(JournalEntry.verdict == "quarantined")
+    ).scalar_one()
+
+
+def chain(code: str) -> list[Entry]:
+    """The whole main chain of a terminal, in order, for checks."""
+    rows = db.session.execute(
+        select(JournalEntry).join(Terminal, Terminal.id == JournalEntry.terminal_id).where(Terminal.code == code).order_by(JournalEntry.seq)
+    ).scalars()
+    return [Entry(code, r.seq, r.kind, r.at, r.at_trusted, json.loads(r.payload), r.prev, r.hash) for r in rows]

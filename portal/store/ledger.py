@@ -1,0 +1,568 @@
+"""The ledger: payments, their flags and allocations, and what PSCloud's figures do not show of them yet."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select, tuple_, update
+
+from portal.domain.allocation import Allocation, Vat
+from portal.domain.money import ZERO, centavos, from_centavos
+from portal.domain.payments import FLAGS, STATUSES, TENDERS
+from portal.domain.readings import Taken
+from portal.extensions import db
+from portal.store.models import (
+    JournalEntry,
+    Payment,
+    PaymentAllocation,
+    PaymentFlag,
+    Posting,
+    SyncRun,
+    Terminal,
+    User,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFilter:
+    """What the payment list shows; empty = all. Dates are business dates, `collector` a user name."""
+
+    date_from: date | None = None
+    date_to: date | None = None
+    collector: str = ""
+    tender: str = ""
+    status: str = ""
+    flag: str = ""
+    q: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """One payment in a list. Money in pesos, instants in UTC."""
+
+    id: str
+    receipt_number: str
+    collected_at: datetime
+    received_at: datetime
+    business_date: date
+    customer_name: str
+    account_number: str
+    soa_id: str
+    soa_number: str
+    collector_name: str
+    collector_display: str
+    terminal: str
+    tender: str
+    channel: str | None
+    reference: str | None
+    amount: Decimal
+    status: str
+    status_reason: str
+    flags: tuple[str, ...]
+    posted_at: datetime | None
+    pscloud_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """One page of a list; `next` and `previous` are cursors or None."""
+
+    rows: list[PaymentRow]
+    next: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentTotals:
+    """Totals of a filter: pesos, but `count` and `held` are numbers of payments."""
+
+    count: int
+    active_collection: Decimal
+    synced_payments: Decimal
+    vat_amount: Decimal
+    voided: Decimal
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationRow:
+    """A part of a payment; `current` tells the allocation that counts from one that was replaced."""
+
+    generation: int
+    current: bool
+    invoice_number: str | None
+    kind: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRow:
+    """Why a payment is held."""
+
+    flag: str
+    detail: str
+    raised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PostingRow:
+    """How posting to PSCloud goes."""
+
+    status: str
+    attempts: int
+    next_attempt_at: datetime
+    last_error: str
+    last_answer: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDetail:
+    """Everything of one payment."""
+
+    row: PaymentRow
+    penalty: Decimal
+    principal: Decimal
+    advance: Decimal
+    vatable: Decimal
+    vat_amount: Decimal
+    vat_exempt: Decimal
+    zero_rated: Decimal
+    tendered: Decimal | None
+    change: Decimal | None
+    balance_after: Decimal
+    mode: str
+    collector_code: str
+    registry_id: str
+    journal_seq: int
+    entry_hash: str
+    flags: list[FlagRow]
+    allocations: list[AllocationRow]
+    posting: PostingRow | None
+
+
+def _where(query: Select[Any], wanted: PaymentFilter) -> Select[Any]:
+    if wanted.date_from:
+        query = query.where(Payment.business_date >= wanted.date_from)
+    if wanted.date_to:
+        query = query.where(Payment.business_date <= wanted.date_to)
+    if wanted.collector:
+        query = query.where(Payment.user_id.in_(select(User.id).where(User.name == wanted.collector)))
+    if wanted.tender in TENDERS:
+        query = query.where(Payment.tender == wanted.tender)
+    if wanted.status in STATUSES:
+        query = query.where(Payment.status == wanted.status)
+    if wanted.flag == "any":
+        query = query.where(Payment.id.in_(select(PaymentFlag.payment_id)))
+    elif wanted.flag in FLAGS:
+        query = query.where(Payment.id.in_(select(PaymentFlag.payment_id).where(PaymentFlag.flag == wanted.flag)))
+    for word in wanted.q.split():
+        needle = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        columns = (Payment.customer_name, Payment.account_number, Payment.soa_number, Payment.claimed_receipt_number, Payment.reference)
+        query = query.where(or_(*(column.ilike(needle, escape="\\") for column in columns)))
+    return query
+
+
+def _cursor(row: PaymentRow) -> str:
+    return base64.urlsafe_b64encode(json.dumps([row.received_at.isoformat(), row.id]).encode()).decode()
+
+
+def _read_cursor(text: str | None) -> tuple[datetime, str] | None:
+    if not text:
+        return None
+    try:
+        at, payment_id = json.loads(base64.urlsafe_b64decode(text))
+        instant = datetime.fromisoformat(at)
+    except (ValueError, TypeError):
+        return None
+    return (instant, str(payment_id)) if instant.tzinfo else None
+
+
+def _rows(query: Select[Any]) -> list[PaymentRow]:
+    found = [
+        (payment, user_name, display_name, code)
+        for payment, user_name, display_name, code in db.session.execute(
+            query.join(User, User.id == Payment.user_id).join(Terminal, Terminal.id == Payment.terminal_id)
+        )
+    ]
+    flags: dict[str, list[str]] = {}
+    ids = [payment.id for payment, *_ in found]
+    for payment_id, flag in db.session.execute(
+        select(PaymentFlag.payment_id, PaymentFlag.flag).where(PaymentFlag.payment_id.in_(ids)).order_by(PaymentFlag.flag)
+    ):
+        flags.setdefault(payment_id, []).append(flag)
+    return [
+        PaymentRow(
+            p.id,
+            p.receipt_number or p.claimed_receipt_number,
+            p.collected_at,
+            p.received_at,
+            p.business_date,
+            p.customer_name,
+            p.account_number,
+            p.soa_id,
+            p.soa_number,
+            user_name,
+            display_name,
+            code,
+            p.tender,
+            p.channel,
+            p.reference,
+            p.amount,
+            p.status,
+            p.status_reason,
+            tuple(flags.get(p.id, ())),
+            p.posted_at,
+            p.pscloud_id,
+        )
+        for p, user_name, display_name, code in found
+    ]
+
+
+def _base() -> Select[Any]:
+    return select(Payment, User.name, User.display_name, Terminal.code)
+
+
+def list_page(wanted: PaymentFilter, after: str | None = None, before: str | None = None, limit: int = 50) -> PaymentPage:
+    """One page, newest arrival first. A broken cursor means the first page."""
+    query = _where(_base(), wanted)
+    key = tuple_(Payment.received_at, Payment.id)
+    later, earlier = _read_cursor(before), _read_cursor(after)
+    if later:
+        query = query.where(key > later).order_by(Payment.received_at, Payment.id)
+    else:
+        if earlier:
+            query = query.where(key < earlier)
+        query = query.order_by(Payment.received_at.desc(), Payment.id.desc())
+    rows = _rows(query.limit(limit + 1))
+    more = len(rows) > limit
+    rows = rows[:limit]
+    if later:
+        rows.reverse()
+        return PaymentPage(rows, _cursor(rows[-1]) if rows else None, _cursor(rows[0]) if more else None)
+    return PaymentPage(rows, _cursor(rows[-1]) if more else None, _cursor(rows[0]) if earlier and rows else None)
+
+
+def iterate(wanted: PaymentFilter) -> Iterator[PaymentRow]:
+    """Every payment of a filter, in receipt order per terminal, read in pages."""
+    after: tuple[str, str] | None = None
+    while True:
+        query = _where(_base(), wanted).order_by(Payment.claimed_receipt_number, Payment.id).limit(1000)
+        if after:
+            query = query.where(tuple_(Payment.claimed_receipt_number, Payment.id) > after)
+        rows = _rows(query)
+        yield from rows
+        if len(rows) < 1000:
+            return
+        after = (rows[-1].receipt_number, rows[-1].id)
+
+
+def totals(wanted: PaymentFilter) -> PaymentTotals:
+    """Totals of a filter."""
+    flagged = select(PaymentFlag.payment_id)
+    query = _where(
+        select(
+            func.count(),
+            func.sum(Payment.amount),
+            func.sum(Payment.amount).filter(Payment.status == "completed"),
+            func.sum(Payment.vat_amount),
+            func.count().filter(and_(Payment.status == "pending", Payment.id.in_(flagged))),
+        ).select_from(Payment),
+        wanted,
+    )
+    count, amount, synced, vat, held = db.session.execute(query).one()
+    return PaymentTotals(count, amount or ZERO, synced or ZERO, vat or ZERO, ZERO, held)
+
+
+def status_counts(wanted: PaymentFilter) -> dict[str, int]:
+    """Number of payments per status, for the tabs; the filter's own status is left out."""
+    from dataclasses import replace
+
+    query = _where(select(Payment.status, func.count()), replace(wanted, status="")).group_by(Payment.status)
+    counts = {status: count for status, count in db.session.execute(query)}
+    return {status: counts.get(status, 0) for status in STATUSES}
+
+
+def get(payment_id: str) -> PaymentDetail | None:
+    """Everything of one payment, or None."""
+    payment = db.session.get(Payment, payment_id, populate_existing=True)
+    if payment is None:
+        return None
+    row = _rows(_base().where(Payment.id == payment_id))[0]
+    parts = list(
+        db.session.execute(
+            select(PaymentAllocation)
+            .where(PaymentAllocation.payment_id == payment_id)
+            .order_by(PaymentAllocation.generation.desc(), PaymentAllocation.position)
+        ).scalars()
+    )
+    current = [part for part in parts if part.generation == payment.allocation_generation]
+    flags = db.session.execute(
+        select(PaymentFlag).where(PaymentFlag.payment_id == payment_id).order_by(PaymentFlag.raised_at, PaymentFlag.flag)
+    ).scalars()
+    posting = db.session.execute(select(Posting).where(Posting.payment_id == payment_id)).scalar_one_or_none()
+
+    def of_kind(kind: str) -> Decimal:
+        return sum((part.amount for part in current if part.kind == kind), ZERO)
+
+    return PaymentDetail(
+        row=row,
+        penalty=of_kind("penalty"),
+        principal=of_kind("principal"),
+        advance=of_kind("advance"),
+        vatable=payment.vatable,
+        vat_amount=payment.vat_amount,
+        vat_exempt=payment.vat_exempt,
+        zero_rated=payment.zero_rated,
+        tendered=payment.tendered,
+        change=payment.change,
+        balance_after=payment.balance_after,
+        mode=payment.mode,
+        collector_code=payment.collector_code,
+        registry_id=payment.registry_id,
+        journal_seq=payment.journal_seq,
+        entry_hash=payment.entry_hash,
+        flags=[FlagRow(flag.flag, flag.detail, flag.raised_at) for flag in flags],
+        allocations=[
+            AllocationRow(p.generation, p.generation == payment.allocation_generation, p.invoice_number, p.kind, p.amount) for p in parts
+        ],
+        posting=PostingRow(
+            posting.status,
+            posting.attempts,
+            posting.next_attempt_at,
+            posting.last_error,
+            posting.last_answer,
+            posting.created_at,
+            posting.finished_at,
+        )
+        if posting
+        else None,
+    )
+
+
+def payments_of_soa(soa_id: str) -> list[PaymentRow]:
+    """The payments of one SOA, newest first."""
+    return _rows(_base().where(Payment.soa_id == soa_id).order_by(Payment.received_at.desc(), Payment.id))
+
+
+def collectors() -> list[tuple[str, str]]:
+    """(name, display name) of everybody who ever collected."""
+    query = select(User.name, User.display_name).where(User.id.in_(select(Payment.user_id))).order_by(User.display_name)
+    return [(name, display) for name, display in db.session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """A payment with its current allocation summed by kind, for reports."""
+
+    row: PaymentRow
+    penalty: Decimal
+    principal: Decimal
+    advance: Decimal
+    invoices: tuple[str, ...]
+
+
+def with_split(rows: Iterable[PaymentRow]) -> list[SplitRow]:
+    """The payments with penalty, principal, advance and the invoices they paid."""
+    payments = list(rows)
+    sums: dict[str, dict[str, Decimal]] = {}
+    invoices: dict[str, list[str]] = {}
+    for start in range(0, len(payments), 500):
+        ids = [row.id for row in payments[start : start + 500]]
+        query = (
+            select(PaymentAllocation.payment_id, PaymentAllocation.kind, PaymentAllocation.amount, PaymentAllocation.invoice_number)
+            .join(Payment, Payment.id == PaymentAllocation.payment_id)
+            .where(PaymentAllocation.payment_id.in_(ids), PaymentAllocation.generation == Payment.allocation_generation)
+            .order_by(PaymentAllocation.position)
+        )
+        for payment_id, kind, amount, number in db.session.execute(query):
+            kinds = sums.setdefault(payment_id, {})
+            kinds[kind] = kinds.get(kind, ZERO) + amount
+            if number and number not in invoices.setdefault(payment_id, []):
+                invoices[payment_id].append(number)
+    return [
+        SplitRow(
+            row,
+            sums.get(row.id, {}).get("penalty", ZERO),
+            sums.get(row.id, {}).get("principal", ZERO),
+            sums.get(row.id, {}).get("advance", ZERO),
+            tuple(invoices.get(row.id, ())),
+        )
+        for row in payments
+    ]
+
+
+# --- booking -------------------------------------------------------------------------------------------------------------
+
+
+def entry_hash_of(payment_id: str) -> str | None:
+    """The journal entry a stored payment came from, or None when there is no such payment."""
+    return db.session.execute(select(Payment.entry_hash).where(Payment.id == payment_id)).scalar_one_or_none()
+
+
+def receipt_taken(receipt_number: str) -> bool:
+    """Whether a payment with this receipt number is booked."""
+    return db.session.execute(select(Payment.id).where(Payment.receipt_number == receipt_number)).first() is not None
+
+
+def reference_used(tender: str, channel: str | None, reference: str) -> list[str]:
+    """Receipt numbers of payments with this tender, channel and reference (any letter case)."""
+    query = select(Payment.claimed_receipt_number).where(
+        Payment.tender == tender,
+        func.lower(Payment.reference) == reference.lower(),
+        func.lower(func.coalesce(Payment.channel, "")) == (channel or "").lower(),
+    )
+    return list(db.session.execute(query).scalars())
+
+
+def others_on_soa(soa_id: str, terminal_id: int, received_after: datetime) -> list[str]:
+    """Receipt numbers that other terminals' payments on this SOA carry and that arrived after an instant."""
+    query = select(Payment.claimed_receipt_number).where(
+        Payment.soa_id == soa_id, Payment.terminal_id != terminal_id, Payment.received_at > received_after
+    )
+    return list(db.session.execute(query).scalars())
+
+
+def figures_since() -> datetime | None:
+    """The instant (ours) at which the last completed download began: what was posted before it is in PSCloud's figures."""
+    return db.session.execute(
+        select(SyncRun.started_at).where(SyncRun.status == "completed").order_by(SyncRun.id.desc()).limit(1)
+    ).scalar_one_or_none()
+
+
+def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
+    """Current allocations of payments that PSCloud's figures do not show yet, by SOA. Centavos."""
+    since = figures_since()
+    ids = list(soa_ids)
+    found: dict[str, list[Allocation]] = {}
+    for start in range(0, len(ids), 500):
+        query = (
+            select(
+                Payment.soa_id,
+                PaymentAllocation.invoice_id,
+                PaymentAllocation.invoice_number,
+                PaymentAllocation.kind,
+                PaymentAllocation.amount,
+            )
+            .join(Payment, Payment.id == PaymentAllocation.payment_id)
+            .where(
+                Payment.soa_id.in_(ids[start : start + 500]),
+                PaymentAllocation.generation == Payment.allocation_generation,
+                or_(Payment.posted_at.is_(None), Payment.posted_at >= since) if since else Payment.id.is_not(None),
+            )
+        )
+        for soa_id, invoice_id, number, kind, amount in db.session.execute(query):
+            found.setdefault(soa_id, []).append(Allocation(invoice_id, number, kind, centavos(amount)))
+    return found
+
+
+def last_received() -> datetime | None:
+    """When the newest payment arrived, or None."""
+    return db.session.execute(select(func.max(Payment.received_at))).scalar_one_or_none()
+
+
+def last_allocation() -> int:
+    """The newest allocation row's id: moves whenever what a payment pays changes."""
+    return db.session.execute(select(func.max(PaymentAllocation.id))).scalar_one_or_none() or 0
+
+
+def add(values: dict[str, Any], parts: list[Allocation], printed: list[Allocation], flags: dict[str, str], now: datetime) -> None:
+    """Insert a payment with what the phone printed (generation 0), what counts instead if it differs (1), and its flags."""
+    generation = 0 if parts == printed else 1
+    payment = Payment(**values, allocation_generation=generation, received_at=now, status_at=now)
+    db.session.add(payment)
+    db.session.flush()
+    for number, allocations in enumerate([printed, parts][: generation + 1]):
+        for position, part in enumerate(allocations):
+            db.session.add(
+                PaymentAllocation(
+                    payment_id=payment.id,
+                    generation=number,
+                    position=position,
+                    soa_id=payment.soa_id,
+                    invoice_id=part.invoice,
+                    invoice_number=part.invoice_number,
+                    kind=part.kind,
+                    amount=from_centavos(part.amount),
+                )
+            )
+    for flag, detail in flags.items():
+        db.session.add(PaymentFlag(payment_id=payment.id, flag=flag, detail=detail, raised_at=now))
+    db.session.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """What a change of status needs to know."""
+
+    id: str
+    status: str
+    flagged: bool
+    amount: Decimal
+
+
+def statuses(payment_ids: Iterable[str]) -> dict[str, StatusRow]:
+    """Status of these payments, locked until the transaction ends."""
+    ids = list(payment_ids)
+    flagged = set(db.session.execute(select(PaymentFlag.payment_id).where(PaymentFlag.payment_id.in_(ids))).scalars())
+    query = select(Payment.id, Payment.status, Payment.amount).where(Payment.id.in_(ids)).order_by(Payment.id).with_for_update()
+    return {id_: StatusRow(id_, status, id_ in flagged, amount) for id_, status, amount in db.session.execute(query)}
+
+
+def set_status(payment_id: str, was: str, status: str, reason: str, now: datetime, **values: object) -> bool:
+    """Move a payment's status, if it still is what it was; says whether it did."""
+    done = db.session.execute(
+        update(Payment)
+        .where(Payment.id == payment_id, Payment.status == was)
+        .values(status=status, status_reason=reason, status_at=now, **values)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def taken_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> list[Taken]:
+    """The payments of a registry before a place in the journal, in journal order, as printed: what a reading adds up.
+
+    Only those of the main chain: a fork's money is booked and held, but belongs to no reading of this chain."""
+    payments = list(
+        db.session.execute(
+            select(Payment)
+            .join(
+                JournalEntry,
+                and_(
+                    JournalEntry.terminal_id == Payment.terminal_id,
+                    JournalEntry.seq == Payment.journal_seq,
+                    JournalEntry.hash == Payment.entry_hash,
+                ),
+            )
+            .where(Payment.terminal_id == terminal_id, Payment.registry_id == registry_id, Payment.journal_seq < before_seq)
+            .order_by(Payment.journal_seq)
+        ).scalars()
+    )
+    sums: dict[tuple[str, str], int] = {}
+    for start in range(0, len(payments), 500):
+        ids = [payment.id for payment in payments[start : start + 500]]
+        for payment_id, kind, amount in db.session.execute(
+            select(PaymentAllocation.payment_id, PaymentAllocation.kind, func.sum(PaymentAllocation.amount))
+            .where(PaymentAllocation.payment_id.in_(ids), PaymentAllocation.generation == 0)
+            .group_by(PaymentAllocation.payment_id, PaymentAllocation.kind)
+        ):
+            sums[payment_id, kind] = centavos(amount)
+    return [
+        Taken(
+            p.claimed_receipt_number,
+            centavos(p.amount),
+            p.tender,
+            p.channel,
+            sums.get((p.id, "penalty"), 0),
+            sums.get((p.id, "advance"), 0),
+            Vat(centavos(p.vatable), centavos(p.vat_amount), centavos(p.vat_exempt), centavos(p.zero_rated)),
+        )
+        for p in payments
+    ]

@@ -1,0 +1,171 @@
+"""The outbox to PSCloud: what must be posted, who holds it now, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import delete, func, or_, select, update
+
+from portal.extensions import db
+from portal.store.models import Payment, PaymentAllocation, Posting
+
+
+@dataclass(frozen=True, slots=True)
+class PostingPart:
+    """A part of a payment, as PSCloud is told of it. Pesos."""
+
+    invoice_id: str | None
+    kind: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PostingItem:
+    """A payment to post; `ask_first` says that an earlier attempt may have reached PSCloud."""
+
+    posting_id: int
+    payment_id: str
+    receipt_number: str
+    soa_id: str
+    amount: Decimal
+    tender: str
+    reference: str | None
+    collected_at: datetime
+    collector_code: str
+    parts: tuple[PostingPart, ...]
+    ask_first: bool
+    attempts: int
+
+
+def add(payment_id: str, now: datetime) -> None:
+    """Put a payment into the outbox, in the transaction that approves it; one row a payment for ever."""
+    existing = db.session.execute(select(Posting.id).where(Posting.payment_id == payment_id)).scalar_one_or_none()
+    if existing is not None:
+        renew(payment_id, now)
+        return
+    db.session.add(Posting(payment_id=payment_id, status="due", next_attempt_at=now, created_at=now))
+    db.session.flush()
+
+
+def renew(payment_id: str, now: datetime) -> None:
+    """Make an ended posting due again; whether PSCloud may know it already is kept."""
+    db.session.execute(
+        update(Posting)
+        .where(Posting.payment_id == payment_id, Posting.status.in_(["failed", "completed"]))
+        .values(status="due", next_attempt_at=now, finished_at=None, lease=None, lease_until=None)
+    )
+
+
+def withdraw(payment_id: str) -> bool:
+    """Take a payment out of the outbox if nobody ever began to post it; says whether that was so."""
+    done = db.session.execute(
+        delete(Posting).where(Posting.payment_id == payment_id, Posting.status == "due", Posting.attempts == 0)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def due_count(now: datetime) -> int:
+    """How many rows could be claimed now: due ones, and claimed ones whose lease ran out."""
+    return db.session.execute(select(func.count()).select_from(Posting).where(_claimable(now))).scalar_one()
+
+
+def _claimable(now: datetime):  # type: ignore[no-untyped-def]
+    return or_(
+        (Posting.status == "due") & (Posting.next_attempt_at <= now),
+        (Posting.status == "claimed") & (Posting.lease_until < now),
+    )
+
+
+def claim(lease: str, now: datetime, until: datetime, limit: int) -> list[PostingItem]:
+    """Claim up to `limit` rows by conditional UPDATE: two workers never get the same one while a lease lives.
+
+    A claimed row counts as possibly sent from this moment, whatever happens to us."""
+    ids = list(
+        db.session.execute(select(Posting.id).where(_claimable(now)).order_by(Posting.next_attempt_at, Posting.id).limit(limit)).scalars()
+    )
+    if not ids:
+        return []
+    asked = {
+        id_: unknown
+        for id_, unknown in db.session.execute(select(Posting.id, Posting.outcome_unknown).where(Posting.id.in_(ids)))
+    }
+    db.session.execute(
+        update(Posting)
+        .where(Posting.id.in_(ids), _claimable(now))
+        .values(status="claimed", lease=lease, lease_until=until, attempts=Posting.attempts + 1, outcome_unknown=True)
+    )
+    rows = db.session.execute(
+        select(Posting, Payment)
+        .join(Payment, Payment.id == Posting.payment_id)
+        .where(Posting.lease == lease, Posting.status == "claimed")
+        .order_by(Posting.id)
+        .execution_options(populate_existing=True)
+    ).all()
+    parts: dict[str, list[PostingPart]] = {}
+    for payment_id, invoice_id, kind, amount in db.session.execute(
+        select(PaymentAllocation.payment_id, PaymentAllocation.invoice_id, PaymentAllocation.kind, PaymentAllocation.amount)
+        .join(Payment, Payment.id == PaymentAllocation.payment_id)
+        .where(
+            PaymentAllocation.payment_id.in_([payment.id for _, payment in rows]),
+            PaymentAllocation.generation == Payment.allocation_generation,
+        )
+        .order_by(PaymentAllocation.payment_id, PaymentAllocation.position)
+    ):
+        parts.setdefault(payment_id, []).append(PostingPart(invoice_id, kind, amount))
+    return [
+        PostingItem(
+            posting.id,
+            payment.id,
+            payment.claimed_receipt_number,
+            payment.soa_id,
+            payment.amount,
+            payment.tender,
+            payment.reference,
+            payment.collected_at,
+            payment.collector_code,
+            tuple(parts.get(payment.id, ())),
+            asked.get(posting.id, True),
+            posting.attempts,
+        )
+        for posting, payment in rows
+    ]
+
+
+def finish(posting_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:
+    """End a claimed row as completed or failed, if the lease is still ours; says whether it was."""
+    done = db.session.execute(
+        update(Posting)
+        .where(Posting.id == posting_id, Posting.lease == lease, Posting.status == "claimed")
+        .values(
+            status=status,
+            last_error=error,
+            last_answer=answer,
+            finished_at=now,
+            lease=None,
+            lease_until=None,
+            outcome_unknown=False,
+        )
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def postpone(posting_id: int, lease: str, error: str, at: datetime, outcome_unknown: bool) -> bool:
+    """Give a claimed row back, to be tried again at `at`, if the lease is still ours; says whether it was."""
+    done = db.session.execute(
+        update(Posting)
+        .where(Posting.id == posting_id, Posting.lease == lease, Posting.status == "claimed")
+        .values(status="due", last_error=error, next_attempt_at=at, lease=None, lease_until=None, outcome_unknown=outcome_unknown)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def claimed_payments(payment_ids: Iterable[str]) -> set[str]:
+    """Which of these payments a worker holds right now."""
+    return set(
+        db.session.execute(
+            select(Posting.payment_id).where(Posting.payment_id.in_(list(payment_ids)), Posting.status == "claimed")
+        ).scalars()
+    )
