@@ -1,0 +1,448 @@
+"""SOA Daily Download: one run at a time reads PSCloud into staging, and one transaction makes it visible (DOMAIN 9)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from flask import current_app
+from sqlalchemy.exc import IntegrityError
+
+from portal import doorbell
+from portal.domain.errors import Busy, Conflict, NotFound
+from portal.domain.money import ZERO, show_pesos
+from portal.domain.soa import Soa
+from portal.extensions import db
+from portal.pscloud import mapping
+from portal.pscloud.client import AuthFailed, Page, PscloudClient, PscloudError, Summary
+from portal.pscloud.mapping import CollectorRecord, MappingError
+from portal.store import audit, collector_codes, soas, staging, sync_runs
+from portal.store.sync_runs import FailureRow, NewFailure
+
+log = logging.getLogger(__name__)
+
+SILENCE = timedelta(seconds=90)
+"""A running run shows life at least every minute; after this long without, its worker is gone."""
+RING_AGAIN = timedelta(seconds=30)
+NO_JOB = timedelta(minutes=2)
+NO_WORKER = timedelta(minutes=15)
+HEARTBEAT = timedelta(seconds=5)
+LONGEST_RAW = 200_000
+
+
+class RunEnded(Exception):
+    """The run was cancelled, or given up by the sweep, while we worked on it: nothing of it may be written any more."""
+
+
+# --- asking for a run
+
+
+def request_run(trigger: str, who: str, now: datetime, *, ring: bool = True) -> int:
+    """A new run, waiting for a worker; `trigger` is scheduled or manual. Raises Conflict while another one is active. Commits, and
+    rings unless the caller does the run itself."""
+    try:
+        run_id = sync_runs.add(trigger, who, now)
+    except IntegrityError:
+        db.session.rollback()
+        raise Conflict("A download is already waiting or running. Wait for it to end, or cancel it first.", "sync_active") from None
+    audit.add(who, "sync_requested", f"sync {run_id}", {"trigger": trigger}, now)
+    db.session.commit()
+    if ring:
+        doorbell.ring("download_soas", run_id, job_id=_job_id(run_id))
+    return run_id
+
+
+def cancel(run_id: int, who: str, now: datetime) -> None:
+    """End a waiting or running run at once; its worker finds out at its next step. Commits.
+
+    Raises NotFound, or Conflict when it has ended."""
+    if sync_runs.get(run_id) is None:
+        raise NotFound("There is no such download.")
+    if not sync_runs.is_free(run_id) or not sync_runs.end(run_id, "cancelled", now, f"Cancelled by {who}."):
+        db.session.rollback()
+        raise Conflict("This download has already ended, or is just being finished; there is nothing left to cancel.")
+    staging.clear(run_id)
+    audit.add(who, "sync_cancelled", f"sync {run_id}", {}, now)
+    db.session.commit()
+
+
+def fail(run_id: int, reason: str, now: datetime) -> None:
+    """A run that cannot even begin, because the settings are wrong, ends Failed with this reason. Commits."""
+    sync_runs.end(run_id, "failed", now, reason)
+    db.session.commit()
+
+
+def fail_stalled(now: datetime) -> int:
+    """End runs whose worker is gone, ring again for those nobody has taken, and clear what ended runs left in staging. Commits.
+
+    Returns the number of runs ended."""
+    ended = 0
+    for run_id in sync_runs.silent_since(now - SILENCE):
+        reason = "The worker stopped before the download was finished. What everybody sees is unchanged; press Sync now to start again."
+        ended += sync_runs.end(run_id, "failed", now, reason)
+    for run in sync_runs.waiting():
+        waited = now - run.requested_at
+        if waited >= NO_WORKER:
+            reason = "No worker took the download within 15 minutes. Check that the worker for downloads is running, then press Sync now."
+            ended += sync_runs.end(run.id, "failed", now, reason)
+        elif waited >= RING_AGAIN and not doorbell.is_expected("download_soas", _job_id(run.id)):
+            rung = doorbell.ring("download_soas", run.id, job_id=_job_id(run.id))
+            if not rung and waited >= NO_JOB:
+                reason = "The job queue (Redis) did not answer, so no worker heard of the download. Press Sync now when it is back."
+                ended += sync_runs.end(run.id, "failed", now, reason)
+    staging.clear_ended()
+    db.session.commit()
+    return ended
+
+
+def _job_id(run_id: int) -> str:
+    return f"download-{run_id}"
+
+
+# --- the run
+
+
+@dataclass
+class _Work:
+    """One run in progress, with its numbers so far; `announced` is PSCloud's own count."""
+
+    run_id: int
+    lease: str
+    client: PscloudClient
+    now: Callable[[], datetime]
+    drop_percent: int
+    seen: datetime
+    pages: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    amount_due: Decimal = ZERO
+    announced: int = 0
+    as_of: datetime | None = None
+    repeated: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def run(run_id: int, client: PscloudClient, now_fn: Callable[[], datetime], drop_percent: int | None = None) -> str | None:
+    """Do a waiting run from the first page to the swap; returns its status at the end, or None when it was not ours to do.
+
+    Whatever happens the run ends: Completed, or Failed with a plain reason. Running twice at once is harmless: one claim wins. Commits
+    page by page; the SOAs that everybody sees change in one transaction at the end, and only if the run is still ours then.
+    `drop_percent`: when more than this share of the open SOAs would be closed, none is (SYNC_DROP_PERCENT)."""
+    if drop_percent is None:
+        drop_percent = int(current_app.config["SYNC_DROP_PERCENT"])
+    lease = secrets.token_hex(16)
+    started = now_fn()
+    claimed = sync_runs.claim(run_id, lease, started)
+    db.session.commit()
+    if not claimed:
+        return None
+    work = _Work(run_id, lease, client, now_fn, drop_percent, started)
+    client.on_wait = lambda: _show_life(work)
+    try:
+        _download(work)
+        codes = _ask_collectors(work)
+        summary = _ask_summary(work)
+        _swap(work, codes, summary)
+        return "completed"
+    except RunEnded:
+        db.session.rollback()
+        staging.clear(run_id)
+        db.session.commit()
+        log.info("Download %s was ended by somebody else; nothing of it was kept.", run_id)
+        return None
+    except PscloudError as error:
+        return _fail(work, error.message)
+    except Exception as error:
+        log.exception("Download %s failed", run_id)
+        return _fail(work, f"The portal could not finish the download ({type(error).__name__}). The log of the worker says more.")
+    finally:
+        client.on_wait = _nothing
+
+
+def _nothing() -> None:
+    return None
+
+
+def _fail(work: _Work, reason: str) -> str | None:
+    db.session.rollback()
+    ended = sync_runs.end(work.run_id, "failed", work.now(), f"{reason} What everybody sees is unchanged.", work.lease)
+    staging.clear(work.run_id)
+    db.session.commit()
+    return "failed" if ended else None
+
+
+def _show_life(work: _Work) -> None:
+    """Between requests: show that the run lives, and notice that it was cancelled."""
+    now = work.now()
+    if now - work.seen < HEARTBEAT:
+        return
+    if not sync_runs.keep(work.run_id, work.lease, now):
+        raise RunEnded
+    db.session.commit()
+    work.seen = now
+
+
+def _download(work: _Work) -> None:
+    for page in work.client.soa_pages():
+        _stage(work, page)
+
+
+def _stage(work: _Work, page: Page) -> None:
+    """Stage one page and its failures, and commit them with the run's progress."""
+    now = work.now()
+    if not sync_runs.keep(work.run_id, work.lease, now):
+        raise RunEnded
+    if page.restarted:
+        staging.clear(work.run_id)
+        sync_runs.remove_failures(work.run_id)
+        work.pages = work.repeated = 0
+        work.notes.append("PSCloud forgot the list while it was being read, so it was read again from the start.")
+        work.succeeded = work.failed = 0
+        work.amount_due = ZERO
+    good, bad = _read(page, work.client)
+    put = staging.put(work.run_id, good)
+    sync_runs.add_failures(work.run_id, bad)
+    work.pages += 1
+    work.announced, work.as_of = page.total, page.as_of
+    work.repeated += put.again
+    work.succeeded += put.fresh
+    work.failed += len(bad)
+    work.amount_due += put.amount_due
+    sync_runs.keep(
+        work.run_id,
+        work.lease,
+        now,
+        pages=work.pages,
+        total=work.succeeded + work.failed,
+        succeeded=work.succeeded,
+        failed=work.failed,
+        amount_due=work.amount_due,
+        as_of=page.as_of,
+        pscloud_count=page.total,
+    )
+    db.session.commit()
+    work.seen = now
+
+
+def _read(page: Page, client: PscloudClient) -> tuple[list[Soa], list[NewFailure]]:
+    good: list[Soa] = []
+    bad: list[NewFailure] = []
+    for raw in page.records:
+        try:
+            good.append(mapping.to_soa(raw, client.profile))
+        except MappingError as error:
+            bad.append(NewFailure(error.pscloud_id, error.label, error.field[:80], error.reason, _raw_text(raw)))
+    return good, bad
+
+
+def _raw_text(raw: bytes) -> str:
+    """The record as it came, fit for a text column."""
+    text = raw.decode("utf-8", "replace").replace("\x00", "�")
+    return text if len(text) <= LONGEST_RAW else f"{text[:LONGEST_RAW]} ... (cut; {len(text)} characters in all)"
+
+
+def _ask_collectors(work: _Work) -> list[CollectorRecord] | None:
+    """PSCloud's collector codes; None, with a note, when it does not give them: the SOAs do not depend on them."""
+    try:
+        codes, unreadable = work.client.collectors()
+    except PscloudError as error:
+        if isinstance(error, AuthFailed) and error.status == 401:
+            raise
+        work.notes.append(f"The collector codes were not refreshed. {error.message}")
+        return None
+    if unreadable:
+        work.notes.append(f"{_many(len(unreadable), 'collector code')} could not be read: {unreadable[0]}")
+    return codes
+
+
+def _ask_summary(work: _Work) -> Summary | None:
+    """PSCloud's control totals; None, with a note, when it does not give them."""
+    try:
+        return work.client.summary()
+    except PscloudError as error:
+        if isinstance(error, AuthFailed) and error.status == 401:
+            raise
+        work.notes.append(f"PSCloud's control totals could not be asked. {error.message}")
+        return None
+
+
+def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | None) -> None:
+    """One transaction: everything of this run becomes visible together with the run's end, or nothing does."""
+    now = work.now()
+    today = _business_date(now)
+    # First the run's own row, so that nobody can end this run from here on; it is let go by the commit.
+    if not sync_runs.keep(work.run_id, work.lease, now):
+        raise RunEnded
+    staged = staging.totals(work.run_id)
+    failed_ids = sync_runs.failed_ids(work.run_id)
+    if codes is not None:
+        listed = [collector_codes.Listed(one.code, one.name, one.area, one.active) for one in codes]
+        collector_codes.refresh(listed, now)
+    written = staging.write_changed(work.run_id, today)
+    objection = _objection_to_closing(work, staged.count, failed_ids, summary)
+    closed = 0
+    if objection is None:
+        closed = staging.close_absent(work.run_id, today)
+    elif objection:
+        work.notes.append(objection)
+    if work.repeated:
+        work.notes.append(f"{_many(work.repeated, 'record')} came more than once; the latest version of each was taken.")
+    if summary is not None and summary.amount_due != staged.amount_due:
+        difference = summary.amount_due - staged.amount_due
+        why = f"; {_many(len(failed_ids), 'record')} could not be read" if failed_ids else ""
+        work.notes.append(f"PSCloud's summary says {show_pesos(summary.amount_due)}, {show_pesos(difference)} beside what was read{why}.")
+    done = sync_runs.complete(
+        work.run_id,
+        work.lease,
+        work.now(),
+        total=staged.count + len(failed_ids),
+        succeeded=staged.count,
+        failed=len(failed_ids),
+        added=written.added,
+        changed=written.changed,
+        unchanged=written.unchanged,
+        closed=closed,
+        amount_due=staged.amount_due,
+        pscloud_count=work.announced if summary is None else summary.count,
+        pscloud_amount_due=None if summary is None else summary.amount_due,
+        as_of=work.as_of or now,
+        note=" ".join(work.notes),
+    )
+    if not done:
+        raise RunEnded
+    staging.clear(work.run_id)
+    db.session.commit()
+
+
+def _objection_to_closing(work: _Work, staged: int, failed_ids: list[str | None], summary: Summary | None) -> str | None:
+    """Why SOAs that are absent must not be closed now, in plain words; None when they may be, "" when there are none to close."""
+    absent, active = staging.count_absent(work.run_id)
+    if absent == 0:
+        return ""
+    kept = f"{_many(absent, 'SOA')} that PSCloud did not send {'stays' if absent == 1 else 'stay'} open"
+    unreadable = sum(one is None for one in failed_ids)
+    if unreadable:
+        return f"{kept}, because {_many(unreadable, 'record')} arrived whose PSCloud id cannot be read: it may be one of them."
+    known = {one for one in failed_ids if one is not None}
+    distinct = staged + len(known) - staging.count_staged(work.run_id, known)
+    if summary is None:
+        return f"{kept}, because the count could not be checked against PSCloud's control totals."
+    if not distinct == work.announced == summary.count:
+        return (
+            f"{kept}, because the counts do not agree: {distinct} different SOAs were read, PSCloud's list announced {work.announced} "
+            f"and its summary says {summary.count}. The next download settles it if the list was just changing."
+        )
+    limit = work.drop_percent
+    if absent * 100 > active * limit:
+        return (
+            f"{kept}, because closing them would close more than {limit} % of the {active} open SOAs at once. "
+            "Check in PSCloud whether this is right; if it is, raise SYNC_DROP_PERCENT for one download."
+        )
+    return None
+
+
+# --- records that failed
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What became of a run's failed records when PSCloud was asked for them again."""
+
+    repaired: int
+    still_failed: int
+    without_id: int
+
+
+def request_retry(run_id: int, who: str, now: datetime) -> None:
+    """Have a worker ask PSCloud again for the run's failed records. Raises NotFound, Conflict or Busy. Commits and rings."""
+    _retriable(run_id)
+    audit.add(who, "sync_retry_requested", f"sync {run_id}", {}, now)
+    db.session.commit()
+    if not doorbell.ring("retry_failed", run_id, who, job_id=f"retry-{run_id}-{int(now.timestamp())}"):
+        raise Busy("The job queue (Redis) does not answer, so the records were not asked for again. Try again in a minute.")
+
+
+def retry_failed(run_id: int, who: str, client: PscloudClient, now: datetime) -> Retried:
+    """Ask PSCloud again for each record of a completed run that could not be read, and take over those that now can. Commits once.
+
+    Raises NotFound, Conflict while a download is active or when the run did not complete, and PSCloud's errors."""
+    _retriable(run_id)
+    failures: list[FailureRow] = []
+    while page := sync_runs.failures(run_id, failures[-1].id if failures else 0, 500):
+        failures += page
+    db.session.commit()  # nothing may stay open while we wait for PSCloud
+    answers: dict[str, bytes | None] = {}
+    for failure in failures:
+        if failure.pscloud_id and failure.pscloud_id not in answers:
+            answers[failure.pscloud_id] = client.soa(failure.pscloud_id)
+    _retriable(run_id)
+    repaired: dict[str, Soa] = {}
+    settled: list[int] = []
+    for failure in failures:
+        if not failure.pscloud_id:
+            continue
+        raw = answers[failure.pscloud_id]
+        if raw is None:
+            sync_runs.change_failure(failure.id, "", "PSCloud does not have this record any more.", failure.raw)
+            continue
+        try:
+            soa = mapping.to_soa(raw, client.profile)
+            if soa.id != failure.pscloud_id:
+                raise MappingError("", f"PSCloud answered with another record ({soa.id}).")
+        except MappingError as error:
+            sync_runs.change_failure(failure.id, error.field[:80], error.reason, _raw_text(raw))
+            continue
+        repaired[soa.id] = soa
+        settled.append(failure.id)
+    result = _take_over(run_id, repaired, settled, now)
+    retried = Retried(len(settled), len(failures) - len(settled), sum(not failure.pscloud_id for failure in failures))
+    detail = {"repaired": retried.repaired, "still_failed": retried.still_failed, **result}
+    audit.add(who, "sync_retried", f"sync {run_id}", detail, now)
+    db.session.commit()
+    return retried
+
+
+def _retriable(run_id: int) -> None:
+    found = sync_runs.get(run_id)
+    if found is None:
+        raise NotFound("There is no such download.")
+    if found.status != "completed":
+        raise Conflict("Only the records of a completed download can be asked for again. Press Sync now instead.")
+    if sync_runs.active() is not None:
+        raise Conflict("A download is waiting or running and will read these records too. Wait for it to end.")
+
+
+def _take_over(run_id: int, repaired: dict[str, Soa], settled: list[int], now: datetime) -> dict[str, int]:
+    """Write repaired records, unless what is stored is newer, and correct the run's numbers."""
+    stored = soas.get_many(list(repaired))
+    pairs = [(stored.get(soa.id), soa) for soa in repaired.values() if soa.id not in stored or soa.updated_at >= stored[soa.id].updated_at]
+    pairs = [(old, soa) for old, soa in pairs if old is None or old.version != soa.version]
+    staging.write(run_id, pairs, _business_date(now))
+    removed = sync_runs.remove_failures(run_id, settled)
+    found = sync_runs.get(run_id)
+    if found is None:
+        raise NotFound("There is no such download.")
+    added = sum(old is None for old, _ in pairs)
+    numbers: dict[str, Any] = {
+        "succeeded": found.succeeded + removed,
+        "failed": found.failed - removed,
+        "added": found.added + added,
+        "changed": found.changed + len(pairs) - added,
+        "unchanged": found.unchanged + removed - len(pairs),
+        "amount_due": found.amount_due + sum((soa.amount_due for soa in repaired.values()), ZERO),
+    }
+    sync_runs.change_numbers(run_id, **numbers)
+    return {"added": added, "changed": len(pairs) - added}
+
+
+def _business_date(now: datetime) -> date:
+    return now.astimezone(current_app.config.get("ZONE", UTC)).date()
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number:,} {word}s"

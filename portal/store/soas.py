@@ -1,0 +1,451 @@
+"""Reads of the stored SOAs: the filtered list, totals, one account, the set for a phone. The same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import base64
+import json
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Row, Select, case, false, func, or_, select
+
+from portal.domain import soa as domain
+from portal.domain.errors import InvalidAmount
+from portal.domain.money import ZERO, centavos, from_centavos
+from portal.domain.soa import days_overdue
+from portal.extensions import db
+from portal.store.models import Invoice, Soa, SoaChange, SyncRun
+
+Status = Literal["active", "closed", "all"]
+NO_CODE = "-"
+MOST_WORDS = 12
+LONGEST_SEARCH = 600
+
+COLUMNS = (
+    "id",
+    "soa_number",
+    "customer_id",
+    "account_number",
+    "customer_name",
+    "address",
+    "contact_number",
+    "tin",
+    "issued_on",
+    "due_date",
+    "amount_due",
+    "penalty",
+    "collector_code",
+    "status",
+    "updated_at",
+)
+INVOICE_COLUMNS = (
+    "id",
+    "invoice_number",
+    "invoice_date",
+    "due_date",
+    "description",
+    "amount",
+    "balance",
+    "penalty",
+    "vat_type",
+    "vat_amount",
+)
+# A missing code sorts before every other, on both databases alike.
+_CODE_KEY = func.coalesce(Soa.collector_code, "")
+_SORTS: dict[str, ColumnElement[Any]] = {
+    "name": Soa.search_text.expression,
+    "account_number": Soa.account_number.expression,
+    "due_date": Soa.due_date.expression,
+    "amount_due": Soa.amount_due.expression,
+    "collector_code": _CODE_KEY,
+}
+SORTS = tuple(_SORTS)
+_FIELD_WORDS = {
+    "soa_number": "SOA number",
+    "customer_id": "Customer",
+    "account_number": "Account number",
+    "customer_name": "Customer name",
+    "address": "Address",
+    "contact_number": "Contact number",
+    "tin": "TIN",
+    "issued_on": "Issued on",
+    "due_date": "Due date",
+    "amount_due": "Amount due",
+    "penalty": "Penalty",
+    "collector_code": "Collector code",
+    "status": "Status",
+}
+_KIND_WORDS = {
+    "added": "Downloaded for the first time",
+    "changed": "Changed in PSCloud",
+    "closed": "Closed: no longer owed in PSCloud",
+    "reopened": "Owed again in PSCloud",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SoaFilter:
+    """What the list shows. `collector_code` "-" means without a code; `sort` is one of SORTS, reversed by a "-" before it."""
+
+    q: str = ""
+    collector_code: str = ""
+    due_from: date | None = None
+    due_to: date | None = None
+    overdue: bool = False
+    penalty: bool = False
+    status: Status = "active"
+    sort: str = "due_date"
+
+
+@dataclass(frozen=True, slots=True)
+class SoaRow:
+    """One line of the list; money in pesos, `days_overdue` is 0 for what is not yet due or closed."""
+
+    id: str
+    soa_number: str
+    account_number: str
+    customer_name: str
+    due_date: date
+    days_overdue: int
+    amount_due: Decimal
+    penalty: Decimal
+    collector_code: str | None
+    invoice_count: int
+    status: str
+    closed_on: date | None
+    changed_run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoaPage:
+    """One page and the marks of its neighbours; None where there is no neighbour."""
+
+    rows: list[SoaRow]
+    next: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SoaTotals:
+    """Count and pesos of everything the filter lets through."""
+
+    count: int
+    amount_due: Decimal
+    penalty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SoaDetail:
+    """One SOA with what the portal knows about it."""
+
+    soa: domain.Soa
+    closed_on: date | None
+    changed_run_id: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """Something that happened to an account; `detail` is (what, before, after), `link` a path or empty."""
+
+    at: datetime
+    kind: str
+    title: str
+    detail: list[tuple[str, str, str]]
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The SOAs for a phone and the completed run they come from, read in one statement."""
+
+    run_id: int
+    as_of: datetime
+    soas: list[domain.Soa]
+
+
+def fold(text: str) -> str:
+    """Text for searching: lower case, accents and other marks stripped, single spaces. What is typed and what is stored meet in it."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(character for character in apart if not unicodedata.combining(character) and character != "\x00")
+    return " ".join(bare.split())
+
+
+def search_text(soa: domain.Soa) -> str:
+    """Name, account and SOA number, folded: what a search looks in, and what the list is sorted by when sorted by name."""
+    return fold(f"{soa.customer_name} {soa.account_number} {soa.soa_number}")[:LONGEST_SEARCH]
+
+
+# --- the list
+
+
+def list_page(filter: SoaFilter, today: date, after: str | None = None, before: str | None = None, limit: int = 50) -> SoaPage:
+    """One page of the filtered list. `after` and `before` are marks of an earlier page; one that cannot be read is the first page."""
+    name, descending = _sort(filter.sort)
+    key = _SORTS[name]
+    backwards = False
+    query = _rows(filter, today)
+    mark = _read_mark(filter.sort, after)
+    if mark is None and before:
+        mark = _read_mark(filter.sort, before)
+        backwards = mark is not None
+    downwards = descending != backwards
+    if mark is not None:
+        value, row_id = mark
+        # The first condition lets the database enter its index at the mark; the second parts rows with an equal sort value.
+        if downwards:
+            query = query.where(key <= value, or_(key < value, Soa.id < row_id))
+        else:
+            query = query.where(key >= value, or_(key > value, Soa.id > row_id))
+    order = (key.desc(), Soa.id.desc()) if downwards else (key.asc(), Soa.id.asc())
+    found = db.session.execute(query.order_by(*order).limit(limit + 1)).all()
+    more = len(found) > limit
+    found = found[:limit]
+    if backwards:
+        found = found[::-1]
+    rows = [_soa_row(row, today) for row in found]
+    if not rows:
+        return SoaPage([], None, None)
+    return SoaPage(
+        rows,
+        next=_mark(filter.sort, rows[-1], found[-1]) if more or backwards else None,
+        previous=_mark(filter.sort, rows[0], found[0]) if (more if backwards else mark is not None) else None,
+    )
+
+
+def totals(filter: SoaFilter, today: date) -> SoaTotals:
+    """Count and pesos of everything the filter lets through, on every page."""
+    query = select(func.count(), func.sum(Soa.amount_due), func.sum(Soa.penalty)).select_from(Soa).where(*_conditions(filter, today))
+    count, amount, penalty = db.session.execute(query).one()
+    return SoaTotals(count, amount or ZERO, penalty or ZERO)
+
+
+def iterate(filter: SoaFilter, today: date) -> Iterator[SoaRow]:
+    """Every row the filter lets through, in its order, a few hundred in memory at a time."""
+    name, descending = _sort(filter.sort)
+    key = _SORTS[name]
+    order = (key.desc(), Soa.id.desc()) if descending else (key.asc(), Soa.id.asc())
+    for row in db.session.execute(_rows(filter, today).order_by(*order), execution_options={"yield_per": 500}):
+        yield _soa_row(row, today)
+
+
+def _rows(filter: SoaFilter, today: date) -> Select[Any]:
+    invoices = select(func.count()).select_from(Invoice).where(Invoice.soa_id == Soa.id).scalar_subquery()
+    return select(
+        Soa.id,
+        Soa.soa_number,
+        Soa.account_number,
+        Soa.customer_name,
+        Soa.due_date,
+        Soa.amount_due,
+        Soa.penalty,
+        Soa.collector_code,
+        invoices.label("invoice_count"),
+        Soa.status,
+        Soa.closed_on,
+        Soa.changed_run_id,
+        Soa.search_text,
+    ).where(*_conditions(filter, today))
+
+
+def _soa_row(row: Row[Any], today: date) -> SoaRow:
+    overdue = days_overdue(row.due_date, today) if row.status == "active" else 0
+    return SoaRow(
+        row.id,
+        row.soa_number,
+        row.account_number,
+        row.customer_name,
+        row.due_date,
+        overdue,
+        row.amount_due,
+        row.penalty,
+        row.collector_code,
+        row.invoice_count,
+        row.status,
+        row.closed_on,
+        row.changed_run_id,
+    )
+
+
+def _conditions(filter: SoaFilter, today: date) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filter.status != "all":
+        found.append(Soa.status == filter.status)
+    for word in fold(filter.q)[:LONGEST_SEARCH].split()[:MOST_WORDS]:
+        found.append(Soa.search_text.like(f"%{_escaped(word)}%", escape="\\"))
+    if filter.collector_code == NO_CODE:
+        found.append(Soa.collector_code.is_(None))
+    elif "\x00" in filter.collector_code:
+        found.append(false())
+    elif filter.collector_code:
+        found.append(Soa.collector_code == filter.collector_code)
+    if filter.due_from:
+        found.append(Soa.due_date >= filter.due_from)
+    if filter.due_to:
+        found.append(Soa.due_date <= filter.due_to)
+    if filter.overdue:
+        found.append(Soa.due_date < today)
+    if filter.penalty:
+        found.append(Soa.penalty > ZERO)
+    return found
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _sort(sort: str) -> tuple[str, bool]:
+    name = sort.removeprefix("-")
+    return (name, sort.startswith("-")) if name in _SORTS else ("due_date", False)
+
+
+def _mark(sort: str, row: SoaRow, found: Row[Any]) -> str:
+    name, descending = _sort(sort)
+    value: Any
+    match name:
+        case "name":
+            value = found.search_text
+        case "due_date":
+            value = row.due_date.isoformat()
+        case "amount_due":
+            value = centavos(row.amount_due)
+        case "collector_code":
+            value = row.collector_code or ""
+        case _:
+            value = row.account_number
+    text = json.dumps([name, descending, value, row.id], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_mark(sort: str, mark: str | None) -> tuple[Any, str] | None:
+    """(sort value, id) of a mark made for the same order, else None."""
+    if not mark or len(mark) > 6000:
+        return None
+    name, descending = _sort(sort)
+    try:
+        text = base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)).decode()
+        made_for, made_descending, value, row_id = json.loads(text)
+        if (made_for, made_descending) != (name, descending) or not isinstance(row_id, str) or "\x00" in row_id:
+            return None
+        row_id.encode()
+        if name == "due_date":
+            return date.fromisoformat(value), row_id
+        if name == "amount_due":
+            return from_centavos(value), row_id
+        if not isinstance(value, str) or "\x00" in value:
+            return None
+        value.encode()
+        return value, row_id
+    except (ValueError, TypeError, RecursionError, InvalidAmount):
+        return None
+
+
+# --- whole SOAs
+
+
+def get(soa_id: str) -> SoaDetail | None:
+    """One SOA with its invoices, closed or not; None when there is none."""
+    if "\x00" in soa_id:
+        return None
+    found = list(_whole(select(Soa).where(Soa.id == soa_id)))
+    if not found:
+        return None
+    soa, row = found[0]
+    return SoaDetail(soa, row.closed_on, row.changed_run_id, row.version)
+
+
+def get_many(ids: Sequence[str]) -> dict[str, domain.Soa]:
+    """The SOAs with these ids, closed ones too; what does not exist is not in the answer."""
+    found: dict[str, domain.Soa] = {}
+    wanted = sorted({soa_id for soa_id in ids if "\x00" not in soa_id})
+    for start in range(0, len(wanted), 500):
+        found |= {soa.id: soa for soa, _ in _whole(select(Soa).where(Soa.id.in_(wanted[start : start + 500])))}
+    return found
+
+
+def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
+    """Active SOAs of these collector codes, ordered by id."""
+    wanted = sorted({code for code in codes if code and "\x00" not in code})
+    if not wanted:
+        return []
+    return [soa for soa, _ in _whole(select(Soa).where(Soa.status == "active", Soa.collector_code.in_(wanted)))]
+
+
+def snapshot(codes: Sequence[str]) -> Snapshot | None:
+    """What for_codes() and data_as_of() answer, certain to belong together even if a run becomes visible meanwhile; None before
+    the first completed run."""
+    while True:
+        before = data_as_of()
+        if before is None:
+            return None
+        found = for_codes(codes)
+        if data_as_of() == before:
+            return Snapshot(*before, found)
+
+
+def data_as_of() -> tuple[int, datetime] | None:
+    """(id, moment of the data) of the last completed run; None when none has completed."""
+    run = db.session.execute(
+        select(SyncRun.id, SyncRun.as_of, SyncRun.finished_at, SyncRun.requested_at)
+        .where(SyncRun.status == "completed")
+        .order_by(SyncRun.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if run is None else (run.id, run.as_of or run.finished_at or run.requested_at)
+
+
+def _whole(query: Select[Any]) -> Iterator[tuple[domain.Soa, Row[Any]]]:
+    """SOAs with their invoices in ONE statement, so that no run can come between the two; ordered by id."""
+    chosen = query.with_only_columns(
+        *(getattr(Soa, name) for name in COLUMNS), Soa.closed_on, Soa.changed_run_id, Soa.version, maintain_column_froms=True
+    ).subquery()
+    parts = [getattr(Invoice, name).label(f"invoice__{name}") for name in INVOICE_COLUMNS]
+    rows = db.session.execute(
+        select(chosen, *parts).outerjoin(Invoice, Invoice.soa_id == chosen.c.id).order_by(chosen.c.id, Invoice.position)
+    )
+    current: Row[Any] | None = None
+    invoices: list[domain.Invoice] = []
+    for row in rows:
+        if current is not None and row.id != current.id:
+            yield _domain(current, invoices), current
+            invoices = []
+        current = row
+        if row.invoice__id is not None:
+            invoices.append(domain.Invoice(**{name: getattr(row, f"invoice__{name}") for name in INVOICE_COLUMNS}))
+    if current is not None:
+        yield _domain(current, invoices), current
+
+
+def _domain(row: Row[Any], invoices: list[domain.Invoice]) -> domain.Soa:
+    return domain.Soa(**{name: getattr(row, name) for name in COLUMNS}, invoices=tuple(invoices))
+
+
+def timeline(soa_id: str) -> list[TimelineEvent]:
+    """What downloads changed on this SOA, the latest first."""
+    if "\x00" in soa_id:
+        return []
+    order = case((SyncRun.finished_at.is_(None), SyncRun.requested_at), else_=SyncRun.finished_at)
+    rows = db.session.execute(
+        select(SoaChange.kind, SoaChange.changes, SoaChange.run_id, SyncRun.finished_at, SyncRun.requested_at)
+        .join(SyncRun, SyncRun.id == SoaChange.run_id)
+        .where(SoaChange.soa_id == soa_id)
+        .order_by(order.desc(), SoaChange.id.desc())
+    )
+    return [
+        TimelineEvent(
+            row.finished_at or row.requested_at,
+            row.kind,
+            _KIND_WORDS[row.kind],
+            [(_field_words(name), was, now) for name, (was, now) in json.loads(row.changes).items()],
+            f"/syncs/{row.run_id}",
+        )
+        for row in rows
+    ]
+
+
+def _field_words(name: str) -> str:
+    return _FIELD_WORDS.get(name) or name[:1].upper() + name[1:]
