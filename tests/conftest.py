@@ -1,0 +1,94 @@
+"""Shared fixtures: the app on a migrated database (SQLite, and PostgreSQL where `any_app` is asked for), people, a fixed moment."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config import TestConfig
+from portal import create_app
+from portal.extensions import db
+from tests import factories, postgres, redis_server
+
+NOW = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
+"""09:30 on a Friday in Manila: the moment of every test that does not say otherwise."""
+
+
+def migrated(directory: Path, url: str, **environment: str) -> Flask:
+    app = create_app(TestConfig(directory, DATABASE_URL=url, **environment))
+    with app.app_context():
+        flask_migrate.upgrade()
+        db.session.remove()
+        db.engine.dispose()
+    return app
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite database, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "portal.sqlite3"
+    migrated(file.parent, f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server with a migrated, empty database named `template_portal`."""
+    with postgres.running_postgres(tmp_path_factory.mktemp("pg")) as url:
+        migrated(tmp_path_factory.mktemp("pgapp"), postgres.create_database(url, "template_portal"))
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis."""
+    with redis_server.running_redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A fresh SQLite database."""
+    shutil.copy(sqlite_template, tmp_path / "portal.sqlite3")
+    return f"sqlite:///{tmp_path / 'portal.sqlite3'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database, once on each of the two."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
+    return postgres.create_database(request.getfixturevalue("postgres_server"), "portal_test", "template_portal")
+
+
+def opened(app: Flask) -> Iterator[Flask]:
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(tmp_path: Path, sqlite_url: str) -> Iterator[Flask]:
+    """The app on SQLite, with its context pushed."""
+    yield from opened(create_app(TestConfig(tmp_path, DATABASE_URL=sqlite_url)))
+
+
+@pytest.fixture
+def any_app(tmp_path: Path, database_url: str) -> Iterator[Flask]:
+    """The app, once on SQLite and once on PostgreSQL, with its context pushed."""
+    yield from opened(create_app(TestConfig(tmp_path, DATABASE_URL=database_url)))
+
+
+@pytest.fixture
+def sign_in() -> Callable[[Flask, str], FlaskClient]:
+    """A function: (app, user name) -> a client of that user, who exists with the factory's password."""
+    return factories.sign_in

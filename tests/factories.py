@@ -1,0 +1,269 @@
+"""Small makers of people, SOAs and payments: plain functions, everything overridable by name."""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal.domain import allocation, journal, readings, receipts
+from portal.domain.allocation import Allocation
+from portal.domain.journal import Entry
+from portal.domain.soa import Invoice, Soa
+from portal.services import terminals, users
+from portal.services.payments import open_invoices
+from portal.store import users as user_store
+from portal.store.terminals import TerminalRow
+
+PASSWORD = "correct horse battery"
+NOW = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
+
+
+def make_user(name: str, *roles: str, codes: Sequence[str] = ()) -> int:
+    """A user with the factory's password; the id."""
+    return users.add(name, name.title(), PASSWORD, roles or ("collector",), codes, "test", NOW)
+
+
+def sign_in(app: Flask, name: str) -> FlaskClient:
+    """A client signed in as an existing user."""
+    client = app.test_client()
+    page = client.get("/login").get_data(as_text=True)
+    token = csrf_of(page)
+    answer = client.post("/login", data={"username": name, "password": PASSWORD, "csrf_token": token})
+    assert answer.status_code == 303, answer.get_data(as_text=True)
+    return client
+
+
+def csrf_of(page: str) -> str:
+    """The CSRF token in a page."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page) or re.search(r'value="([^"]+)"[^>]*name="csrf_token"', page)
+    assert found, "the page has no csrf_token field"
+    return found[1]
+
+
+def api_headers(client: FlaskClient) -> dict[str, str]:
+    """The CSRF header for the phone API."""
+    token: str = client.get("/api/v1/ping").get_json()["csrf_token"]
+    return {"X-CSRFToken": token}
+
+
+def make_invoice(number: int = 1, **fields: Any) -> Invoice:
+    """An invoice of 1,120.00 with 120.00 VAT, nothing paid, no penalty."""
+    values = Invoice(
+        id=f"I{number}",
+        invoice_number=f"SI-{number:04d}",
+        invoice_date=date(2026, 9, 1),
+        due_date=date(2026, 10, number),
+        description="Lawn lot instalment",
+        amount=Decimal("1120.00"),
+        balance=Decimal("1120.00"),
+        penalty=Decimal("0.00"),
+        vat_type="vatable",
+        vat_amount=Decimal("120.00"),
+    )
+    return replace(values, **fields)
+
+
+def make_soa(soa_id: str = "S1", *, invoices: Sequence[Invoice] | None = None, **fields: Any) -> Soa:
+    """An SOA with two invoices; amount due and penalty follow from its invoices unless given."""
+    parts = tuple(invoices) if invoices is not None else (make_invoice(1), make_invoice(2))
+    penalty = sum((invoice.penalty for invoice in parts), Decimal("0.00"))
+    soa = Soa(
+        id=soa_id,
+        soa_number=f"SOA-{soa_id}",
+        customer_id=f"C-{soa_id}",
+        account_number=f"ACC-{soa_id}",
+        customer_name="Dela Cruz, Maria",
+        address="12 Mabini St., Malolos City, Bulacan",
+        contact_number="0917 555 0101",
+        tin="",
+        issued_on=date(2026, 11, 1),
+        due_date=parts[0].due_date if parts else date(2026, 10, 1),
+        amount_due=sum((invoice.balance for invoice in parts), Decimal("0.00")) + penalty,
+        penalty=penalty,
+        collector_code="A1",
+        status="active",
+        updated_at=datetime(2026, 11, 19, 12, 0, tzinfo=UTC),
+        invoices=parts,
+    )
+    return replace(soa, **fields)
+
+
+class Phone:
+    """A phone of a test: a real key and a real journal, written by the domain's own rules."""
+
+    def __init__(self, name: str, user_id: int, user_name: str) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.user_name = user_name
+        self.terminal: TerminalRow = terminals.enroll(name, self.jwk(), user_id, user_name, "automatic", NOW)
+        self.code = self.terminal.code
+        self.entries: list[Entry] = []
+        self.receipts = 0
+        self.registry = ""
+        self.change_fund = 0
+        self.taken: list[readings.Taken] = []
+        self.counted: list[dict[str, Any]] | None = None
+        self.counters = readings.Counters()
+        self.opened_at = ""
+        self.minute = 0
+
+    def jwk(self) -> dict[str, str]:
+        """The public key."""
+        numbers = self.key.public_key().public_numbers()
+        return {"kty": "EC", "crv": "P-256", "x": b64(numbers.x.to_bytes(32, "big")), "y": b64(numbers.y.to_bytes(32, "big"))}
+
+    def at(self) -> str:
+        """The phone's clock: a minute on for each entry, from 08:00 in Manila."""
+        self.minute += 1
+        return f"2026-11-20T{8 + self.minute // 60:02d}:{self.minute % 60:02d}:00.000+08:00"
+
+    def append(self, kind: str, payload: dict[str, Any]) -> Entry:
+        """The next entry of the journal."""
+        prev = self.entries[-1].hash if self.entries else journal.FIRST_PREV
+        entry = journal.append(self.code, len(self.entries) + 1, kind, self.at(), None, payload, prev)
+        self.entries.append(entry)
+        return entry
+
+    def start(self, change_fund: int = 50000, snapshot: str = "1-0") -> None:
+        """Enrol, open a registry and note a download."""
+        self.append("enrolled", {"name": "Phone", "collector": self.user_name, "app_version": "test"})
+        self.open(change_fund)
+        self.append("soa_downloaded", {"snapshot": snapshot, "as_of": "2026-11-20T05:00:00+08:00", "count": 1, "amount_due": 224000})
+
+    def open(self, change_fund: int = 50000, business_date: str = "2026-11-20") -> Entry:
+        """Open a registry."""
+        self.registry, self.change_fund, self.taken, self.counted = str(uuid.uuid4()), change_fund, [], None
+        entry = self.append(
+            "registry_opened",
+            {
+                "registry": self.registry,
+                "business_date": business_date,
+                "change_fund": change_fund,
+                "collector": self.user_name,
+                "z_counter": self.counters.z_counter,
+                "accumulated": self.counters.accumulated,
+            },
+        )
+        self.opened_at = entry.at
+        return entry
+
+    def payload(self, soa: Soa, amount: int, paid: Sequence[Allocation] = (), **fields: Any) -> dict[str, Any]:
+        """A payment's payload with the next receipt number, allocated as the phone would."""
+        self.receipts += 1
+        invoices = allocation.less_payments(open_invoices(soa), paid)
+        mode, directed = fields.get("mode", "oldest_first"), fields.get("directed", [])
+        parts = allocation.allocate(amount, invoices, mode, directed)
+        owed = sum(invoice.balance + invoice.penalty for invoice in invoices)
+        payload = {
+            "payment": str(uuid.uuid4()),
+            "registry": self.registry,
+            "receipt_number": receipts.receipt_number(self.code, self.receipts),
+            "soa": soa.id,
+            "soa_number": soa.soa_number,
+            "account_number": soa.account_number,
+            "customer_name": soa.customer_name,
+            "soa_version": soa.version,
+            "amount": amount,
+            "tender": "cash",
+            "channel": None,
+            "reference": None,
+            "tendered": None,
+            "change": None,
+            "mode": mode,
+            "directed": list(directed),
+            "allocations": [asdict(part) for part in parts],
+            "vat": asdict(allocation.split_vat(parts, invoices)),
+            "balance_after": max(owed - amount, 0),
+        }
+        return {**payload, **fields}
+
+    def pay(self, soa: Soa, amount: int, paid: Sequence[Allocation] = (), **fields: Any) -> Entry:
+        """Take a payment."""
+        payload = self.payload(soa, amount, paid, **fields)
+        parts = [Allocation(**part) for part in payload["allocations"]]
+        self.taken.append(
+            readings.Taken(
+                payload["receipt_number"],
+                payload["amount"],
+                payload["tender"],
+                payload["channel"],
+                sum(part.amount for part in parts if part.kind == "penalty"),
+                sum(part.amount for part in parts if part.kind == "advance"),
+                allocation.Vat(**payload["vat"]),
+            )
+        )
+        return self.append("payment", payload)
+
+    def count(self, total_of_thousands: int = 0) -> Entry:
+        """Count so many bills of a thousand pesos."""
+        self.counted = [{"value": 100000, "kind": "bill", "count": total_of_thousands}]
+        payload = {"registry": self.registry, "denominations": self.counted, "total": 100000 * total_of_thousands}
+        return self.append("count", payload)
+
+    def period(self) -> readings.Period:
+        """What the phone knows of the registry."""
+        return readings.Period(
+            self.registry,
+            "2026-11-20",
+            self.code,
+            self.user_name,
+            self.opened_at,
+            self.change_fund,
+            list(self.taken),
+            counted=self.counted,
+        )
+
+    def x_reading(self) -> Entry:
+        """Take an X-reading."""
+        reading = readings.x_reading(self.period(), "2026-11-20T17:00:00.000+08:00", self.entries[-1].hash, 0)
+        return self.append("reading_x", {"registry": self.registry, "reading": reading})
+
+    def z_reading(self) -> Entry:
+        """Take the Z-reading."""
+        reading = readings.z_reading(self.period(), self.counters, "2026-11-20T17:00:00.000+08:00", self.entries[-1].hash, 0)
+        self.counters = readings.Counters(reading["z_counter"], reading["present_accumulated"])
+        return self.append("reading_z", {"registry": self.registry, "z_counter": reading["z_counter"], "reading": reading})
+
+    def close(self) -> Entry:
+        """Close the registry."""
+        return self.append("registry_closed", {"registry": self.registry, "z_counter": self.counters.z_counter})
+
+    def sign(self, entries: Sequence[Entry]) -> str:
+        """The signature of one upload."""
+        last = entries[-1]
+        der = self.key.sign(journal.signed_text(self.code, last.seq, last.hash), ec.ECDSA(hashes.SHA256()))
+        r, s = decode_dss_signature(der)
+        return b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+
+    def upload_body(self, entries: Sequence[Entry] | None = None) -> dict[str, Any]:
+        """The JSON of one upload, by default of everything."""
+        chosen = list(self.entries if entries is None else entries)
+        return {"terminal": self.code, "entries": [raw(entry) for entry in chosen], "signature": self.sign(chosen)}
+
+
+def raw(entry: Entry) -> dict[str, Any]:
+    """An entry as JSON."""
+    return {**entry.content(), "hash": entry.hash}
+
+
+def b64(value: bytes) -> str:
+    """Base64url without padding."""
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def make_phone(user_name: str = "nena") -> Phone:
+    """A phone of an existing user."""
+    user = user_store.by_name(user_name)
+    assert user
+    return Phone(f"{user_name}'s phone", user.id, user_name)
