@@ -21,7 +21,7 @@ from portal.extensions import db
 from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, Page, PscloudClient, PscloudError, Summary
 from portal.pscloud.mapping import CollectorRecord, MappingError
-from portal.store import audit, collector_codes, soas, staging, sync_runs
+from portal.store import audit, collector_codes, schedule, soas, staging, sync_runs
 from portal.store.sync_runs import FailureRow, NewFailure
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,18 @@ def request_run(trigger: str, who: str, now: datetime, *, ring: bool = True) -> 
     if ring:
         doorbell.ring("download_soas", run_id, job_id=_job_id(run_id))
     return run_id
+
+
+def start_scheduled(job: str, slot: datetime, now: datetime) -> int | None:
+    """The daily run, if this slot of the job is still to be started; None when it is not, or when another run is active, which
+    brings the same records. The slot and the run are one commit, so neither can be lost without the other. Rings."""
+    if not schedule.take(job, slot) or sync_runs.active() is not None:
+        db.session.commit()
+        return None
+    try:
+        return request_run("scheduled", "schedule", now)
+    except Conflict:
+        return None  # somebody pressed Sync now at this very moment; the slot is looked at again at the next tick
 
 
 def cancel(run_id: int, who: str, now: datetime) -> None:

@@ -202,7 +202,7 @@ def remove_failures(run_id: int, ids: Sequence[int] | None = None) -> int:
     statement = delete(SyncFailure).where(SyncFailure.run_id == run_id)
     if ids is None:
         return int(db.session.execute(statement).rowcount)  # type: ignore[attr-defined]
-    return sum(int(db.session.execute(statement.where(SyncFailure.id == one)).rowcount) for one in ids)  # type: ignore[attr-defined]
+    return sum(int(db.session.execute(statement.where(SyncFailure.id == one)).rowcount) for one in ids)  # type: ignore[attr-defined, misc]
 
 
 def change_failure(failure_id: int, field: str, reason: str, raw: str) -> None:

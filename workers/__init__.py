@@ -1,0 +1,1 @@
+"""The processes beside the web server: supervisor, queue workers and scheduler."""

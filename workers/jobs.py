@@ -1,0 +1,70 @@
+"""The jobs: a few lines each, one service call. What is to be done stands in the database; a job may run twice at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import current_app, has_app_context
+
+from portal import clock, doorbell
+from portal.pscloud.client import PscloudClient, PscloudError
+from portal.services import postings, sync
+from portal.store import postings as stored_postings
+
+log = logging.getLogger(__name__)
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+def _in_app(job: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """Open an app context when the job runs, not when this module is imported: forked workers must not share connections."""
+
+    @wraps(job)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        if has_app_context():
+            return job(*args, **kwargs)
+        from config import Config
+        from portal import create_app
+
+        with create_app(Config()).app_context():
+            return job(*args, **kwargs)
+
+    return run
+
+
+@_in_app
+def download_soas(run_id: int) -> None:
+    """Do a waiting sync run."""
+    try:
+        client = PscloudClient.from_config(current_app.config)
+    except PscloudError as error:
+        sync.fail(run_id, error.message, clock.now())
+        return
+    with client:
+        sync.run(run_id, client, clock.now)
+
+
+@_in_app
+def retry_failed(run_id: int, who: str) -> None:
+    """Ask PSCloud again for the records that a run could not read."""
+    with PscloudClient.from_config(current_app.config) as client:
+        sync.retry_failed(run_id, who, client, clock.now())
+
+
+@_in_app
+def post_payments() -> None:
+    """Post approved payments to PSCloud."""
+    with PscloudClient.from_config(current_app.config) as client:
+        postings.post_due(client, clock.now)
+
+
+@_in_app
+def sweep() -> None:
+    """Find what a lost job or a dead worker left behind: stalled runs, payments that are due."""
+    now = clock.now()
+    sync.fail_stalled(now)
+    if stored_postings.due_count(now) and not doorbell.is_expected("post_payments", "post-sweep"):
+        doorbell.ring("post_payments", job_id="post-sweep")

@@ -1,0 +1,95 @@
+"""A worker for one queue: `python -m workers.run sync`. Runs our own jobs only, whatever stands in Redis (RELIABILITY 7.4)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from redis import Redis
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from config import QUEUES, Config, ConfigError
+from portal import doorbell, logs
+
+log = logging.getLogger(__name__)
+ALLOWED = frozenset(map(doorbell.function_name, doorbell.JOBS))
+MAINTENANCE = 60
+"""Seconds between two looks for jobs whose worker is gone; RQ's own 600 would leave them lying."""
+
+
+class RefusedJob(Exception):
+    """Somebody put a job into Redis that is none of ours; it was not run."""
+
+
+class OwnJob(Job):
+    """A job that resolves only to the functions in ALLOWED: RQ would call any importable function that is named in Redis."""
+
+    @property
+    def func(self) -> Any:
+        """The function to call. Raises RefusedJob for everything that is not ours."""
+        if self.func_name not in ALLOWED or self.instance is not None:
+            log.error("Refused a job that names %.100r; whoever wrote it can write to Redis.", self.func_name)
+            raise RefusedJob("This job is none of the portal's own; it was not run.")
+        return super().func
+
+    @property
+    def success_callback(self) -> None:
+        """None: our jobs have no callbacks, and one in Redis is somebody else's."""
+        return None
+
+    @property
+    def failure_callback(self) -> None:
+        """None, for the same reason."""
+        return None
+
+    @property
+    def stopped_callback(self) -> None:
+        """None, for the same reason."""
+        return None
+
+
+class OwnQueue(Queue):
+    """A queue whose jobs are OwnJob."""
+
+    job_class = OwnJob
+
+
+def make_worker(queue: str, connection: Redis) -> Worker:
+    """A worker that serves this one queue: with several, RQ's hand-over can lose a job (RELIABILITY 3)."""
+    queues = [OwnQueue(queue, connection=connection, serializer=JSONSerializer, job_class=OwnJob)]
+    return Worker(
+        queues,
+        connection=connection,
+        serializer=JSONSerializer,
+        job_class=OwnJob,
+        queue_class=OwnQueue,
+        maintenance_interval=MAINTENANCE,
+        log_job_description=False,
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point. Exit code 2 for wrong arguments or settings."""
+    if len(arguments) != 1 or arguments[0] not in QUEUES:
+        print(f"usage: python -m workers.run QUEUE, where QUEUE is one of: {', '.join(QUEUES)}", file=sys.stderr)
+        return 2
+    try:
+        config = Config()
+    except ConfigError as error:
+        print(f"A setting is wrong: {error}", file=sys.stderr)
+        return 2
+    if not config.REDIS_URL:
+        print("REDIS_URL is not set. Start everything with ./run, or set it to a running Redis.", file=sys.stderr)
+        return 2
+    logs.configure(config.LOG_FORMAT)
+    import workers.jobs  # noqa: F401 - once here rather than in the process of every job
+
+    make_worker(arguments[0], Redis.from_url(config.REDIS_URL)).work(logging_level="WARNING")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
