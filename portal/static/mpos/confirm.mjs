@@ -117,11 +117,12 @@ function nextHead(head, entry, step) {
 export function lessLocal(soa, payments) {
   /** @type {Allocation[]} */
   const paid = payments.flatMap((payment) => payment.payload.allocations);
-  const invoices = lessPayments(soa.invoices, paid);
+  const penalty = paid.filter((part) => part.kind === "penalty").reduce((sum, part) => sum + part.amount, 0);
   return {
-    invoices,
-    amount_due: Math.max(soa.amount_due - paid.filter((part) => part.invoice !== null).reduce((sum, part) => sum + part.amount, 0), 0),
-    penalty: Math.max(soa.penalty - paid.filter((part) => part.kind === "penalty").reduce((sum, part) => sum + part.amount, 0), 0),
+    invoices: lessPayments(soa.invoices, paid),
+    // Advances come off too: the amount due may hold charges that belong to no invoice, and the portal reckons the same way.
+    amount_due: Math.max(soa.amount_due - payments.reduce((sum, payment) => sum + payment.payload.amount, 0), 0),
+    penalty: Math.max(soa.penalty - penalty, 0),
   };
 }
 
@@ -166,7 +167,7 @@ export function preview(draft, soa) {
   }
   const allocations = amountGood && soa && chosen ? allocate(amount, invoices, mode, directed) : [];
   const over = allocations.filter((part) => part.kind === "advance").reduce((sum, part) => sum + part.amount, 0);
-  const paid = allocations.reduce((sum, part) => sum + part.amount, 0) - over;
+  const paid = allocations.reduce((sum, part) => sum + part.amount, 0);
   return {
     allocations,
     vat: splitVat(allocations, invoices),

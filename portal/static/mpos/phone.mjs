@@ -464,7 +464,7 @@ export class Phone {
     if (moved !== null) await this._watchClock(moved);
     if (await this._shared.get("log_out")) {
       // Somebody logged out here while the portal was out of reach.
-      await this._api.logOut();
+      if (hello.user) await this._api.logOut();
       await this._shared.set("log_out", undefined);
       hello = { ...hello, user: null };
     }
@@ -605,7 +605,7 @@ export class Phone {
       throw new PhoneError("enrolled_already", `This phone is already enrolled as ${session.terminal.code}.`);
     }
     const label = String(name).trim();
-    if (!label || label.length > 100) throw new PhoneError("invalid", "Give this phone a name of at most 100 characters.");
+    if (!label || label.length > 60) throw new PhoneError("invalid", "Give this phone a name of 1 to 60 letters, such as Nena's phone.");
     await this._persist();
     let keys = await store.meta("new_keys");
     if (!keys || session.terminals.some((terminal) => JSON.stringify(terminal.public_key) === JSON.stringify(keys.public_key))) {
@@ -741,6 +741,7 @@ export class Phone {
    * @param {number} changeFund
    */
   async openRegistry(changeFund) {
+    if (this._session?.terminal && this._session.terminal.state !== "active") await this._contact(); // it may have been approved by now
     const { session, terminal } = this._needActive();
     if (!isCentavos(changeFund)) throw new PhoneError("invalid_amount", "The change fund must be an amount of zero or more.");
     await this._persist();
@@ -784,7 +785,7 @@ export class Phone {
       throw new PhoneError("revoked", `The office has revoked terminal ${terminal.code}: it must not take payments any more. Upload Payments, then see the office.`);
     }
     if (terminal.state === "waiting") {
-      throw new PhoneError("waiting", `Terminal ${terminal.code} waits for an administrator's approval. Ask the office to approve it, then try again.`);
+      throw new PhoneError("waiting", waiting(terminal.code));
     }
     return { session, terminal };
   }
@@ -1111,6 +1112,7 @@ export class Phone {
    */
   async upload() {
     const session = this._needSession();
+    if (session.terminal?.state === "waiting") await this._contact(); // it may have been approved by now
     const result = await this._drainAll(session, false);
     return { ...result, problems: this._session === session ? [...this.state.problems] : [] };
   }
@@ -1172,6 +1174,10 @@ export class Phone {
       if (!(await session.store.unsentSummary(terminal.code)).count) {
         if (current) acknowledged = terminal.acknowledged_seq;
         continue;
+      }
+      if (terminal.state === "waiting") {
+        const problem = byItself ? null : { code: "waiting", message: waiting(terminal.code) };
+        return { sent, acknowledged, problem };
       }
       const onBatch = () => (this._session === session ? this._refresh() : undefined);
       const result = await drain({ store: session.store, api: this._api, subtle, onBatch }, terminal);
@@ -1256,6 +1262,11 @@ const UNREACHABLE = ["offline", "timeout", "login_page"];
 /** Problems that are over once the portal answers again. */
 const PASSING = [...UNREACHABLE, "busy", "strange_answer", "signed_out"];
 const SIGNED_OUT = "The portal has ended your log-in. Everything is saved on this phone. Log in again to go on uploading.";
+
+/** @param {string} code */
+function waiting(code) {
+  return `Terminal ${code} waits for an administrator's approval. Everything stays on this phone until then. Ask the office to approve it, then try again.`;
+}
 
 /** @param {StoredEntry|undefined} stored */
 function whereItIs(stored) {

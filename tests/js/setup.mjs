@@ -1,0 +1,105 @@
+/** A phone in a hand: browser storage, clocks one can move, and a portal, for tests of whole days. */
+
+import { openPhone } from "../../portal/static/mpos/phone.mjs";
+import { FakePortal, makeSoa } from "./fake_portal.mjs";
+import { Browser } from "./memory_store.mjs";
+
+/** Web Locks of one browser, shared by its tabs. */
+export class Locks {
+  constructor() {
+    this.queues = new Map();
+  }
+
+  async request(name, options, body) {
+    const before = this.queues.get(name);
+    if (options.ifAvailable && before) return body(null);
+    const run = (before ?? Promise.resolve()).then(() => body({ name }));
+    const settled = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.queues.set(name, settled);
+    settled.then(() => {
+      if (this.queues.get(name) === settled) this.queues.delete(name);
+    });
+    return run;
+  }
+}
+
+export class World {
+  constructor() {
+    this.browser = new Browser();
+    this.locks = new Locks();
+    this.wall = Date.parse("2026-11-20T08:00:00.000+08:00");
+    this.mono = 1000;
+    this.portal = new FakePortal({ now: () => this.wall });
+    this.phones = [];
+  }
+
+  /** Let time pass: both clocks go on. */
+  pass(milliseconds) {
+    this.wall += milliseconds;
+    this.mono += milliseconds;
+  }
+
+  /** Open the app in a tab. */
+  async open(given = {}) {
+    const phone = await openPhone({
+      openStore: (name) => this.browser.openStore(name),
+      openShared: () => this.browser.openShared(),
+      fetch: this.portal.fetch,
+      locks: this.locks,
+      now: () => this.wall,
+      monotonic: () => this.mono,
+      random: () => 0.5,
+      channel: () => null,
+      onLine: () => true,
+      version: "test",
+      automatic: false,
+      ...given,
+    });
+    this.phones.push(phone);
+    return phone;
+  }
+
+  /** A phone that is logged in, enrolled, with an open registry and a downloaded list. */
+  async ready(soas = [makeSoa(1, [[100000, 5000], [200000, 0]]), makeSoa(2, [[50000, 0]])], given = {}) {
+    this.portal.soas = soas;
+    const phone = await this.open(given);
+    await phone.logIn("nena", "secret");
+    await phone.enroll("Nena's phone");
+    await phone.openRegistry(50000);
+    await phone.download();
+    return phone;
+  }
+
+  disk(user = "nena") {
+    return this.browser.disk(`mpos-${user}`);
+  }
+
+  async close() {
+    for (const phone of this.phones) await phone.close();
+  }
+}
+
+/** A cash draft with its own identity. */
+export function draft(amount, more = {}) {
+  return { intent: crypto.randomUUID(), soa: "S-1", amount, tender: "cash", tendered: amount, mode: "oldest_first", directed: [], ...more };
+}
+
+/** Seeded random numbers (mulberry32), so that a failing day can be lived again. */
+export function seeded(seed) {
+  let state = seed >>> 0;
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  return {
+    below: (limit) => Math.floor(next() * limit),
+    choice: (list) => list[Math.floor(next() * list.length)],
+    chance: (share) => next() < share,
+  };
+}

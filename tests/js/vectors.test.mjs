@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+
+import { allocate, lessPayments, splitVat } from "../../portal/static/mpos/domain/allocation.mjs";
+import * as journal from "../../portal/static/mpos/domain/journal.mjs";
+import * as money from "../../portal/static/mpos/domain/money.mjs";
+import * as readings from "../../portal/static/mpos/domain/readings.mjs";
+import { receiptNumber, voidNumber } from "../../portal/static/mpos/domain/receipts.mjs";
+
+const read = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
+const hex = (bytes) => Buffer.from(bytes).toString("hex");
+
+test("money is read, shown, spelled and split as the vectors say", () => {
+  const vectors = read("money");
+  for (const { text, centavos } of vectors.parse) assert.equal(money.parse(text), centavos, text);
+  for (const text of vectors.refused) assert.throws(() => money.parse(text), { code: "invalid_amount" }, text);
+  for (const { centavos, text } of vectors.show) assert.equal(money.show(centavos), text);
+  for (const { centavos, words } of vectors.in_words) assert.equal(money.inWords(centavos), words);
+  for (const { total, weights, parts } of vectors.split) assert.deepEqual(money.split(total, weights), parts);
+});
+
+test("minus stands before the peso sign", () => {
+  assert.equal(money.showPesos(-123456), "-₱1,234.56");
+  assert.equal(money.show(-5), "-0.05");
+  assert.throws(() => money.inWords(-1), { code: "invalid_amount" });
+});
+
+test("halves are rounded away from zero", () => {
+  assert.equal(money.halfUp(5n, 2n), 3n);
+  assert.equal(money.halfUp(-5n, 2n), -3n);
+  assert.equal(money.halfUp(49n, 100n), 0n);
+});
+
+test("allocations, VAT and balances agree with the vectors", () => {
+  const vectors = read("allocation");
+  assert.ok(vectors.length >= 100);
+  for (const vector of vectors) {
+    const parts = allocate(vector.amount, vector.invoices, vector.mode, vector.directed);
+    assert.deepEqual(parts, vector.allocations);
+    assert.deepEqual(splitVat(parts, vector.invoices), vector.vat);
+    assert.deepEqual(lessPayments(vector.invoices, vector.paid_before), vector.less_payments);
+  }
+});
+
+test("VAT is exact beyond the integers of JavaScript", () => {
+  const invoice = (id, amount, vat_amount) => ({ id, invoice_number: id, due_date: "2026-01-01", balance: amount, penalty: 0, amount, vat_amount, vat_type: "vatable" });
+  const invoices = [invoice("a", 999999999999, 107142857143), invoice("b", 999999999998, 107142857142), invoice("c", 999999999997, 107142857142)];
+  const parts = allocate(2999999999994, invoices);
+  const vat = splitVat(parts, invoices);
+  assert.equal(vat.vatable + vat.vat_amount, 2999999999994);
+  assert.equal(vat.vat_amount, 321428571427);
+});
+
+test("an amount of nothing and an unknown invoice are refused", () => {
+  const invoices = [{ id: "a", invoice_number: "1", due_date: "2026-01-01", balance: 5, penalty: 0, amount: 5, vat_amount: 0, vat_type: "vatable" }];
+  assert.throws(() => allocate(0, invoices), { code: "invalid" });
+  assert.throws(() => allocate(1.5, invoices), { code: "invalid" });
+  assert.throws(() => allocate(1, invoices, "directed", ["b"]), { code: "invalid" });
+  assert.throws(() => allocate(1, invoices, "directed", []), { code: "invalid" });
+});
+
+test("canonical bytes, chain and signature agree with the vectors", async () => {
+  const vectors = read("journal");
+  for (const { value, bytes_hex } of vectors.canonical) assert.equal(hex(journal.canonical(value)), bytes_hex);
+  let prev = journal.FIRST_PREV;
+  for (const { hash, ...content } of vectors.entries) {
+    assert.equal(content.prev, prev);
+    assert.equal(await journal.entryHash(content, crypto.subtle), hash);
+    prev = hash;
+  }
+  const last = vectors.entries.at(-1);
+  const signed = journal.signedText(last.terminal, last.seq, last.hash);
+  assert.equal(new TextDecoder().decode(signed), vectors.signed_text);
+  const key = await crypto.subtle.importKey("jwk", vectors.public_key, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+  const signature = Buffer.from(vectors.signature, "base64url");
+  assert.equal(await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, signed), true);
+  assert.equal(await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, journal.signedText("T07", 5, last.hash)), false);
+  for (const { terminal, number, text } of vectors.receipt_numbers) assert.equal(receiptNumber(terminal, number), text);
+  for (const { terminal, number, text } of vectors.void_numbers) assert.equal(voidNumber(terminal, number), text);
+});
+
+test("what has no canonical form is refused", () => {
+  const nested = Array.from({ length: 14 }).reduce((inner) => [inner], 1);
+  const bad = [1.5, NaN, 2 ** 53, "\ud800", { "é": 1 }, { 1: 1 }, undefined, { a: undefined }, new Date(), nested, 1n];
+  for (const value of bad) assert.throws(() => journal.canonical(value), { code: "invalid_entry" });
+  assert.equal(new TextDecoder().decode(journal.canonical({ b: -0, a: "😀" })), '{"a":"😀","b":0}');
+  assert.equal(journal.wellFormed("a\ud800b😀"), "a\ufffdb😀");
+});
+
+test("own signatures verify, and the private key cannot be taken out", async () => {
+  const keys = await journal.makeKeys(crypto.subtle);
+  assert.deepEqual(Object.keys(keys.public_key).sort(), ["crv", "kty", "x", "y"]);
+  assert.equal(keys.private_key.extractable, false);
+  await assert.rejects(crypto.subtle.exportKey("jwk", keys.private_key));
+  const signature = await journal.signUpload(keys.private_key, "T07", 3, "ab".repeat(32), crypto.subtle);
+  assert.match(signature, /^[A-Za-z0-9_-]{86}$/);
+  const key = await crypto.subtle.importKey("jwk", keys.public_key, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+  const text = journal.signedText("T07", 3, "ab".repeat(32));
+  assert.equal(await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, Buffer.from(signature, "base64url"), text), true);
+});
+
+test("readings agree with the vectors", () => {
+  for (const { period, previous, period_end, head_hash, unsent, x, z } of read("readings")) {
+    assert.deepEqual(readings.xReading(period, period_end, head_hash, unsent), x);
+    assert.deepEqual(readings.zReading(period, previous, period_end, head_hash, unsent), z);
+  }
+});
+
+test("the denominations are those of the vectors, in their order", () => {
+  const counted = read("readings").find(({ period }) => period.counted).period.counted;
+  assert.deepEqual(readings.DENOMINATIONS.map(({ value, kind }) => ({ value, kind })), counted.map(({ value, kind }) => ({ value, kind })));
+});
