@@ -1,0 +1,129 @@
+"""Collection and Payments: what the phones brought in, what waits for a person, and what PSCloud answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from flask import Blueprint, Response, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from portal import clock
+from portal.access import roles
+from portal.blueprints.pages import Query, answer, own_way_back
+from portal.domain.errors import InvalidInput, NotFound
+from portal.domain.payments import TENDER_WORDS
+from portal.exports import Cell, csv_response
+from portal.filters import FLAG_WORDS, STATUS_WORDS
+from portal.services import payments as service
+from portal.store import ledger
+from portal.store.ledger import PaymentFilter
+
+bp = Blueprint("payments", __name__)
+STATUSES = {word: STATUS_WORDS[word] for word in ("pending", "approved", "processing", "completed", "failed")}
+FLAGS = {"any": "Any flag", **FLAG_WORDS}
+CSV_HEAD = (
+    "Receipt number", "Collected", "Received", "Business date", "Customer", "Account number", "SOA", "SOA number", "Collector", "Terminal",
+    "Tender", "Bank or wallet", "Reference", "Amount", "Status", "Reason", "Flags", "Posted", "PSCloud number", "Payment",
+)  # fmt: skip
+
+
+def read_filter(query: Query) -> PaymentFilter:
+    """The filter in the address (INTERFACES, payment list query)."""
+    date_from, date_to = query.days("from", "From", "to", "To")
+    return PaymentFilter(
+        date_from=date_from,
+        date_to=date_to,
+        collector=query.choice("collector", "Collector", dict(ledger.collectors())),
+        tender=query.choice("tender", "Tender", TENDER_WORDS),
+        status=query.choice("status", "Status", STATUSES),
+        flag=query.choice("flag", "Flag", FLAGS),
+        q=query.text("q", "Text"),
+    )
+
+
+@bp.get("/payments")
+@roles("office", "admin")
+def index() -> Response:
+    """The list with its totals and a count per status; htmx gets the part that changes."""
+    query = Query("payments.index")
+    wanted = read_filter(query)
+    return answer(
+        "payments/index.html",
+        "payments/_partial.html",
+        query=query,
+        filter=wanted,
+        page=ledger.list_page(wanted, after=query.cursor("after"), before=query.cursor("before")),
+        totals=ledger.totals(wanted),
+        counts=ledger.status_counts(wanted),
+        collectors=ledger.collectors(),
+        statuses=STATUSES,
+        tenders=TENDER_WORDS,
+        flags=FLAGS,
+    )
+
+
+@bp.get("/payments.csv")
+@roles("office", "admin")
+def export_csv() -> Response:
+    """The filtered list as CSV, in the same order."""
+    return csv_response(f"payments-{clock.today()}.csv", CSV_HEAD, csv_rows(read_filter(Query("payments.index"))))
+
+
+def csv_rows(wanted: PaymentFilter) -> Iterator[tuple[Cell, ...]]:
+    """One line per payment, in the order of CSV_HEAD."""
+    for row in ledger.iterate(wanted):
+        yield (
+            row.receipt_number, row.collected_at, row.received_at, row.business_date, row.customer_name, row.account_number, row.soa_id,
+            row.soa_number, row.collector_display, row.terminal, TENDER_WORDS[row.tender], row.channel, row.reference, row.amount,
+            STATUS_WORDS[row.status], row.status_reason, ", ".join(FLAG_WORDS[flag] for flag in row.flags), row.posted_at, row.pscloud_id, row.id,
+        )  # fmt: skip
+
+
+@bp.get("/payments/<uuid:payment_id>")
+@roles("office", "admin")
+def show(payment_id: UUID) -> Response:
+    """One payment: allocation, flags, VAT, its way to PSCloud."""
+    detail = ledger.get(str(payment_id))
+    if detail is None:
+        raise NotFound("There is no payment with this number.")
+    return answer("payments/show.html", "payments/_detail.html", detail=detail, row=detail.row, may_approve=may_approve(detail.row))
+
+
+def may_approve(row: ledger.PaymentRow) -> bool:
+    """Whether this person may approve it: the office what carries no flag, a supervisor also what does (DOMAIN 1)."""
+    return row.status == "pending" and bool(current_user.can("supervisor") or (current_user.can("office") and not row.flags))
+
+
+@bp.post("/payments/approve")
+@roles("office")
+def approve() -> ResponseReturnValue:
+    """Approve one or many; all of them or, when one may not be approved, none."""
+    chosen = list(dict.fromkeys(request.form.getlist("payment")))
+    if not 0 < len(chosen) <= 200:
+        raise InvalidInput("Tick the payments to approve, at most 200 at once.")
+    count = service.approve(chosen, current_user.name, current_user.can("supervisor"), clock.now())
+    flash(f"{count} {'payment was' if count == 1 else 'payments were'} approved and will be posted to PSCloud.", "good")
+    return redirect(own_way_back(url_for("payments.index")), 303)
+
+
+@bp.post("/payments/<uuid:payment_id>/hold")
+@roles("office")
+def hold(payment_id: UUID) -> ResponseReturnValue:
+    """Hold an approved payment before it is posted."""
+    reason = request.form.get("reason", "").strip()
+    if not 3 <= len(reason) <= 500:
+        raise InvalidInput("Write why the payment is held, in 3 to 500 characters. Nothing was changed.")
+    service.hold(str(payment_id), current_user.name, reason, clock.now())
+    flash("The payment is held. It is not posted until it is approved again.", "good")
+    return redirect(url_for("payments.show", payment_id=payment_id), 303)
+
+
+@bp.post("/payments/<uuid:payment_id>/retry")
+@roles("office")
+def retry(payment_id: UUID) -> ResponseReturnValue:
+    """Send a failed payment to PSCloud again, under the same reference."""
+    service.retry(str(payment_id), current_user.name, clock.now())
+    flash("The payment will be sent to PSCloud again. PSCloud is asked first whether it has it already.", "good")
+    return redirect(url_for("payments.show", payment_id=payment_id), 303)

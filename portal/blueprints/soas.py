@@ -1,0 +1,98 @@
+"""SOA Customer List: every stored SOA, filtered while typing, with its totals, its export and the story of each account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+
+from portal import clock
+from portal.access import roles
+from portal.blueprints.pages import Query, answer
+from portal.domain.errors import NotFound
+from portal.exports import Cell, csv_response
+from portal.filters import STATUS_WORDS, TENDER_WORDS, pesos
+from portal.store import collector_codes, ledger, soas
+from portal.store.soas import SoaFilter, TimelineEvent
+
+bp = Blueprint("soas", __name__)
+SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
+STATUSES = {"active": "Active", "closed": "Closed", "all": "All"}
+NO_CODE = "-"
+CSV_HEAD = (
+    "SOA", "SOA number", "Account number", "Customer", "Due date", "Days overdue", "Amount due", "Penalty",
+    "Collector code", "Invoices", "Status", "Closed on", "Changed by download",
+)  # fmt: skip
+
+
+def read_filter(query: Query) -> SoaFilter:
+    """The filter in the address (INTERFACES, SOA list query); an unknown collector code simply matches nothing."""
+    due_from, due_to = query.days("due_from", "Due from", "due_to", "Due to")
+    text, code = query.text("q", "Text"), query.text("collector_code", "Collector code", most=40)
+    if code == NO_CODE:
+        query.chips[-1] = ("collector_code", "No collector code")
+    return SoaFilter(
+        q=text,
+        collector_code=code,
+        due_from=due_from,
+        due_to=due_to,
+        overdue=query.flag("overdue", "Overdue"),
+        penalty=query.flag("penalty", "With penalty"),
+        status=query.choice("status", "Status", STATUSES, "active"),
+        sort=query.sort(SORTS, "due_date"),
+    )
+
+
+@bp.get("/soas")
+@roles("office", "admin")
+def index() -> Response:
+    """The list; htmx gets the part with rows, count and totals."""
+    query, today = Query("soas.index"), clock.today()
+    wanted = read_filter(query)
+    return answer(
+        "soas/index.html",
+        "soas/_partial.html",
+        query=query,
+        filter=wanted,
+        page=soas.list_page(wanted, today, after=query.cursor("after"), before=query.cursor("before")),
+        totals=soas.totals(wanted, today),
+        codes=collector_codes.known_codes(),
+        data_as_of=soas.data_as_of(),
+    )
+
+
+@bp.get("/soas.csv")
+@roles("office", "admin")
+def export_csv() -> Response:
+    """The filtered list as CSV, in the same order."""
+    today = clock.today()
+    return csv_response(f"soa-list-{today}.csv", CSV_HEAD, csv_rows(read_filter(Query("soas.index")), today))
+
+
+def csv_rows(wanted: SoaFilter, today: date) -> Iterator[tuple[Cell, ...]]:
+    """One line per SOA, in the order of CSV_HEAD."""
+    for row in soas.iterate(wanted, today):
+        yield (
+            row.id, row.soa_number, row.account_number, row.customer_name, row.due_date, row.days_overdue, row.amount_due, row.penalty,
+            row.collector_code, row.invoice_count, STATUS_WORDS[row.status], row.closed_on, row.changed_run_id,
+        )  # fmt: skip
+
+
+@bp.get("/soas/<path:soa_id>")
+@roles("office", "admin")
+def show(soa_id: str) -> ResponseReturnValue:
+    """One SOA: its figures, invoices, payments and what each download changed."""
+    detail = soas.get(soa_id)
+    if detail is None:
+        raise NotFound("There is no SOA with this number here. It may not have been downloaded yet.")
+    payments = ledger.payments_of_soa(soa_id)
+    events = sorted([*soas.timeline(soa_id), *map(payment_event, payments)], key=lambda event: event.at, reverse=True)
+    return answer("soas/show.html", "soas/_detail.html", detail=detail, soa=detail.soa, payments=payments, events=events, today=clock.today())
+
+
+def payment_event(row: ledger.PaymentRow) -> TimelineEvent:
+    """A payment as the account's timeline tells it."""
+    title = f"{pesos(row.amount)} collected by {row.collector_display}, {TENDER_WORDS[row.tender]}, {STATUS_WORDS[row.status].lower()}"
+    return TimelineEvent(at=row.collected_at, kind="payment", title=title, detail=[], link=f"/payments/{row.id}")
