@@ -5,7 +5,7 @@ import { clearPrinter } from "./printer.mjs";
 import { address, startRouting } from "./routing.mjs";
 import { collectionScreen } from "./views/collection.mjs";
 import { countScreen } from "./views/count.mjs";
-import { button, fill, h, icon, notice } from "./views/dom.mjs";
+import { button, fill, h, icon, notice, quiet } from "./views/dom.mjs";
 import { enrollScreen } from "./views/enroll.mjs";
 import { wordsFor } from "./views/errors.mjs";
 import { startFrame } from "./views/frame.mjs";
@@ -26,8 +26,10 @@ import { transactionsScreen } from "./views/transactions.mjs";
  * @property {{name: string, id?: string, text: string} | null} back
  * @property {"collection" | "transactions" | "readings" | "settings" | null} nav the tab it belongs to
  * @property {any[]} body
+ * @property {Node} [corner] a lesser action beside the h1
  * @property {Node | null} [bar] the main action, at the thumb
  * @property {string} [look] a class of its own
+ * @property {boolean} [alone] one decision only: the tabs step aside
  * @property {number} [scroll] where to start
  * @property {() => void} [update] called after every change of the phone's state
  * @property {() => void} [leave] called before another screen comes
@@ -66,8 +68,11 @@ const SCREENS = {
 };
 const GATED = new Set(["collection", "soa", "pay", "log-in"]);
 
+const CALM = 400;
+
 const main = /** @type {HTMLElement} */ (document.getElementById("screen"));
 const bar = /** @type {HTMLElement} */ (document.getElementById("bar"));
+const tabs = /** @type {HTMLElement} */ (document.getElementById("tabs"));
 
 /** The screen for a route, given what this phone may do already. @param {any} state @param {string} name */
 function screenFor(state, name) {
@@ -90,6 +95,7 @@ async function start() {
   /** @type {Record<string, any>} */ const memory = {};
   /** @type {Screen | null} */ let screen = null;
   let turn = 0;
+  let calming = 0;
   let shownGate = "";
   let shownUser = phone.state.user?.name;
   const frame = startFrame(phone);
@@ -98,6 +104,7 @@ async function start() {
   async function show(route, place) {
     turn += 1;
     const mine = turn;
+    calm();
     screen?.leave?.();
     screen = null;
     clearPrinter();
@@ -129,6 +136,15 @@ async function start() {
     for (const work of after) await work();
   }
 
+  /** The second tap of a double tap must not press what the next screen puts under the finger. */
+  function calm() {
+    bar.inert = tabs.inert = true;
+    clearTimeout(calming);
+    calming = setTimeout(() => {
+      bar.inert = tabs.inert = false;
+    }, CALM);
+  }
+
   /** @param {Screen} built @param {Context} ctx */
   function draw(built, ctx) {
     const heading = h("h1", { tabindex: "-1" }, built.title);
@@ -136,15 +152,16 @@ async function start() {
     const backLink = back && h("a", { class: "back", href: address(back.name, back.id), onclick: (/** @type {Event} */ event) => {
       event.preventDefault();
       ctx.back(back.name, back.id);
-    } }, icon("back"), h("span", {}, back.text));
+    } }, icon("back"), quiet(`Back to ${back.text}`));
     main.className = `screen ${built.look ?? ""}`;
-    fill(main, h("div", { class: "page" }, backLink, heading, built.lead && h("p", { class: "lead" }, built.lead), built.body.flat()));
+    fill(main, h("div", { class: "page" }, h("div", { class: "top" }, backLink, heading, built.corner), built.lead && h("p", { class: "lead" }, built.lead), built.body.flat()));
+    calm();
     fill(bar, built.bar ?? null);
     bar.hidden = !built.bar;
     main.scrollTop = built.scroll ?? 0;
     heading.focus({ preventScroll: true });
     document.title = `${built.title} - Mobile Collection`;
-    frame.tab(built.nav);
+    frame.tab(built.nav, Boolean(built.alone));
   }
 
   const routing = startRouting(/** @type {any} */ (window), (route, place) => void show(route, place));

@@ -36,7 +36,8 @@ function letterhead(business, demo) {
     ...(own.registered_name && own.business_name && own.registered_name !== own.business_name ? centre(own.registered_name) : []),
     ...centre(own.address),
     ...centre(own.tin ? `${own.vat_registered ? "VAT" : "NON-VAT"} REG TIN ${own.tin}` : ""),
-    ...centre([own.min && `MIN ${own.min}`, own.serial && `SN ${own.serial}`].filter(Boolean).join("  "), { look: "small" }),
+    ...centre(own.min ? `MIN ${own.min}` : "", { look: "small" }),
+    ...centre(own.serial ? `SN ${own.serial}` : "", { look: "small" }),
     ...centre(own.ptu ? `PTU ${own.ptu}` : "", { look: "small" }),
   ];
 }
@@ -205,7 +206,8 @@ export function reportPaper(report) {
       ...centre("COLLECTION REPORT", { look: "strong" }),
       ...row("Business date", day(report.registry?.business_date)),
       ...row("Terminal", textOf(report.terminal)),
-      ...row("Collector", textOf(report.collector)),
+      ...row("Collector", report.collector_name || textOf(report.collector)),
+      ...given("Report", dayTime(report.made_at)),
       RULE,
       ...report.rows.flatMap((/** @type {any} */ one) => [
         ...row(one.receipt_number, show(one.amount), "strong"),

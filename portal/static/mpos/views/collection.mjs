@@ -2,7 +2,7 @@
 /** Collection: download the SOAs, find a customer. */
 import { button, fill, h, icon, notice, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, dayTime, dueWords, show, showPesos, today } from "./format.mjs";
+import { counted, day, dayTime, dueWords, isLate, show, showPesos, today } from "./format.mjs";
 
 const STEP = 50;
 
@@ -17,7 +17,7 @@ export function collectionScreen(ctx) {
   const facts = h("p", { class: "facts" });
   const progress = h("progress", { class: "progress", "aria-label": "Download", hidden: true });
   const stage = h("p", { class: "hint", role: "status" });
-  const download = button("Download SOA", startDownload, { icon: "download", class: "button wide" });
+  const download = button("Download SOA", startDownload, { class: "button wide" });
 
   const search = h("input", {
     type: "search", id: "search", autocomplete: "off", autocapitalize: "none", spellcheck: "false", enterkeyhint: "search",
@@ -34,6 +34,9 @@ export function collectionScreen(ctx) {
     h("label", { class: "searchbox", for: "search" }, h("span", { class: "quiet" }, "Search"), icon("search"), search),
     h("div", { class: "segments two", role: "group", "aria-label": "Which customers" }, due, all),
   );
+
+  const top = h("div", { class: "download" }, facts);
+  const corner = h("div", { class: "corner" });
 
   search.addEventListener("input", () => {
     kept.text = search.value;
@@ -64,13 +67,12 @@ export function collectionScreen(ctx) {
         }
         setText(stage, downloadWords(word, received, total));
       });
-      const now = phone.state.snapshot;
-      says.say("safe", `Downloaded ${counted(now?.count ?? 0, "SOA")}, ${showPesos(now?.amount_due ?? 0)} to collect.`);
+      setText(stage, `Downloaded ${counted(phone.state.snapshot?.count ?? 0, "SOA")}.`);
     } catch (error) {
+      setText(stage, "");
       says.fail(error);
     } finally {
       progress.hidden = true;
-      setText(stage, "");
       draw();
     }
   }
@@ -79,13 +81,16 @@ export function collectionScreen(ctx) {
     const { snapshot } = phone.state;
     finder.hidden = found.hidden = !snapshot;
     download.classList.toggle("primary", !snapshot);
+    download.classList.toggle("wide", !snapshot);
+    download.classList.toggle("small", Boolean(snapshot));
+    (snapshot ? corner : top).append(download);
     if (!snapshot) {
       setText(facts, "No SOAs on this phone yet. Download them while you have a connection; then you can collect all day without one.");
       fill(list);
       fill(more);
       return;
     }
-    setText(facts, `${counted(snapshot.count, "SOA")}, ${showPesos(snapshot.amount_due)}, as of ${dayTime(snapshot.as_of)}`);
+    fill(facts, h("strong", {}, `${counted(snapshot.count, "SOA")}, ${showPesos(snapshot.amount_due)}`), ` as of ${dayTime(snapshot.as_of)}`);
     const text = kept.text.trim();
     const everyone = phone.search(text, { list: "all" });
     const dueNow = phone.search(text, { list: "due" });
@@ -139,7 +144,7 @@ export function collectionScreen(ctx) {
     return h("button", { type: "button", class: "soa", onclick: () => ctx.go("soa", soa.id) },
       h("span", { class: "soa-name" }, soa.customer_name), " ",
       h("span", { class: "soa-meta" },
-        h("span", { class: soa.days_overdue > 0 ? "late" : "" }, dueWords(soa, date)), " ",
+        h("span", { class: isLate(soa) ? "late" : "" }, dueWords(soa, date)), " ",
         h("span", {}, soa.account_number), " ",
         paid && h("span", { class: "paid" }, "Paid today on this phone")), " ",
       h("span", { class: "soa-amount" }, show(soa.amount_due)));
@@ -158,10 +163,11 @@ export function collectionScreen(ctx) {
   let seen = phone.state.snapshot;
   return {
     title: "Collection",
+    corner,
     lead: null,
     back: null,
     nav: "collection",
-    body: [warning, h("div", { class: "download" }, facts, download, progress, stage, says.node), finder, found, list, more],
+    body: [warning, h("div", { class: "stack tight" }, top, progress, stage, says.node), finder, found, list, more],
     scroll: kept.scroll,
     update() {
       if (phone.state.snapshot === seen) return;

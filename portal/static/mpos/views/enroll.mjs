@@ -8,34 +8,12 @@ export function enrollScreen(ctx) {
   const { state } = ctx.phone;
   if (state.terminal?.state === "waiting") return waiting(ctx, state.terminal);
   if (state.terminal) return refused(ctx, state.terminal);
-  const says = messages(ctx);
-  const name = field("Name of this phone", {
-    hint: "The office sees this name in its list of terminals.",
-    value: `Phone of ${state.user?.display_name || state.user?.name || "collector"}`,
-    maxlength: 60,
-  });
-  const enroll = button(
-    "Enroll this phone",
-    async () => {
-      const chosen = name.input.value.trim();
-      name.wrong(chosen ? "" : "Give this phone a name.");
-      if (!chosen) return name.input.focus();
-      says.say("info", "Asking the portal for a terminal number …");
-      try {
-        await ctx.phone.enroll(chosen);
-        says.clear();
-      } catch (error) {
-        says.fail(error);
-      }
-    },
-    { class: "button primary wide" },
-  );
   return {
     title: "This phone is new here",
     lead: "It becomes a terminal with its own receipt numbers. This is done once, with a connection.",
     back: null,
     nav: "collection",
-    body: [h("div", { class: "stack" }, name.node, says.node, enroll)],
+    body: enrollForm(ctx, "button primary wide"),
   };
 }
 
@@ -53,8 +31,8 @@ function waiting(ctx, terminal) {
         "Check again",
         async () => {
           try {
-            await ctx.phone.enroll(terminal.name);
-            if (ctx.phone.state.terminal?.state === "waiting") says.say("info", "Not accepted yet.");
+            await ctx.phone.upload();
+            if (ctx.phone.state.terminal?.state === "waiting") says.say("info", ctx.phone.state.online ? "Not accepted yet." : "The portal cannot be reached; try again with a connection.");
           } catch (error) {
             says.fail(error);
           }
@@ -67,18 +45,46 @@ function waiting(ctx, terminal) {
 
 /** @param {import("../app.mjs").Context} ctx @param {{code: string, state: string}} terminal @returns {import("../app.mjs").Screen} */
 function refused(ctx, terminal) {
+  const words = terminal.state === "revoked"
+    ? "The office has taken this terminal out of service, so no new payments can be recorded with it. Payments already on this phone are kept. Bring the phone to the office."
+    : (ctx.phone.state.problem ?? "This terminal cannot go on. Payments already on this phone are kept. Bring the phone to the office.");
   return {
     title: `Terminal ${terminal.code} is ${terminal.state}`,
     lead: null,
     back: null,
     nav: "collection",
     body: [
-      notice(
-        "danger",
-        "The office has taken this terminal out of service, so no new payments can be recorded here. Payments already on it are kept. " +
-          "Bring the phone to the office; a rescue file can be saved under Settings.",
-        button("Settings", () => ctx.go("settings"), { class: "button small" }),
-      ),
+      notice("danger", words, button("Settings", () => ctx.go("settings"), { class: "button small" })),
+      h("h2", {}, "A new terminal number"),
+      h("p", { class: "hint" }, "Only when the office told you to: this phone then starts a new series of receipt numbers."),
+      ...enrollForm(ctx, "button wide"),
     ],
   };
+}
+
+/** @param {import("../app.mjs").Context} ctx @param {string} look of the button */
+function enrollForm(ctx, look) {
+  const says = messages(ctx);
+  const name = field("Name of this phone", {
+    hint: "The office sees this name in its list of terminals.",
+    value: `Phone of ${ctx.phone.state.user?.display_name || ctx.phone.state.user?.name || "collector"}`,
+    maxlength: 60,
+  });
+  const enroll = button(
+    "Enroll this phone",
+    async () => {
+      const chosen = name.input.value.trim();
+      name.wrong(chosen ? "" : "Give this phone a name.");
+      if (!chosen) return name.input.focus();
+      says.say("info", "Asking the portal for a terminal number …");
+      try {
+        await ctx.phone.enroll(chosen);
+        says.clear();
+      } catch (error) {
+        says.fail(error);
+      }
+    },
+    { class: look },
+  );
+  return [h("div", { class: "stack" }, name.node, says.node, enroll)];
 }

@@ -36,6 +36,7 @@ export function today(now) {
 /** How long ago, in the largest unit that fits: `4 min`, `2 h`, `3 d`. @param {string} instant @param {Date} now */
 export function age(instant, now) {
   const minutes = Math.max(0, Math.floor((now.getTime() - new Date(instant).getTime()) / 60000));
+  if (minutes < 1) return "under 1 min";
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h`;
   return `${Math.floor(minutes / 1440)} d`;
@@ -77,8 +78,14 @@ export function stateWord(status) {
   return STATES[status] ?? { text: status, tone: "plain" };
 }
 
-/** When a SOA falls due, in words. @param {{due_date: string, days_overdue: number}} soa @param {string} date today in Manila */
+/** True when money is late, not only a date past. @param {{days_overdue: number, amount_due: number}} soa */
+export function isLate(soa) {
+  return soa.days_overdue > 0 && soa.amount_due > 0;
+}
+
+/** When a SOA falls due, in words. @param {{due_date: string, days_overdue: number, amount_due: number}} soa @param {string} date today in Manila */
 export function dueWords(soa, date) {
+  if (soa.amount_due === 0) return "Nothing left to pay";
   if (soa.days_overdue > 0) return `${counted(soa.days_overdue, "day")} overdue`;
   return soa.due_date === date ? "Due today" : `Due ${day(soa.due_date)}`;
 }

@@ -14,6 +14,7 @@ export function startFrame(phone) {
     ["unsent", "unsent-words", "offline", "online", "session", "demo", "toast", "toast-text"].map(part);
   const started = Date.now();
   let dismissed = "";
+  let alone = false;
 
   part("toast-close").addEventListener("click", () => {
     dismissed = toastText.textContent ?? "";
@@ -37,7 +38,7 @@ export function startFrame(phone) {
     const problem = state.problem ?? "";
     setText(toastText, problem);
     toast.hidden = !problem || problem === dismissed;
-    part("tabs").hidden = !state.user;
+    part("tabs").hidden = !state.user || alone;
   }
 
   update();
@@ -45,8 +46,10 @@ export function startFrame(phone) {
   setTimeout(update, GRACE + 100);
   return {
     update,
-    /** Marks the tab a screen belongs to. @param {string | null} name */
-    tab(name) {
+    /** Marks the tab a screen belongs to. @param {string | null} name @param {boolean} without no tabs on this screen */
+    tab(name, without) {
+      alone = without;
+      part("tabs").hidden = !phone.state.user || alone;
       for (const tab of part("tabs").querySelectorAll("a")) {
         if (tab.id === `tab-${name}`) tab.setAttribute("aria-current", "page");
         else tab.removeAttribute("aria-current");

@@ -1,6 +1,6 @@
 // @ts-check
 /** Collect payment: amount, tender, where the money goes, Confirm. Nothing is stored before Confirm; the form survives a reload. */
-import { button, field, fill, freshId, h, icon, pill, quiet, radios, setText } from "./dom.mjs";
+import { button, field, fill, freshId, h, icon, pill, radios, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { counted, day, show, showPesos, today, typedAmount } from "./format.mjs";
 
@@ -38,6 +38,10 @@ export function paymentScreen(ctx) {
 
   const amount = field("Amount", { class: "money", inputmode: "decimal", enterkeyhint: "done", placeholder: "0.00", value: form.amount });
   amount.input.addEventListener("input", () => set("amount", amount.input.value));
+  amount.input.addEventListener("change", () => {
+    const { value } = typedAmount(form.amount);
+    if (value !== null) amount.input.value = show(value);
+  });
   const quick = h("div", { class: "quick-amounts" }, quickAmounts(soa).map(({ name, value }) =>
     h("button", { type: "button", class: "chip", onclick: () => {
       amount.input.value = show(value);
@@ -58,10 +62,13 @@ export function paymentScreen(ctx) {
 
   const reference = field("Reference number", { autocapitalize: "characters", spellcheck: "false", maxlength: 60, value: form.reference });
   reference.input.addEventListener("input", () => set("reference", reference.input.value));
-  const wallet = radios("Wallet", WALLETS, form.wallet, (value) => {
-    set("wallet", value);
+  const walletId = freshId("wallet");
+  const walletChoice = h("select", { id: walletId }, WALLETS.map(({ value, text }) => h("option", { value, selected: value === form.wallet }, text)));
+  walletChoice.addEventListener("change", () => {
+    set("wallet", walletChoice.value);
     showTender();
   });
+  const wallet = h("div", { class: "field" }, h("label", { for: walletId }, "Wallet"), walletChoice);
   const banks = h("datalist", { id: freshId("banks") }, BANKS.map((name) => h("option", { value: name })));
   const channel = field("Bank", { maxlength: 40, value: form.channel, list: banks.id });
   channel.input.addEventListener("input", () => set("channel", channel.input.value));
@@ -140,12 +147,11 @@ export function paymentScreen(ctx) {
 
   /** @param {any} preview */
   function drawAllocation(preview) {
-    const title = h("h2", {}, form.directed.length > 0 ? "Pays, as the customer chose" : "Pays, oldest first");
     if (!preview) {
-      fill(allocation, title, h("p", { class: "hint" }, "Type an amount to see which invoices it pays."), totals(soa.amount_due, 0));
+      fill(allocation, h("p", { class: "hint" }, "Type an amount to see which invoices it pays."), totals(soa.amount_due, 0));
       return;
     }
-    fill(allocation, title,
+    fill(allocation,
       h("ul", { class: "lines slim" }, preview.allocations.map((/** @type {any} */ part) =>
         h("li", { class: `line ${part.kind}` },
           h("span", { class: "line-text" }, part.kind === "advance" ? "Advance" : `${part.invoice_number} ${part.kind}`), " ",
@@ -204,9 +210,10 @@ export function paymentScreen(ctx) {
     back: { name: "soa", id: soa.id, text: "SOA" },
     nav: "collection",
     look: "payment",
+    alone: true,
     body: [
       amount.node, quick, tender, cash, other,
-      soa.invoices.length > 0 && chooser(soa, form.directed, changed),
+      chooser(soa, form.directed, changed),
       allocation, says.node,
     ],
     bar: h("div", {}, over, confirm),
@@ -259,9 +266,9 @@ function chooser(soa, directed, changed) {
       h("span", { class: "line-text" }, h("strong", {}, invoice.invoice_number), " ", h("span", { class: "hint" }, `due ${day(invoice.due_date)}`)), " ", order,
       h("span", { class: "line-amount" }, show(invoice.balance + invoice.penalty))));
   }));
-  const summary = h("span", { class: "hint" });
+  const summary = h("h2", {});
   const toggle = h("button", { type: "button", class: "disclosure", "aria-expanded": "false", "aria-controls": id },
-    h("span", {}, "Choose invoices"), " ", summary, icon("chevron"));
+    h("span", {}, "Choose invoices"), icon("chevron"));
   toggle.addEventListener("click", () => {
     const opened = toggle.getAttribute("aria-expanded") === "true";
     toggle.setAttribute("aria-expanded", String(!opened));
@@ -270,11 +277,11 @@ function chooser(soa, directed, changed) {
   list.hidden = directed.length === 0;
   toggle.setAttribute("aria-expanded", String(directed.length > 0));
   function number() {
-    setText(summary, directed.length > 0 ? counted(directed.length, "invoice") : "oldest first");
+    setText(summary, directed.length > 0 ? `Pays ${counted(directed.length, "chosen invoice")}` : "Pays oldest first");
     for (const [key, order] of orders) setText(order, directed.length > 1 && directed.includes(key) ? String(directed.indexOf(key) + 1) : "");
   }
   number();
-  return open.length === 0 ? quiet("") : h("div", { class: "chooser" }, toggle, list);
+  return h("div", { class: "chooser" }, h("div", { class: "chooser-head" }, summary, open.length > 0 && toggle), list);
 }
 
 /** @param {string} user @returns {Form} */

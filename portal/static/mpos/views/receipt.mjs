@@ -10,7 +10,7 @@ import { drawPaper, print } from "../printer.mjs";
 export async function receiptScreen(ctx) {
   const { phone } = ctx;
   const id = ctx.route.id;
-  let receipt = await phone.receipt(id);
+  let receipt = await receiptOf(phone, id);
   if (!receipt) {
     return {
       title: "This receipt is not on the phone",
@@ -43,7 +43,7 @@ export async function receiptScreen(ctx) {
       // Noted before it is printed: whatever the printer does, no second unmarked original can appear.
       const { reprint } = await phone.recordPrint(id, copy);
       print(receiptPaper(receipt, { copy, reprint: reprint ?? 0 }));
-      receipt = (await phone.receipt(id)) ?? receipt;
+      receipt = await phone.receipt(id);
       await refresh();
     } catch (error) {
       says.fail(error);
@@ -77,4 +77,14 @@ export async function receiptScreen(ctx) {
       button("Done", () => ctx.toList(), { class: "button" })),
     update: () => void refresh(),
   };
+}
+
+/** The receipt, or null when this phone does not hold it. @param {any} phone @param {string} id */
+async function receiptOf(phone, id) {
+  try {
+    return await phone.receipt(id);
+  } catch (error) {
+    if (/** @type {any} */ (error)?.code !== "not_found") throw error;
+    return null;
+  }
 }

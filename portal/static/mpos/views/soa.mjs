@@ -1,16 +1,17 @@
 // @ts-check
 /** One SOA: what is due, its invoices, what was collected on this phone. */
 import { button, h, notice, pill } from "./dom.mjs";
-import { day, dayTime, dueWords, show, showPesos, stateWord, tenderName, time, today } from "./format.mjs";
+import { day, dayTime, dueWords, isLate, show, showPesos, stateWord, tenderName, time, today } from "./format.mjs";
 
-/** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
-export function soaScreen(ctx) {
+/** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
+export async function soaScreen(ctx) {
   const { phone } = ctx;
   const soa = phone.soa(ctx.route.id);
   if (!soa) return missing(ctx);
   const { registry, snapshot } = phone.state;
   const open = registry && !registry.z_done;
   const date = today(new Date());
+  const statuses = new Map((await phone.transactions()).map((/** @type {any} */ one) => [one.payment, one.status]));
   return {
     title: soa.customer_name,
     lead: null,
@@ -20,12 +21,12 @@ export function soaScreen(ctx) {
       h("div", { class: "headline" },
         h("p", { class: "figure" }, showPesos(soa.amount_due)),
         h("p", { class: "hint" },
-          h("span", { class: soa.days_overdue > 0 ? "late" : "" }, dueWords(soa, date)),
+          h("span", { class: isLate(soa) ? "late" : "" }, dueWords(soa, date)),
           soa.penalty > 0 ? `, penalty of ${show(soa.penalty)} included` : "",
-          soa.amount_due === 0 ? ". Nothing is left to pay; more becomes an advance." : "")),
+          soa.amount_due === 0 ? "; more becomes an advance" : "")),
       !open && notice("person", closedWords(registry), button(registry ? "Readings" : "Collection", () => ctx.go(registry ? "readings" : "collection"), { class: "button small" })),
       soa.payments.length > 0 && h("section", {}, h("h2", {}, "Collected on this phone"),
-        h("ul", { class: "lines" }, soa.payments.map((/** @type {any} */ payment) => paymentLine(ctx, payment)))),
+        h("ul", { class: "lines" }, soa.payments.map((/** @type {any} */ record) => paymentLine(ctx, { ...record, ...record.payload, status: statuses.get(record.payment) })))),
       h("section", {}, h("h2", {}, "Invoices"),
         soa.invoices.length === 0 ? h("p", { class: "hint" }, "This SOA lists no invoices. A payment becomes an advance.") :
           h("ul", { class: "lines" }, soa.invoices.map((/** @type {any} */ invoice) => invoiceLine(invoice, date)))),
@@ -65,7 +66,7 @@ function invoiceLine(invoice, date) {
 
 /** @param {import("../app.mjs").Context} ctx @param {any} payment */
 function paymentLine(ctx, payment) {
-  const word = stateWord(payment.status ?? "saved");
+  const word = stateWord(payment.status);
   return h("li", {}, h("button", { type: "button", class: "line", onclick: () => ctx.go("receipt", payment.payment) },
     h("span", { class: "line-text" },
       h("strong", {}, payment.receipt_number), " ",

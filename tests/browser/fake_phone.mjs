@@ -1,0 +1,172 @@
+/** A stand-in for phone.mjs: the same facade over plain memory, so that screens can be looked at and tested without portal or storage. */
+import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
+import { PhoneError } from "./errors.mjs";
+import { DENOMINATIONS, countTotal, parts, xReading, zReading } from "./domain/readings.mjs";
+
+export { PhoneError };
+
+const NAMES = [
+  "Dela Cruz, Juan Miguel", "Santos, Maria Lourdes", "Reyes, Ana", "Bautista-Villanueva, Ma. Consolacion Immaculada de los Santos y Mercado", "Ocampo, José",
+  "Garcia, Peregrina", "Mendoza, Rolando", "Torres, Niño Emmanuel", "Castillo, Teresita", "Aquino, Bienvenido", "Ramos, Luzviminda", "Flores, Dionisio",
+];
+const STREETS = ["12 Mabini St., Brgy. San Roque, Marikina", "Blk 4 Lot 18 Sampaguita St., Cainta, Rizal", "77 Rizal Ave. Ext., Malabon", "9 P. Burgos, Pasig"];
+const BUSINESS = {
+  registered_name: "Hardin ng Kapayapaan Memorial Park, Inc.", business_name: "Hardin ng Kapayapaan", address: "Km 21 Ortigas Ave. Ext., Taytay, Rizal", tin: "004-512-873-00000",
+  vat_registered: true, min: "DEMO00000000007", serial: "MPOS-T07", ptu: "DEMO-PTU-0001", receipt_title: "COLLECTION RECEIPT", receipt_phrase: "THIS DOCUMENT IS NOT VALID FOR CLAIM OF INPUT TAX",
+};
+
+const day = (offset) => new Date(Date.now() + 8 * 3600000 + offset * 86400000).toISOString().slice(0, 10);
+const instant = (date = new Date()) => new Date(date.getTime() + 8 * 3600000).toISOString().replace("Z", "+08:00");
+
+function makeSoa(n) {
+  const late = n % 3 === 2 ? -(n % 20) : (n * 7) % 90;
+  const big = n % 41 === 3 ? 100 : 1;
+  const invoices = [0, 1, 2].slice(0, 1 + (n % 3)).map((k) => ({
+    id: `I${n}-${k}`, invoice_number: `INV-${String(10000 + n)}-${k + 1}`, invoice_date: day(-late - 30 + 30 * k), due_date: day(-late + 30 * k), description: "Lawn lot, monthly instalment",
+    amount: (345000 + (n % 50) * 1250) * big, balance: (345000 + (n % 50) * 1250) * big, penalty: late - 30 * k > 0 ? 6900 * big : 0, vat_type: "vatable", vat_amount: Math.round(((345000 + (n % 50) * 1250) * big * 12) / 112),
+  }));
+  const name = n % 100 < NAMES.length ? NAMES[n % 100] : `${NAMES[n % NAMES.length]} ${n}`;
+  return {
+    id: `S${n}`, soa_number: `SOA-2026-${String(n).padStart(5, "0")}`, version: "1", account_number: `ACC-${String(100000 + n)}`, customer_name: name, address: STREETS[n % STREETS.length],
+    contact_number: n % 4 ? `+63 917 555 ${String(1000 + n)}` : "", tin: n % 5 ? "" : "123-456-789-000", due_date: invoices[0].due_date, days_overdue: Math.max(late, 0), collector_code: "A01",
+    amount_due: invoices.reduce((sum, one) => sum + one.balance + one.penalty, 0), penalty: invoices.reduce((sum, one) => sum + one.penalty, 0), invoices,
+  };
+}
+
+/** Opens the fake; `?soas=n`, `?start=open` and `?offline=1` in the page's own address belong to this file only. */
+export async function openPhone() {
+  const asked = new URLSearchParams(location.search);
+  const listeners = new Set();
+  const saved = JSON.parse(sessionStorage.getItem("fake-phone") ?? "null");
+  const data = saved ?? { soas: [], payments: [], counts: [], readings: {}, last: null, entries: 0, z: 0, accumulated: 0 };
+  let state = saved?.state ?? {
+    user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: null,
+    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), storage_persistent: true, problems: [], version: "test",
+  };
+  window.addEventListener("online", () => set({ online: true }));
+  window.addEventListener("offline", () => set({ online: false }));
+  function set(more) {
+    state = Object.freeze({ ...state, ...more });
+    sessionStorage.setItem("fake-phone", JSON.stringify({ ...data, state }));
+    for (const fn of listeners) fn();
+  }
+  const entry = (more = {}) => set({ ...more, unsent: { count: state.unsent.count + 1, oldest_at: state.unsent.oldest_at ?? instant() } });
+  const registry = () => state.registry ?? data.last;
+  const mine = () => data.payments.filter((one) => one.registry === registry()?.id);
+  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  const period = () => ({
+    registry: state.registry.id, business_date: state.registry.business_date, terminal: "T07", collector: state.user.name, period_start: state.registry.opened_at, change_fund: state.registry.change_fund,
+    payments: mine().map((one) => ({ ...one, ...parts(one.allocations) })), voids: [], void_numbers: [], drops: [], expenses: [], counted: data.counts.at(-1)?.denominations ?? null,
+  });
+  const view = (soa) => {
+    const payments = data.payments.filter((one) => one.soa === soa.id).map((one) => ({ payment: one.payment, at: one.at, payload: one }));
+    const invoices = lessPayments(soa.invoices, payments.flatMap((one) => one.payload.allocations)).map((one, k) => ({ ...soa.invoices[k], ...one }));
+    return { ...soa, invoices, payments, amount_due: invoices.reduce((sum, one) => sum + one.balance + one.penalty, 0), penalty: invoices.reduce((sum, one) => sum + one.penalty, 0) };
+  };
+  const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const phone = {
+    get state() { return state; },
+    subscribe(fn) { listeners.add(fn); return () => listeners.delete(fn); },
+    async logIn(username, password) {
+      await pause(50);
+      if (!state.online) throw new PhoneError("offline", "There is no connection, and nobody has logged in on this phone before. Connect once, then log in.");
+      if (password !== "secret") throw new PhoneError("wrong_login", "User name or password is wrong. Check both and try again; ask the office for a new password if you forgot it.");
+      set({ user: { name: username, display_name: "Nena Salazar" }, signed_in: true });
+    },
+    async logOut({ force } = {}) {
+      if (state.unsent.count && !force) throw new PhoneError("unsent_entries", "There are unsent entries.");
+      set({ user: null, signed_in: false });
+    },
+    async enroll(name) { entry({ terminal: { code: "T07", name, state: "active" } }); },
+    async openRegistry(fund) { entry({ registry: { id: crypto.randomUUID(), business_date: day(0), change_fund: fund, opened_at: instant(), z_done: false } }); data.counts = []; },
+    async download(onProgress) {
+      const count = Number(asked.get("soas") ?? 240);
+      for (let k = 1; k <= 4; k += 1) { onProgress({ received: k * 90000, total: 360000, stage: "receiving" }); await pause(30); }
+      data.soas = Array.from({ length: count }, (_, n) => makeSoa(n));
+      entry({ snapshot: { as_of: instant(), count, amount_due: data.soas.reduce((sum, one) => sum + one.amount_due, 0) } });
+    },
+    search(text, { list }) {
+      const words = plain(text).split(/\s+/).filter(Boolean);
+      return data.soas.filter((soa) => (list === "all" || soa.due_date <= day(0)) && words.every((word) => plain(Object.values(soa).filter((value) => typeof value === "string").join(" ")).includes(word)))
+        .map(view).sort((a, b) => (a.due_date + a.customer_name < b.due_date + b.customer_name ? -1 : 1));
+    },
+    soa(id) { const soa = data.soas.find((one) => one.id === id); return soa ? view(soa) : null; },
+    preview(draft) {
+      const soa = phone.soa(draft.soa);
+      const allocations = allocate(draft.amount, soa.invoices, draft.mode, draft.directed);
+      const problems = [];
+      if (draft.tender !== "cash" && !draft.reference) problems.push({ field: "reference", message: "Type the reference number." });
+      if (draft.tender === "cash" && draft.tendered < draft.amount) problems.push({ field: "tendered", message: "The cash is less than the amount. Take more, or lower the amount." });
+      const { advance } = parts(allocations);
+      return { allocations, vat: splitVat(allocations, soa.invoices), change: draft.tender === "cash" ? draft.tendered - draft.amount : null, balance_after: Math.max(0, soa.amount_due - draft.amount + advance), over: advance, problems };
+    },
+    async confirm(draft) {
+      const before = data.payments.find((one) => one.payment === draft.intent);
+      if (before) return before;
+      const soa = phone.soa(draft.soa);
+      const { allocations, vat, change, balance_after } = phone.preview(draft);
+      const { intent, ...rest } = draft;
+      const payment = { payment: intent, registry: state.registry.id, receipt_number: `T07-${String(data.payments.length + 123).padStart(8, "0")}`, soa_number: soa.soa_number, account_number: soa.account_number, customer_name: soa.customer_name, soa_version: "1", ...rest, change, allocations, vat, balance_after, at: instant(), seq: data.payments.length + 5, prints: 0, status: "saved" };
+      data.payments.push(payment);
+      entry();
+      return payment;
+    },
+    async receipt(id) {
+      const one = data.payments.find((payment) => payment.payment === id);
+      if (!one) throw new PhoneError("not_found", "This payment is not saved on this phone.");
+      const soa = data.soas.find((row) => row.id === one.soa);
+      const invoices = new Map();
+      for (const part of one.allocations) if (part.invoice) invoices.set(part.invoice, { penalty: 0, principal: 0, ...invoices.get(part.invoice), invoice_number: part.invoice_number, [part.kind]: part.amount });
+      return { ...one, ...parts(one.allocations), business: BUSINESS, demo: true, terminal: "T07", collector: state.user.name, collector_name: "Nena Salazar", verification: "7f3a91c2", reprints: Math.max(0, one.prints - 1), printed: one.prints > 0, address: soa.address, tin: soa.tin, as_of: state.snapshot.as_of, invoices: [...invoices.values()] };
+    },
+    async recordPrint(id, copy) {
+      const one = data.payments.find((payment) => payment.payment === id);
+      if (copy === "customer") one.prints += 1;
+      entry();
+      return { reprint: copy === "customer" ? one.prints - 1 : 0 };
+    },
+    async transactions() { return mine().map((one) => ({ ...one, printed: one.prints > 0, reason: null })).reverse(); },
+    async upload() {
+      set({ uploading: true });
+      await pause(80);
+      set({ uploading: false });
+      if (!state.online) return { sent: 0, acknowledged: 0, problems: [], problem: { code: "offline", message: "There is no connection, so nothing was uploaded. Everything stays on this phone; try again with a connection." } };
+      const sent = state.unsent.count;
+      for (const one of data.payments) one.status = "uploaded";
+      set({ unsent: { count: 0, oldest_at: null } });
+      return { sent, acknowledged: sent, problems: [], problem: null };
+    },
+    async saveCount(denominations) {
+      data.counts.push({ denominations, total: countTotal(denominations), at: instant() });
+      const { expected_cash, short_over } = xReading(period(), "", "", 0);
+      entry();
+      return { total: countTotal(denominations), expected_cash, short_over };
+    },
+    async lastCount() { return data.counts.at(-1) ?? null; },
+    async xReading() { data.readings.x = xReading(period(), instant(), "ab".repeat(32), state.unsent.count); entry(); return data.readings.x; },
+    async zReading() {
+      data.readings.z = zReading(period(), { z_counter: data.z, accumulated: data.accumulated, reset_counter: 0 }, instant(), "ab".repeat(32), state.unsent.count);
+      data.z += 1;
+      data.accumulated = data.readings.z.present_accumulated;
+      entry({ registry: { ...state.registry, z_done: true } });
+      return data.readings.z;
+    },
+    reading(kind) { return data.readings[kind] ?? null; },
+    async closeRegistry() { data.last = state.registry; entry({ registry: null }); },
+    async collectionReport() {
+      const rows = mine().map((one) => ({ ...one, ...parts(one.allocations) }));
+      const total = (key) => rows.reduce((sum, one) => sum + one[key], 0);
+      return { business: BUSINESS, terminal: "T07", collector: state.user.name, registry: registry(), rows, totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount") }, by_tender: xReading({ ...period(), payments: rows }, "", "", 0).tenders, demo: true };
+    },
+    async rescueFile() { return new Blob([JSON.stringify(data.payments)], { type: "application/json" }); },
+    async applyUpdate() { location.reload(); },
+  };
+  if (asked.get("start") === "open" && !saved) {
+    await phone.logIn("nena", "secret");
+    await phone.enroll("Phone of Nena");
+    await phone.openRegistry(100000);
+    await phone.download(() => {});
+  }
+  if (DENOMINATIONS.length !== 14) throw new Error("The denominations changed: look at Count cash.");
+  return phone;
+}
