@@ -17,6 +17,7 @@ from flask.cli import AppGroup
 from portal import clock, doorbell
 from portal.access import ROLES
 from portal.domain.errors import PortalError
+from portal.extensions import db
 from portal.pscloud.client import AuthFailed, PscloudClient, PscloudError, Rejected, Retryable
 from portal.services import postings, sync, users
 from portal.store import audit, health, incidents, journal, sync_runs
@@ -84,14 +85,15 @@ def run_summary(run_id: int) -> dict[str, Any]:
 def sync_run(wait: bool, as_json: bool) -> None:
     """Download SOAs from PSCloud; exit code 0 when Completed."""
     try:
-        run_id = sync.request_run("manual", WHO, clock.now(), ring=not wait)
-        if wait:
-            with PscloudClient.from_config(current_app.config) as client:
-                sync.run(run_id, client, clock.now, current_app.config["SYNC_DROP_PERCENT"])
-    except PortalError as error:
+        with PscloudClient.from_config(current_app.config) as client:
+            run_id = sync.request_run("manual", WHO, clock.now())
+            # A worker may have taken it already: then we only wait for its end.
+            if wait and sync.run(run_id, client, clock.now) is None:
+                while sync_runs.get(run_id).status in {"pending", "processing"}:  # type: ignore[union-attr]
+                    db.session.rollback()
+                    time.sleep(0.5)
+    except (PortalError, PscloudError) as error:
         raise Failure(error.message) from None
-    except PscloudError as error:
-        sync.fail(run_id, error.message, clock.now())
     summary = run_summary(run_id)
     if as_json:
         click.echo(json.dumps(summary))

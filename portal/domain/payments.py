@@ -174,6 +174,13 @@ class Reader:
             raise self._fail(name, f"must be a whole number of centavos from {lowest} to {highest}")
         return value
 
+    def whole(self, name: str, lowest: int, highest: int) -> int:
+        """A whole number in range."""
+        value = self.payload.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+            raise self._fail(name, f"must be a whole number from {lowest} to {highest}")
+        return value
+
     def optional_centavos(self, name: str) -> int | None:
         """Centavos, or None when null or absent."""
         return None if self.payload.get(name) is None else self.centavos(name)
@@ -210,9 +217,14 @@ class Reader:
         return value
 
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def read_instant(text: str) -> datetime:
     """An instant with its offset, between the years 2000 and 2200. Raises InvalidInput."""
     try:
+        if not _INSTANT.fullmatch(text):
+            raise ValueError(text)
         instant = datetime.fromisoformat(text)
     except (ValueError, TypeError):
         raise InvalidInput(f"{text!r} is not an instant such as 2026-11-20T08:15:30.123+08:00.") from None

@@ -133,37 +133,38 @@ class _Batch:
         self.terminal, self.uploader, self.policy, self.upload_id, self.now = terminal, uploader, policy, upload_id, now
         self.head_seq, self.head_hash = terminal.head_seq, terminal.head_hash
         self.approved = False
+        self.aside: dict[str, tuple[str, str]] = {}
 
     def take(self, entries: list[Entry]) -> list[dict[str, Any]]:
         """Store and book all; verdicts in the order sent."""
         known = store.stored(self.terminal.id, {entry.seq for entry in entries})
-        aside = store.asides(self.terminal.id, {entry.hash for entry in entries} | {entry.prev for entry in entries})
-        forked = frozenset(hash_ for hash_, (state, _) in aside.items() if state == "conflict")
+        self.aside = store.asides(self.terminal.id, {entry.hash for entry in entries} | {entry.prev for entry in entries})
+        forked = frozenset(hash_ for hash_, (state, _) in self.aside.items() if state == "conflict")
         hashes = {seq: row.hash for seq, row in known.items()}
         verdicts: dict[int, dict[str, Any]] = {}
         for item in journal.verify(entries, self.head_seq, self.head_hash, hashes, forked):
-            status, reason = self._place(item, known, aside)
+            status, reason = self._place(item, known)
             verdicts[id(item.entry)] = {"seq": item.entry.seq, "status": status, "reason": reason or None}
         self._release_held()
         return [verdicts[id(entry)] for entry in entries]
 
-    def _place(self, item: Sorted, known: dict[int, store.Stored], aside: dict[str, tuple[str, str]]) -> tuple[str, str]:
+    def _place(self, item: Sorted, known: dict[int, store.Stored]) -> tuple[str, str]:
         entry = item.entry
         if item.place == "repeat":
-            return self._repeat(entry, known, aside)
+            return self._repeat(entry, known)
         if item.place == "gap":
-            return self._hold(entry, aside)
+            return self._hold(entry)
         if item.place == "fork":
             return self._fork(entry)
         if item.place == "damaged":
             return self._quarantine(entry, "The content of this entry does not fit its hash; it was changed or damaged on the way.")
         return self._accept(entry)
 
-    def _repeat(self, entry: Entry, known: dict[int, store.Stored], aside: dict[str, tuple[str, str]]) -> tuple[str, str]:
+    def _repeat(self, entry: Entry, known: dict[int, store.Stored]) -> tuple[str, str]:
         row = known.get(entry.seq)
         if row is None or row.hash != entry.hash:
-            if entry.hash in aside:
-                return "conflict", aside[entry.hash][1]
+            if entry.hash in self.aside:
+                return "conflict", self.aside[entry.hash][1]
             return "repeat", ""  # the same entry twice in this very upload
         if row.verdict == "stored":
             return "repeat", ""
@@ -177,11 +178,11 @@ class _Batch:
             return "stored", ""
         return "quarantined", row.reason
 
-    def _hold(self, entry: Entry, aside: dict[str, tuple[str, str]]) -> tuple[str, str]:
+    def _hold(self, entry: Entry) -> tuple[str, str]:
         reason = f"Entries from {self.head_seq + 1} to {entry.seq - 1} have not arrived yet."
-        if entry.hash not in aside:
+        if entry.hash not in self.aside:
             store.add_aside(self.terminal.id, entry, _whole(entry), "held", reason, self.upload_id, self.now)
-            aside[entry.hash] = ("held", reason)
+            self.aside[entry.hash] = ("held", reason)
         return "held", reason
 
     def _fork(self, entry: Entry) -> tuple[str, str]:
@@ -233,12 +234,14 @@ class _Batch:
 
     def _advance(self, entry: Entry) -> None:
         self.head_seq, self.head_hash = entry.seq, entry.hash
+        if entry.hash in self.aside:  # it was held, and now came again by itself
+            store.set_aside_state(self.terminal.id, entry.seq, entry.hash, "released", "")
         terminal_store.set_fields(self.terminal.id, head_seq=entry.seq, head_hash=entry.hash)
 
     def _release_held(self) -> None:
         while (whole := store.held_next(self.terminal.id, self.head_seq + 1, self.head_hash)) is not None:
             entry = _read_entry(whole, 0, self.terminal.code)
-            store.set_aside_state(self.terminal.id, entry.seq, entry.hash, "released", "")
+            self.aside[entry.hash] = ("held", "")
             if journal.intact(entry):
                 self._accept(entry)
             else:
@@ -278,7 +281,7 @@ class _Batch:
                 self._open_registry(entry, payload)
             case "soa_downloaded":
                 as_of = read_instant(payload.text("as_of", 40) or "")
-                count = payload.centavos("count")
+                count = payload.whole("count", 0, 10_000_000)
                 snapshot = payload.text("snapshot", 80) or ""
                 amount_due = from_centavos(payload.centavos("amount_due"))
                 terminal_store.add_download(
@@ -326,9 +329,7 @@ class _Batch:
         audit.add(self.uploader.name, "registry_closed", self.terminal.code, {"registry": registry.id}, self.now)
 
     def _note_clock_jump(self, entry: Entry) -> None:
-        seconds = entry.payload.get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, int):
-            raise InvalidInput("seconds must be a whole number.")
+        seconds = Reader(entry.payload).whole("seconds", -(10**10), 10**10)
         detail = f"The clock of {self.terminal.code} was moved by {seconds} seconds. Its payments of this registry are held."
         incidents.add("clock_jump", detail, self.now, self.terminal.id, f"{self.terminal.code}/{entry.seq}")
 

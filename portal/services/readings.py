@@ -26,7 +26,7 @@ def check_count(payload: Reader) -> list[dict[str, Any]]:
         value, kind = line.centavos("value", lowest=1), line.one_of("kind", ("bill", "coin"))
         if (value, kind) not in rules.DENOMINATIONS:
             raise InvalidInput(f"There is no {kind} of {value} centavos.")
-        lines.append({"value": value, "kind": kind, "count": line.centavos("count", highest=1_000_000)})
+        lines.append({"value": value, "kind": kind, "count": line.whole("count", 0, 1_000_000)})
     if rules.count_total(lines) != payload.centavos("total"):
         raise InvalidInput("The denominations do not add up to the total.")
     return lines
