@@ -328,8 +328,8 @@ class PscloudClient:
     def _send(self, method: str, path: str, query: Sequence[tuple[str, str]], body: bytes | None) -> _Answer:
         """One request under one deadline. Raises Retryable or Rejected."""
         posted = method == "POST"
-        ended = time.monotonic() + self.deadline
-        too_late = threading.Timer(self.deadline, self._guard.cut)
+        cut = threading.Event()
+        too_late = threading.Timer(self.deadline, self._cut, [cut])
         too_late.daemon = True
         too_late.start()
         try:
@@ -344,7 +344,10 @@ class PscloudClient:
                 stream=True,
             )
             with response:
-                return _Answer(response.status_code, response.headers, self._body(response.raw))
+                answer = _Answer(response.status_code, response.headers, self._body(response.raw))
+            if cut.is_set():  # without a length, an answer that was cut off looks like one that is complete
+                raise TimeoutError
+            return answer
         except AddressRefused as error:
             raise Rejected(
                 f"PSCloud's address was refused: {error}, which is inside a private network. "
@@ -352,7 +355,7 @@ class PscloudClient:
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             unknown = posted and not _never_sent(error)
-            if time.monotonic() >= ended:
+            if cut.is_set():
                 text = f"PSCloud did not finish its answer within {self.deadline:g} seconds."
                 raise Retryable(text, outcome_unknown=unknown) from None
             if _is_wrong_certificate(error):
@@ -361,6 +364,10 @@ class PscloudClient:
             raise Retryable(_why(error, self.host), outcome_unknown=unknown) from None
         finally:
             too_late.cancel()
+
+    def _cut(self, cut: threading.Event) -> None:
+        cut.set()
+        self._guard.cut()
 
     def _body(self, raw: urllib3.HTTPResponse) -> bytes:
         """The decompressed body. Raises Rejected above the limit, before it is in memory."""

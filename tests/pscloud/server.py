@@ -1,0 +1,153 @@
+"""A PSCloud in a thread that answers exactly what a test tells it to, wrong answers among them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from portal.pscloud.client import PscloudClient
+from portal.pscloud.profile import load
+
+TOKEN = "test-token"
+
+
+@dataclass
+class Answer:
+    """What to send: a status, a body (anything but bytes goes as JSON), headers; or `raw`, which writes to the connection itself."""
+
+    body: Any = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    raw: Callable[[BaseHTTPRequestHandler], None] | None = None
+
+
+@dataclass
+class Asked:
+    """A request that arrived."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+
+class Script:
+    """`reply` decides about every request; `asked` holds those that arrived."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self.asked: list[Asked] = []
+        self.reply: Callable[[Asked], Answer] = lambda asked: Answer(status=404)
+
+    def answers(self, *answers: Answer) -> None:
+        """Give these answers in turn, the last one for ever."""
+        left = list(answers)
+        self.reply = lambda asked: left.pop(0) if len(left) > 1 else left[0]
+
+    def client(self, **options: Any) -> PscloudClient:
+        """A client for this server that does not really wait between attempts; what it would have waited is in `client.pauses`."""
+        pauses: list[float] = []
+        client = PscloudClient(self.url, TOKEN, load(), allow_private=True, **{"sleep": pauses.append, **options})
+        client.pauses = pauses  # type: ignore[attr-defined]
+        return client
+
+
+@contextmanager
+def scripted() -> Iterator[Script]:
+    """A server that is up inside the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one(self) -> None:
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked = Asked(self.command, parts.path, parse_qs(parts.query), dict(self.headers), body)
+            script.asked.append(asked)
+            answer = script.reply(asked)
+            if answer.raw is not None:
+                self.close_connection = True
+                answer.raw(self)
+                return
+            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **answer.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = handle_one
+
+        def log_message(self, *args: Any) -> None:
+            """Nothing: the tests look at `asked`."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that hangs up in the middle is what some tests are about."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    script = Script(server.server_port)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield script
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def page(records: list[Any], next_cursor: str | None = None, total: int | None = None) -> dict[str, Any]:
+    """One page of the list of SOAs."""
+    return {
+        "data": records,
+        "next_cursor": next_cursor,
+        "total": len(records) if total is None else total,
+        "as_of": "2026-11-20T05:00:00+08:00",
+    }
+
+
+def invoice(number: int = 1, **fields: Any) -> dict[str, Any]:
+    """An invoice record with 1,000.00 open and 10.00 penalty."""
+    return {
+        "id": f"I{number}",
+        "invoice_number": f"SI-{number:04d}",
+        "invoice_date": "2026-09-01",
+        "due_date": "2026-10-01",
+        "description": "Lawn lot",
+        "amount": "1120.00",
+        "balance": "1000.00",
+        "penalty": "10.00",
+        "vat_type": "vatable",
+        "vat_amount": "120.00",
+        **fields,
+    }
+
+
+def record(number: int = 1, *, customer: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """An SOA record as the contract has it, 1,010.00 due."""
+    named = {"id": f"C{number}", "account_number": f"HP-{number:05d}", "name": f"Customer {number}", "address": None, **(customer or {})}
+    return {
+        "id": f"S{number:04d}",
+        "soa_number": f"SOA-{number:06d}",
+        "customer": named,
+        "issued_on": "2026-09-15",
+        "due_date": "2026-10-15",
+        "amount_due": "1010.00",
+        "penalty": "10.00",
+        "collector_code": "COL-01",
+        "status": "active",
+        "updated_at": "2026-11-19T08:00:00+08:00",
+        "invoices": [invoice()],
+        **fields,
+    }
