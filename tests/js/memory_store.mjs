@@ -31,11 +31,13 @@ export class Disk {
 export class Killed extends Error {}
 
 export class MemoryStore {
-  constructor(disk) {
+  constructor(disk, onAccess = () => undefined) {
     this.disk = disk;
+    this.onAccess = onAccess;
   }
 
   async _turn() {
+    this.onAccess();
     await new Promise((resolve) => setImmediate(resolve)); // as in a browser, every access lets others run
   }
 
@@ -153,6 +155,7 @@ export class Browser {
     /** @type {Map<string, Disk>} */
     this.disks = new Map();
     this.shared = new Map();
+    this.accesses = 0;
   }
 
   disk(name) {
@@ -161,7 +164,7 @@ export class Browser {
   }
 
   openStore(name) {
-    return new MemoryStore(this.disk(name));
+    return new MemoryStore(this.disk(name), () => (this.accesses += 1));
   }
 
   openShared() {

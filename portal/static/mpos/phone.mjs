@@ -181,7 +181,7 @@ export class Phone {
     if (user) await this._openUser(user);
     this._listen();
     this._publish();
-    if (this._from.automatic) void this._contact();
+    if (this._from.automatic) this._background(this._contact());
   }
 
   _listen() {
@@ -190,15 +190,15 @@ export class Phone {
       target?.addEventListener(name, body);
       this._closers.push(() => target?.removeEventListener(name, body));
     };
-    on(events, "online", () => void this._contact());
+    on(events, "online", () => this._background(this._contact()));
     on(events, "offline", () => this._setOnline(false));
     on(document, "visibilitychange", () => {
       if (document?.visibilityState === "hidden") this._clock.hidden();
-      else void this._shown();
+      else this._background(this._shown());
     });
     const tabs = channel("mpos");
     if (tabs) {
-      tabs.onmessage = (/** @type {MessageEvent} */ event) => void this._heardTab(event.data);
+      tabs.onmessage = (/** @type {MessageEvent} */ event) => this._background(this._heardTab(event.data));
       this._closers.push(() => tabs.close());
     }
     this._tabs = tabs;
@@ -208,10 +208,10 @@ export class Phone {
     let timer;
     const tick = () => {
       timer = setTimeout(tick, MINUTE);
-      void this._watchClock();
+      this._background(this._watchClock());
       if (!this._session) return;
-      if (this._session.unsent.count) void this._uploadSoon(0);
-      else if (!this._online && onLine()) void this._contact();
+      if (this._session.unsent.count) this._background(this._uploadSoon(0));
+      else if (!this._online && onLine()) this._background(this._contact());
     };
     timer = setTimeout(tick, MINUTE);
     this._closers.push(() => clearTimeout(timer));
@@ -408,18 +408,16 @@ export class Phone {
       this._clock.look();
       return;
     }
-    try {
-      if (await watchClock(this._writing(session, session.terminal.code), seconds)) await this._changed();
-    } catch (error) {
-      this._note(session, error);
-    }
+    if (await watchClock(this._writing(session, session.terminal.code), seconds)) await this._changed();
   }
 
-  /** Show a failure of work nobody waits for. @param {Session} session @param {unknown} error */
-  _note(session, error) {
-    if (!(error instanceof PhoneError)) throw error;
-    session.problem = { code: error.code, message: error.message };
-    this._publish();
+  /** Show a failure of work nobody waits for. @param {Promise<unknown>} work */
+  _background(work) {
+    work.catch((error) => {
+      if (!(error instanceof PhoneError)) throw error; // a mistake of ours: the browser's console shows it
+      if (this._session) this._session.problem = { code: error.code, message: error.message };
+      this._publish();
+    });
   }
 
   // ---- the portal
@@ -557,7 +555,7 @@ export class Phone {
       this._failedCall(error); // the log-in stands; the comparison is made at the next contact
       this._publish();
     }
-    void this._uploadSoon(0);
+    this._background(this._uploadSoon(0));
   }
 
   /**
@@ -636,7 +634,7 @@ export class Phone {
     }
     await this._refresh();
     if (session.terminal && !session.terminal.stopped) await this._writeEnrolled(session.terminal);
-    void this._uploadSoon(SETTLE);
+    this._background(this._uploadSoon(SETTLE));
   }
 
   /** @param {Terminal} terminal */
@@ -690,7 +688,7 @@ export class Phone {
     await this._call(() => download(this._writing(session, terminal.code), this._api, session.snapshot, onProgress));
     session.problem = null;
     await this._changed();
-    void this._uploadSoon(SETTLE);
+    this._background(this._uploadSoon(SETTLE));
     return this.state.snapshot;
   }
 
@@ -775,7 +773,7 @@ export class Phone {
       };
     });
     await this._changed();
-    void this._uploadSoon(SETTLE);
+    this._background(this._uploadSoon(SETTLE));
   }
 
   /** The session with a terminal that may take money. */
@@ -824,7 +822,7 @@ export class Phone {
       }),
     });
     await this._changed();
-    void this._uploadSoon(SETTLE);
+    this._background(this._uploadSoon(SETTLE));
     return { ...record.payload, payment: record.payment, at: record.at, seq: record.seq };
   }
 
@@ -884,7 +882,7 @@ export class Phone {
       };
     });
     await this._changed();
-    void this._uploadSoon(SETTLE);
+    this._background(this._uploadSoon(SETTLE));
     return { reprint };
   }
 
@@ -968,7 +966,7 @@ export class Phone {
       };
     });
     await this._changed();
-    void this._uploadSoon(SETTLE);
+    this._background(this._uploadSoon(SETTLE));
     const { expected_cash } = xReading(await this._period(session, terminal.code, /** @type {Registry} */ (head.registry)), "", "", 0);
     return { total, expected_cash, short_over: total - expected_cash };
   }
@@ -994,7 +992,7 @@ export class Phone {
       return { kind: "reading_x", payload: { registry: registry.id, reading }, registry: { reading_x: reading } };
     });
     await this._changed();
-    void this._uploadSoon(SETTLE);
+    this._background(this._uploadSoon(SETTLE));
     return reading;
   }
 
@@ -1029,7 +1027,7 @@ export class Phone {
       },
     );
     await this._changed();
-    void this._uploadSoon(0);
+    this._background(this._uploadSoon(0));
     return /** @type {any} */ (reading);
   }
 
@@ -1079,7 +1077,7 @@ export class Phone {
       };
     });
     await this._changed();
-    void this._uploadSoon(0);
+    this._background(this._uploadSoon(0));
   }
 
   /** The Collection Report of the open or last registry; null when there never was one. */
@@ -1129,7 +1127,7 @@ export class Phone {
     const quiet = session.quietUntil - monotonic();
     const pause = Math.max(wait, quiet, 0);
     if (pause > 0) {
-      this._uploadTimer = setTimeout(() => void this._uploadSoon(0), pause);
+      this._uploadTimer = setTimeout(() => this._background(this._uploadSoon(0)), pause);
       return;
     }
     await this._drainAll(session, true);
@@ -1153,7 +1151,7 @@ export class Phone {
     if (this._session === session) {
       if (result.sent) await this._changed();
       else await this._refresh();
-      if (result.problem) void this._uploadSoon(0); // when the back-off is over
+      if (result.problem) this._background(this._uploadSoon(0)); // when the back-off is over
     }
     return result;
   }
