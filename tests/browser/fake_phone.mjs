@@ -40,7 +40,7 @@ export async function openPhone() {
   const saved = JSON.parse(sessionStorage.getItem("fake-phone") ?? "null");
   const data = saved ?? { soas: [], payments: [], counts: [], readings: {}, last: null, entries: 0, z: 0, accumulated: 0 };
   let state = saved?.state ?? {
-    user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: null,
+    user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: asked.get("problem"),
     snapshot: null, business: BUSINESS, update_ready: asked.has("update"), storage_persistent: true, problems: [], version: "test",
   };
   window.addEventListener("online", () => set({ online: true }));

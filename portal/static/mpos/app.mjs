@@ -179,6 +179,7 @@ async function start() {
     const user = phone.state.user?.name;
     if (user !== shownUser) {
       shownUser = user;
+      for (const key of Object.keys(memory)) delete memory[key];
       routing.again();
     } else if (gate(phone.state) !== shownGate && GATED.has(routing.current().route.name)) {
       routing.again();

@@ -36,7 +36,7 @@ export function today(now) {
 /** How long ago, in the largest unit that fits: `4 min`, `2 h`, `3 d`. @param {string} instant @param {Date} now */
 export function age(instant, now) {
   const minutes = Math.max(0, Math.floor((now.getTime() - new Date(instant).getTime()) / 60000));
-  if (minutes < 1) return "under 1 min";
+  if (minutes < 1) return "<1 min";
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h`;
   return `${Math.floor(minutes / 1440)} d`;

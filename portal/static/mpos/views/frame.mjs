@@ -4,7 +4,7 @@ import { setText } from "./dom.mjs";
 import { age, day } from "./format.mjs";
 
 const MINUTE = 60000;
-/** The portal's answer to the first ping is waited for before the strip asks for a new log-in. */
+/** After a start or a new connection the portal is given this long to know us before the strip asks for a new log-in. */
 const GRACE = 5000;
 
 /** @param {any} phone */
@@ -12,7 +12,7 @@ export function startFrame(phone) {
   const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
   const [unsent, unsentWords, offline, online, session, demo, toast, toastText] =
     ["unsent", "unsent-words", "offline", "online", "session", "demo", "toast", "toast-text"].map(part);
-  const started = Date.now();
+  let unknownSince = 0;
   let dismissed = "";
   let alone = false;
 
@@ -28,7 +28,12 @@ export function startFrame(phone) {
     setText(unsent, String(state.unsent.count));
     setText(unsentWords, state.unsent.count > 0 && state.unsent.oldest_at ? ` unsent, oldest ${age(state.unsent.oldest_at, new Date())}` : " unsent");
     part("strip").classList.toggle("has-unsent", state.unsent.count > 0);
-    const lost = Boolean(state.user) && state.online && !state.signed_in && Date.now() - started > GRACE;
+    const unknown = Boolean(state.user) && state.online && !state.signed_in;
+    if (unknown && !unknownSince) {
+      unknownSince = Date.now();
+        }
+    if (!unknown) unknownSince = 0;
+    const lost = unknown && Date.now() - unknownSince > GRACE;
     offline.hidden = state.online;
     session.hidden = !lost;
     online.hidden = !state.online || lost;
@@ -43,7 +48,6 @@ export function startFrame(phone) {
 
   update();
   setInterval(update, MINUTE / 2);
-  setTimeout(update, GRACE + 100);
   return {
     update,
     /** Marks the tab a screen belongs to. @param {string | null} name @param {boolean} without no tabs on this screen */

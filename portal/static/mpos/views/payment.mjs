@@ -148,15 +148,15 @@ export function paymentScreen(ctx) {
   /** @param {any} preview */
   function drawAllocation(preview) {
     if (!preview) {
-      fill(allocation, h("p", { class: "hint" }, "Type an amount to see which invoices it pays."), totals(soa.amount_due, 0));
+      fill(allocation, totals(soa.amount_due, 0), h("p", { class: "hint" }, "Type an amount to see which invoices it pays."));
       return;
     }
     fill(allocation,
+      totals(preview.balance_after, preview.over),
       h("ul", { class: "lines slim" }, preview.allocations.map((/** @type {any} */ part) =>
         h("li", { class: `line ${part.kind}` },
           h("span", { class: "line-text" }, part.kind === "advance" ? "Advance" : `${part.invoice_number} ${part.kind}`), " ",
-          h("span", { class: "line-amount" }, show(part.amount))))),
-      totals(preview.balance_after, preview.over));
+          h("span", { class: "line-amount" }, show(part.amount))))));
   }
 
   async function press() {

@@ -2,7 +2,7 @@
 /** An X- or Z-reading and the Collection Report, as they stand on paper. */
 import { button, h, notice } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, showPesos } from "./format.mjs";
+import { counted, day, showPesos, time } from "./format.mjs";
 import { readingPaper, reportPaper } from "../paper.mjs";
 import { drawPaper, print } from "../printer.mjs";
 
@@ -12,7 +12,7 @@ const BACK = { name: "readings", text: "Readings" };
 export async function xReadingScreen(ctx) {
   const reading = await ctx.phone.reading("x");
   if (!reading) return none("No X-Reading yet", "Make one under Readings.");
-  return shown(ctx, "X-Reading of this moment", "x", reading);
+  return shown(ctx, `X-Reading, ${time(reading.period_end)}`, "x", reading);
 }
 
 /** Asks before it makes the Z; shows the one that was made. @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */

@@ -75,9 +75,7 @@ export async function readingsScreen(ctx) {
     try {
       const date = phone.state.registry?.business_date;
       await phone.closeRegistry();
-      const { unsent } = phone.state;
-      says.say(unsent.count > 0 ? "person" : "safe",
-        `The registry of ${day(date)} is closed.${unsent.count > 0 ? ` ${counted(unsent.count, "entry is", "entries are")} still to be uploaded.` : ""} Hand over the cash with the Z-Reading.`,
+      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading.`,
         button("Start a new day", () => ctx.go("collection"), { class: "button small" }));
     } catch (error) {
       says.fail(error);

@@ -65,7 +65,7 @@ export async function receiptScreen(ctx) {
         h("p", { class: "figure" }, showPesos(receipt.amount)),
         h("p", {}, tenderName(receipt.tender, receipt.channel), receipt.reference ? `, ${receipt.reference}` : "", h("br"),
           h("strong", {}, receipt.customer_name), h("br"), h("span", { class: "hint" }, dayTime(receipt.at)))),
-      receipt.tender === "cash" && h("p", { class: "change" }, h("span", {}, "Change"), " ", h("strong", { class: "figure" }, showPesos(change))),
+      receipt.tender === "cash" && h("p", { class: "change" }, h("span", {}, "Change"), " ", h("strong", { class: change > 0 ? "figure" : "" }, showPesos(change))),
       h("p", { class: "balance" }, h("span", {}, "Remaining balance"), " ", h("strong", {}, showPesos(receipt.balance_after))),
       says.node,
       prints,

@@ -46,7 +46,6 @@ export function settingsScreen(ctx) {
   async function logOut(force) {
     try {
       await phone.logOut({ force });
-      ctx.memory.list = undefined;
       ctx.replace("collection");
     } catch (error) {
       if (/** @type {any} */ (error)?.code !== "unsent_entries") return says.fail(error);
