@@ -68,7 +68,8 @@ def _answer(body: str | bytes, content_type: str) -> Response:
     response.headers["Content-Type"] = content_type
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @bp.get("/")

@@ -1,0 +1,245 @@
+"""db.mjs against a real IndexedDB in Chromium: strict, all or nothing, open again after the browser closed it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+pytestmark = pytest.mark.browser
+STATIC = Path(__file__).parents[2] / "portal" / "static"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a log; any page is an empty one."""
+
+    def guess_type(self, path: Any) -> str:
+        """Modules are JavaScript, whatever this machine's table says."""
+        return "text/javascript" if str(path).endswith(".mjs") else super().guess_type(path)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """A file, or an empty page for `/`."""
+        if self.path != "/":
+            super().do_GET()
+            return
+        body = b"<!doctype html><title>db</title>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A server of portal/static."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(STATIC)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Page]:
+    """A tab of Chromium with the helpers below loaded."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        tab = browser.new_page()
+        tab.goto(address)
+        tab.evaluate(HELPERS)
+        yield tab
+        browser.close()
+
+
+HELPERS = """async () => {
+  const { Store, emptyHead } = await import("/mpos/db.mjs");
+  const journal = await import("/mpos/domain/journal.mjs");
+  const from = { indexedDB, keyRange: IDBKeyRange };
+  const entryAfter = async (head, payload = {}) => journal.append(
+    { terminal: "T07", seq: head.seq + 1, kind: "promise",
+      at: "2026-11-20T08:00:00.000+08:00", at_trusted: null, payload, prev: head.hash },
+    crypto.subtle);
+  const append = async (store, more = {}) => {
+    const head = await store.head("T07");
+    const entry = await entryAfter(head);
+    await store.append({ entry, head: { ...head, seq: entry.seq, hash: entry.hash, receipt: head.receipt + 1 }, ...more });
+    return entry;
+  };
+  const prints = { customer: 0, collector: 0 };
+  const payment = (id, seq) => ({ payment: id, terminal: "T07", seq, at: "", hash: "", payload: { soa: "S-1" }, shown: {}, prints });
+  const failing = async (work) => {
+    try { await work(); return null; } catch (error) { return typeof error.code === "string" ? error.code : error.name; }
+  };
+  Object.assign(window, { Store, emptyHead, journal, from, append, entryAfter, payment, failing });
+}"""
+
+
+def run(page: Page, body: str) -> Any:
+    """Run JavaScript with a store of its own and answer what it returns."""
+    return page.evaluate("async () => { const store = new Store(`t-${crypto.randomUUID()}`, from); " + body + " }")
+
+
+def test_an_append_writes_entry_head_payment_and_list_together(page: Page) -> None:
+    result = run(
+        page,
+        """await append(store, { payment: payment("p1", 1), snapshot: { snapshot: "s1" } });
+        await append(store);
+        const again = new Store(store.name, from);
+        const head = await again.head("T07");
+        const [first, second] = await again.entries("T07", 1);
+        const chained = second.entry.prev === first.entry.hash;
+        const kept = (await again.payment("p1")).payment;
+        const placed = (await again.payments("T07", 1)).length;
+        const list = (await again.snapshot()).snapshot;
+        return { seq: head.seq, receipt: head.receipt, chained, payment: kept, placed, list, unsent: await again.unsentSummary("T07") };""",
+    )
+    assert result == {
+        "seq": 2,
+        "receipt": 2,
+        "chained": True,
+        "payment": "p1",
+        "placed": 1,
+        "list": "s1",
+        "unsent": {"count": 2, "oldest_at": "2026-11-20T08:00:00.000+08:00"},
+    }
+
+
+def test_a_refused_append_leaves_nothing_behind(page: Page) -> None:
+    result = run(
+        page,
+        """await append(store, { payment: payment("p1", 1) });
+        const head = await store.head("T07");
+        const stale = await entryAfter(emptyHead("T07"));
+        const errors = [
+          await failing(() => store.append({ entry: stale, head, payment: payment("p2", 1) })),
+          await failing(() => append(store, { payment: payment("p1", 2) })),
+          await failing(() => append(store, { payment: { ...payment("p3", 2), shown: { f: () => 1 } } })),
+          await failing(() => append(store, { snapshot: { f: () => 1 }, payment: payment("p4", 2) })),
+        ];
+        const left = await Promise.all(["p2", "p3", "p4"].map((id) => store.payment(id)));
+        const same = JSON.stringify(await store.head("T07")) === JSON.stringify(head);
+        return { errors, left, entries: (await store.entries("T07", 1)).length, same };""",
+    )
+    assert result == {
+        "errors": ["HeadMoved", "IntentTaken", "storage_failed", "storage_failed"],
+        "left": [None, None, None],
+        "entries": 1,
+        "same": True,
+    }
+
+
+def test_money_is_written_with_strict_durability(page: Page) -> None:
+    result = run(
+        page,
+        """const seen = [];
+        const original = IDBDatabase.prototype.transaction;
+        IDBDatabase.prototype.transaction = function (...args) {
+          const transaction = original.apply(this, args);
+          seen.push([transaction.mode, transaction.durability]);
+          return transaction;
+        };
+        try { await append(store, { payment: payment("p1", 1) }); } finally { IDBDatabase.prototype.transaction = original; }
+        return seen.filter(([mode]) => mode === "readwrite");""",
+    )
+    assert result == [["readwrite", "strict"]]
+
+
+def test_a_full_disk_is_told_plainly_and_nothing_is_half_written(page: Page) -> None:
+    result = run(
+        page,
+        """await append(store);
+        const original = IDBObjectStore.prototype.put;
+        IDBObjectStore.prototype.put = function (...args) {
+          if (this.name === "heads") throw new DOMException("no space left", "QuotaExceededError");
+          return original.apply(this, args);
+        };
+        let error;
+        try { error = await failing(() => append(store, { payment: payment("p9", 2) })); }
+        finally { IDBObjectStore.prototype.put = original; }
+        const entries = (await store.entries("T07", 1)).length;
+        return { error, payment: await store.payment("p9"), entries, next: (await append(store)).seq };""",
+    )
+    assert result == {"error": "disk_full", "payment": None, "entries": 1, "next": 2}
+
+
+def test_two_tabs_racing_keep_one_chain(page: Page) -> None:
+    result = run(
+        page,
+        """const other = new Store(store.name, from);
+        const head = await store.head("T07");
+        const make = async (name) => ({ entry: await entryAfter(head, { name }), head: { ...head, seq: 1 } });
+        const [one, two] = [await make("one"), await make("two")];
+        const errors = await Promise.all([failing(() => store.append(one)), failing(() => other.append(two))]);
+        return { errors: errors.sort(), entries: (await store.entries("T07", 1)).length };""",
+    )
+    assert result == {"errors": ["HeadMoved", None], "entries": 1} or result == {"errors": [None, "HeadMoved"], "entries": 1}
+
+
+def test_the_store_opens_again_after_its_connection_was_closed(page: Page) -> None:
+    result = run(
+        page,
+        """await append(store);
+        (await store._opening).close();
+        const second = (await append(store)).seq;
+        const connection = await store._opening;
+        connection.dispatchEvent(new Event("close"));
+        connection.close();
+        const third = (await append(store)).seq;
+        const newer = await new Promise((resolve, reject) => {
+          const request = indexedDB.open(store.name, 99);
+          request.onblocked = () => reject(new Error("the old connection stands in the way"));
+          request.onsuccess = () => resolve(request.result);
+        });
+        newer.close();
+        return { second, third, error: await failing(() => append(store)) };""",
+    )
+    assert result == {"second": 2, "third": 3, "error": "newer_version"}
+
+
+def test_marks_go_only_to_the_entry_that_was_sent(page: Page) -> None:
+    result = run(
+        page,
+        """for (let n = 0; n < 4; n += 1) await append(store);
+        await store.updateTerminal("T07", { name: "phone" });
+        const entries = await store.entries("T07", 1);
+        const reason = (status) => (status === "quarantined" ? "why" : null);
+        const verdict = (seq, status, hash = entries[seq - 1].entry.hash) => ({ seq, status, hash, reason: reason(status) });
+        const count = await store.mark("T07", [verdict(1, "stored"), verdict(2, "quarantined"), verdict(3, "stored", "0")], 2);
+        const unsent = (await store.unsent("T07")).map(({ seq }) => seq);
+        await store.unmark("T07", 1);
+        const after = (await store.unsent("T07", 2)).map(({ seq }) => seq);
+        await store.mark("T07", [verdict(2, "repeat")], 2);
+        const troubles = (await store.troubles("T07")).map(({ seq, status, reason }) => [seq, status, reason]);
+        return { count, unsent, after, troubles, acknowledged: (await store.terminals())[0].acknowledged_seq };""",
+    )
+    assert result == {"count": 2, "unsent": [3, 4], "after": [2, 3], "troubles": [[2, "quarantined", "why"]], "acknowledged": 2}
+
+
+def test_the_signing_key_survives_storage_and_stays_inside(page: Page) -> None:
+    result = run(
+        page,
+        """const keys = await journal.makeKeys(crypto.subtle);
+        await store.updateTerminal("T07", { ...keys });
+        const [{ private_key }] = await new Store(store.name, from).terminals();
+        const signature = await journal.signUpload(private_key, "T07", 1, "ab", crypto.subtle);
+        const refused = await failing(() => crypto.subtle.exportKey("jwk", private_key));
+        return { length: signature.length, extractable: private_key.extractable, refused };""",
+    )
+    assert result == {"length": 86, "extractable": False, "refused": "InvalidAccessError"}
