@@ -3,6 +3,7 @@
 import { button, field, h } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { day, today, typedAmount } from "./format.mjs";
+import { numpad } from "./numpad.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function openRegistryScreen(ctx) {
@@ -14,9 +15,12 @@ export function openRegistryScreen(ctx) {
     placeholder: "0.00",
     hint: "Pesos in coins and bills you start the day with. Type 0 if you have none.",
   });
+  const pad = numpad();
+  pad.serve(fund.input);
   const open = button(
     "Open Registry",
     async () => {
+      pad.close();
       const { value, problem } = typedAmount(fund.input.value);
       fund.wrong(problem || (value === null ? "Type the change fund, or 0 if you have none." : ""));
       if (value === null) return fund.input.focus();
@@ -35,6 +39,6 @@ export function openRegistryScreen(ctx) {
     back: null,
     nav: "collection",
     body: [h("div", { class: "stack" }, fund.node, says.node)],
-    bar: open,
+    bar: h("div", {}, pad.node, open),
   };
 }

@@ -3,6 +3,7 @@
 import { button, field, fill, freshId, h, icon, pill, radios, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { counted, day, show, showPesos, today, typedAmount } from "./format.mjs";
+import { numpad } from "./numpad.mjs";
 
 const TENDERS = [
   { value: "cash", text: "Cash" },
@@ -38,7 +39,7 @@ export function paymentScreen(ctx) {
 
   const amount = field("Amount", { class: "money", inputmode: "decimal", enterkeyhint: "done", placeholder: "0.00", value: form.amount });
   amount.input.addEventListener("input", () => set("amount", amount.input.value));
-  amount.input.addEventListener("change", () => {
+  amount.input.addEventListener("blur", () => {
     const { value } = typedAmount(form.amount);
     if (value !== null) amount.input.value = show(value);
   });
@@ -59,6 +60,10 @@ export function paymentScreen(ctx) {
   tendered.input.addEventListener("input", () => set("tendered", tendered.input.value));
   const change = h("output", { class: "figure small-figure" });
   const cash = h("div", { class: "cash" }, tendered.node, h("div", { class: "field half" }, h("span", { class: "label" }, "Change"), change));
+
+  const pad = numpad();
+  pad.serve(amount.input);
+  pad.serve(tendered.input);
 
   const reference = field("Reference number", { autocapitalize: "characters", spellcheck: "false", maxlength: 60, value: form.reference });
   reference.input.addEventListener("input", () => set("reference", reference.input.value));
@@ -162,6 +167,7 @@ export function paymentScreen(ctx) {
   async function press() {
     if (storing || confirm.getAttribute("aria-disabled") === "true") return;
     tried = true;
+    pad.close();
     const { preview, problems, usable, given, value } = draw();
     if (!preview || !usable || given.problem || problems.length > 0) {
       const first = [amount, tendered, channel, reference].find((one) => one.input.getAttribute("aria-invalid") === "true");
@@ -216,7 +222,7 @@ export function paymentScreen(ctx) {
       chooser(soa, form.directed, changed),
       allocation, says.node,
     ],
-    bar: h("div", {}, over, confirm),
+    bar: h("div", {}, over, pad.node, confirm),
   };
 }
 
