@@ -1,0 +1,430 @@
+/** The line to the portal: logging in, enrolling, downloading the list, uploading the journal, by itself and by hand. */
+
+import { PortalError } from "./api.mjs";
+import { delay } from "./backoff.mjs";
+import { TOLERANCE } from "./clock.mjs";
+import { write } from "./confirm.mjs";
+import { makeKeys } from "./domain/journal.mjs";
+import { PhoneError } from "./errors.mjs";
+import { Sessions, waiting } from "./session.mjs";
+import { compare, download, drain } from "./sync.mjs";
+
+/** @typedef {import("./records.mjs").Problem} Problem */
+/** @typedef {import("./records.mjs").Terminal} Terminal */
+/** @typedef {import("./session.mjs").Session} Session */
+
+/** A minute in milliseconds. */
+export const MINUTE = 60_000;
+/** How long uploads that nobody asked for wait, so that several entries go together. */
+export const SETTLE = 1_500;
+/** Failures that mean there is no line to the portal. */
+const UNREACHABLE = ["offline", "timeout", "login_page"];
+/** Problems that are over once the portal answers again. */
+const PASSING = [...UNREACHABLE, "busy", "strange_answer", "signed_out"];
+const SIGNED_OUT = "The portal has ended your log-in. Everything is saved on this phone. Log in again to go on uploading.";
+
+/** What the phone and the portal say to each other. */
+export class Line extends Sessions {
+  /**
+   * Open a user's records and finish what was cut short.
+   * @param {{name: string, display_name: string}} user
+   */
+  async _openUser(user) {
+    await this._openSession(user);
+    const { terminal, head } = this._needSession();
+    if (terminal && head && !terminal.stopped) {
+      if (head.seq === 0) await this._writeEnrolled(terminal); // the app was closed between the portal's yes and the first entry
+      const behind = head.at === null ? 0 : this._from.now() - Date.parse(head.at);
+      if (behind < -TOLERANCE) await this._watchClock(Math.round(behind / 1000));
+    }
+  }
+
+  /** Ask the portal who we are and compare what it holds; then send what is unsent. Never throws for want of a connection. */
+  _contact() {
+    this._contacting ??= this._contactNow().finally(() => {
+      this._contacting = null;
+    });
+    return this._contacting;
+  }
+
+  async _contactNow() {
+    try {
+      await this._hello(await this._api.ping());
+    } catch (error) {
+      if (!(error instanceof PhoneError)) throw error;
+      this._failedCall(error);
+      this._publish();
+      return;
+    }
+    if (this._session?.signedIn) await this._uploadSoon(0);
+  }
+
+  /** @param {Awaited<ReturnType<Api["ping"]>>} hello */
+  async _hello(hello) {
+    this._lastContact = this._from.monotonic();
+    this._online = true;
+    if (this._demo !== hello.demo) {
+      this._demo = hello.demo;
+      await this._shared.set("demo", hello.demo);
+    }
+    await this._watchClock();
+    const moved = this._clock.heard(Date.parse(hello.time), hello.started);
+    if (moved !== null) await this._watchClock(moved);
+    if (await this._shared.get("log_out")) {
+      // Somebody logged out here while the portal was out of reach.
+      if (hello.user) await this._api.logOut();
+      await this._shared.set("log_out", undefined);
+      hello = { ...hello, user: null };
+    }
+    const session = this._session;
+    if (session) {
+      session.signedIn = hello.user === session.user.name;
+      if (PASSING.includes(session.problem?.code ?? "")) session.problem = null;
+      if (UNREACHABLE.includes(session.lastFailure)) session.quietUntil = 0;
+      if (session.signedIn) await this._compare(session);
+    }
+    await this._refresh();
+    this._publish();
+  }
+
+  /** Compare the portal's picture of our terminal with our journal. @param {Session} session */
+  async _compare(session) {
+    const { terminal, store } = session;
+    if (!terminal) return;
+    let theirs;
+    try {
+      theirs = await this._api.terminal(terminal.code);
+    } catch (error) {
+      if (error instanceof PortalError && error.status === 404) {
+        session.problem = { code: "unknown_terminal", message: `The portal does not know ${terminal.code} as your terminal. Keep this phone as it is and see the office.` };
+        return;
+      }
+      throw error;
+    }
+    const { stopped, resendAfter } = await compare(store, terminal.code, theirs);
+    await store.updateTerminal(terminal.code, {
+      state: theirs.orders?.revoked ? "revoked" : theirs.state,
+      name: typeof theirs.name === "string" ? theirs.name : terminal.name,
+      business: theirs.business ?? terminal.business,
+      stopped,
+    });
+    if (resendAfter !== null) await store.unmark(terminal.code, resendAfter);
+    session.checked = true;
+  }
+
+  /** What a failed call says about connection and sign-in. @param {PhoneError} error */
+  _failedCall(error) {
+    const session = this._session;
+    const status = error instanceof PortalError ? error.status : 0;
+    if (UNREACHABLE.includes(error.code)) this._online = false;
+    else if (error instanceof PortalError) this._online = true;
+    if (!session) return;
+    if (status === 401) session.signedIn = false;
+    // No connection is no trouble on the street: it has its own sign.
+    session.problem = error.code === "offline" ? null : { code: error.code, message: error.message };
+  }
+
+  /**
+   * A call the user waits for: its failure also shows in the state.
+   * @template T
+   * @param {() => Promise<T>} body
+   * @returns {Promise<T>}
+   */
+  async _call(body) {
+    try {
+      const result = await body();
+      this._lastContact = this._from.monotonic();
+      this._online = true;
+      return result;
+    } catch (error) {
+      if (error instanceof PortalError) {
+        this._failedCall(error);
+        this._publish();
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Sign in to the portal and open this user's records.
+   * @param {string} username
+   * @param {string} password
+   */
+  async logIn(username, password) {
+    let hello;
+    try {
+      hello = await this._api.logIn(String(username).trim(), String(password));
+    } catch (error) {
+      if (error instanceof PortalError && error.status !== 401) {
+        this._failedCall(error);
+        this._publish();
+      }
+      if (error instanceof PortalError && error.code === "offline") {
+        throw new PhoneError("offline", "The portal cannot be reached. Logging in needs a connection; try again when there is one.", { cause: error });
+      }
+      throw error;
+    }
+    if (!hello.user) throw new PhoneError("strange_answer", "The portal did not say who is logged in. Try again.");
+    const user = { name: hello.user, display_name: hello.display_name ?? hello.user };
+    await this._shared.set("log_out", undefined);
+    await this._shared.set("user", user);
+    if (this._session?.user.name !== user.name) {
+      await this._leave();
+      await this._openUser(user);
+    }
+    this._tabs?.postMessage({ kind: "user" });
+    const session = this._needSession();
+    session.user = user;
+    session.problem = null;
+    session.failures = 0;
+    session.quietUntil = 0;
+    session.signedIn = true;
+    try {
+      await this._hello(hello);
+    } catch (error) {
+      if (!(error instanceof PhoneError)) throw error;
+      this._failedCall(error); // the log-in stands; the comparison is made at the next contact
+      this._publish();
+    }
+    this._background(this._uploadSoon(0));
+  }
+
+  /**
+   * Forget the user on this phone's screen and end the sign-in on the portal, now or when it can be reached. Nothing is erased.
+   * Throws PhoneError unsent_entries while something is unsent, unless `force`.
+   * @param {{force?: boolean}} [options]
+   */
+  async logOut({ force = false } = {}) {
+    const session = this._session;
+    if (session) {
+      await this._refresh();
+      const { count } = session.unsent;
+      if (count && !force) {
+        const what = count === 1 ? "1 entry is" : `${count} entries are`;
+        throw new PhoneError(
+          "unsent_entries",
+          `${what} saved on this phone only, not uploaded yet. Upload Payments first. If you log out all the same they stay on this phone and are uploaded when you log in here again.`,
+        );
+      }
+    }
+    await this._shared.set("log_out", true);
+    await this._shared.set("user", undefined);
+    await this._leave();
+    this._tabs?.postMessage({ kind: "user" });
+    this._publish();
+    try {
+      await this._api.logOut();
+      await this._shared.set("log_out", undefined);
+    } catch (error) {
+      if (!(error instanceof PhoneError)) throw error;
+      if (error instanceof PortalError && error.status === 401) await this._shared.set("log_out", undefined);
+      else this._failedCall(error); // done at the next contact
+      this._publish();
+    }
+  }
+
+  /**
+   * Make this browser a terminal of the logged-in collector. Needs a connection.
+   * @param {string} name what the office will see, such as "Nena's phone"
+   */
+  async enroll(name) {
+    const session = this._needSession();
+    await this._lock(`mpos-enroll-${session.user.name}`, () => this._enrollLocked(session, name)); // a double tap must not make two terminals
+  }
+
+  /** @param {Session} session @param {string} name */
+  async _enrollLocked(session, name) {
+    await this._refresh();
+    const { store } = session;
+    if (session.terminal && !session.terminal.stopped && session.terminal.state !== "revoked") {
+      throw new PhoneError("enrolled_already", `This phone is already enrolled as ${session.terminal.code}.`);
+    }
+    const label = String(name).trim();
+    if (!label || label.length > 60) throw new PhoneError("invalid", "Give this phone a name of 1 to 60 letters, such as Nena's phone.");
+    await this._persist();
+    let keys = await store.meta("new_keys");
+    if (!keys || session.terminals.some((terminal) => JSON.stringify(terminal.public_key) === JSON.stringify(keys.public_key))) {
+      keys = await makeKeys(this._from.crypto.subtle);
+      await store.setMeta("new_keys", keys); // kept before the portal is asked: should its answer be lost, the same key gets the same terminal
+    }
+    const answer = await this._call(() => this._api.enroll(label, keys.public_key));
+    /** @type {Terminal} */
+    const terminal = {
+      code: answer.terminal,
+      name: answer.name ?? label,
+      state: answer.state ?? "active",
+      ...keys,
+      business: answer.business ?? null,
+      stopped: null,
+      acknowledged_seq: 0,
+    };
+    await store.updateTerminal(terminal.code, terminal);
+    await store.setMeta("terminal", terminal.code);
+    await store.setMeta("new_keys", undefined);
+    session.problem = null;
+    await this._refresh();
+    try {
+      await this._compare(session);
+    } catch (error) {
+      if (!(error instanceof PortalError)) throw error;
+      this._failedCall(error); // enrolled all the same; compared at the next contact
+    }
+    await this._refresh();
+    if (session.terminal && !session.terminal.stopped) await this._writeEnrolled(session.terminal);
+    this._background(this._uploadSoon(SETTLE));
+  }
+
+  /** @param {Terminal} terminal */
+  async _writeEnrolled(terminal) {
+    const session = this._needSession();
+    const payload = { name: terminal.name, collector: session.user.name, app_version: this._from.version ?? "unknown" };
+    await write(this._writing(session, terminal.code), (head) => {
+      if (head.seq > 0) throw new PhoneError("enrolled_already", `This phone is already enrolled as ${terminal.code}.`);
+      return { kind: "enrolled", payload };
+    });
+    await this._changed();
+  }
+
+  /** Ask the browser to keep our records when space runs short. */
+  async _persist() {
+    try {
+      this._persistent = (await this._from.storage?.persist?.()) ?? null;
+    } catch {
+      this._persistent = null; // some browsers throw where others answer false: unknown either way
+    }
+    this._publish();
+  }
+
+  /**
+   * Download the list of SOAs. The old list stays unless the new one is complete.
+   * @param {(progress: {received: number, total: number|null, stage: string}) => void} [onProgress]
+   */
+  async download(onProgress = () => undefined) {
+    const { session, terminal } = this._needTerminal();
+    await this._call(() => download(this._writing(session, terminal.code), this._api, session.snapshot, onProgress));
+    session.problem = null;
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    return this.state.snapshot;
+  }
+
+  /**
+   * Upload what is unsent, now. Safe to repeat; waits for an upload that is already running.
+   * @returns {Promise<{sent: number, acknowledged: number, problems: {seq: number, status: string, reason: string|null}[], problem: Problem|null}>}
+   */
+  async upload() {
+    const session = this._needSession();
+    if (session.terminal?.state === "waiting") await this._contact(); // it may have been approved by now
+    const result = await this._drainAll(session, false);
+    return { ...result, problems: this._session === session ? [...this.state.problems] : [] };
+  }
+
+  /**
+   * Upload by itself after `wait` milliseconds; a later call replaces an earlier one. Waits longer while the portal asked for quiet.
+   * @param {number} wait
+   */
+  async _uploadSoon(wait) {
+    const { setTimeout, clearTimeout, monotonic, automatic } = this._from;
+    clearTimeout(this._uploadTimer);
+    const session = this._session;
+    if (!automatic || this._closed || !session?.unsent.count) return;
+    const quiet = session.quietUntil - monotonic();
+    const pause = Math.max(wait, quiet, 0);
+    if (pause > 0) {
+      this._uploadTimer = setTimeout(() => this._background(this._uploadSoon(0)), pause);
+      return;
+    }
+    await this._drainAll(session, true);
+  }
+
+  /** @param {Session} session @param {boolean} byItself */
+  async _drainAll(session, byItself) {
+    /** @type {{sent: number, acknowledged: number, problem: Problem|null}} */
+    const nothing = { sent: 0, acknowledged: session.terminal?.acknowledged_seq ?? 0, problem: null };
+    this._uploading += 1;
+    this._publish();
+    let result = nothing;
+    try {
+      result = (await this._lock(`mpos-upload-${session.user.name}`, () => this._drainLocked(session, byItself), byItself)) ?? nothing;
+    } catch (error) {
+      if (!(error instanceof PhoneError)) throw error;
+      result = { ...nothing, problem: this._giveUp(session, error, error instanceof PortalError ? error.again : false, error instanceof PortalError ? error.retryAfter : null) };
+    } finally {
+      this._uploading -= 1;
+    }
+    if (this._session === session) {
+      if (result.sent) await this._changed();
+      else await this._refresh();
+      if (result.problem) this._background(this._uploadSoon(0)); // when the back-off is over
+    }
+    return result;
+  }
+
+  /** @param {Session} session @param {boolean} byItself */
+  async _drainLocked(session, byItself) {
+    const subtle = this._from.crypto.subtle;
+    if (byItself && !session.signedIn && session.checked) return null; // asked to sign in already: only a person can help
+    if (this._api.token === null || !session.signedIn) {
+      const hello = await this._api.ping();
+      session.signedIn = hello.user === session.user.name;
+      if (!session.signedIn) throw new PortalError("signed_out", SIGNED_OUT, { status: 401 });
+    }
+    let sent = 0;
+    let acknowledged = 0;
+    for (const terminal of await session.store.terminals()) {
+      const current = terminal.code === session.terminal?.code;
+      if (!(await session.store.unsentSummary(terminal.code)).count) {
+        if (current) acknowledged = terminal.acknowledged_seq;
+        continue;
+      }
+      if (terminal.state === "waiting") {
+        const problem = byItself ? null : { code: "waiting", message: waiting(terminal.code) };
+        return { sent, acknowledged, problem };
+      }
+      const onBatch = () => (this._session === session ? this._refresh() : undefined);
+      const result = await drain({ store: session.store, api: this._api, subtle, onBatch }, terminal);
+      sent += result.sent;
+      if (current) acknowledged = result.acknowledged;
+      if (result.problem) {
+        const error = new PortalError(result.problem.code, result.problem.message, { status: result.problem.code === "signed_out" ? 401 : 200 });
+        return { sent, acknowledged, problem: this._giveUp(session, error, result.again, result.wait) };
+      }
+    }
+    session.failures = 0;
+    session.lastFailure = "";
+    session.quietUntil = 0;
+    if (!session.terminal?.stopped) session.problem = null;
+    this._online = true;
+    this._lastContact = this._from.monotonic();
+    return { sent, acknowledged, problem: null };
+  }
+
+  /**
+   * Remember why an upload stopped and when to try again.
+   * @param {Session} session
+   * @param {PhoneError} error
+   * @param {boolean} again
+   * @param {number|null} wait
+   * @returns {Problem}
+   */
+  _giveUp(session, error, again, wait) {
+    session.failures += 1;
+    session.lastFailure = error.code;
+    // What waiting does not mend is tried again all the same, but seldom: the office may have mended it.
+    const pause = again ? delay(session.failures, wait, this._from.random) : 10 * MINUTE;
+    session.quietUntil = this._from.monotonic() + pause;
+    if (this._session === session) this._failedCall(error);
+    return { code: error.code, message: error.code === "signed_out" ? SIGNED_OUT : error.message };
+  }
+
+  /** The unsent entries as a file to hand to the office when nothing else works. */
+  async rescueFile() {
+    const session = this._needSession();
+    const entries = [];
+    for (const { code } of await session.store.terminals()) {
+      for (const { entry } of await session.store.unsent(code)) entries.push(entry);
+    }
+    const file = { what: "unsent journal entries", user: session.user.name, made_at: this._clock.at(), entries };
+    return new Blob([JSON.stringify(file, null, 1)], { type: "application/json" });
+  }
+}

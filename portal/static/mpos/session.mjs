@@ -1,0 +1,304 @@
+/** Who is logged in on this phone, what is stored of theirs, and the state that screens read. The ground that line, till and phone stand on. */
+
+import { Api } from "./api.mjs";
+import { Clock } from "./clock.mjs";
+import { watchClock } from "./confirm.mjs";
+import { PhoneError } from "./errors.mjs";
+import { makeIndex } from "./search.mjs";
+
+/** @typedef {import("./records.mjs").Head} Head */
+/** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
+/** @typedef {import("./records.mjs").Problem} Problem */
+/** @typedef {import("./records.mjs").Snapshot} Snapshot */
+/** @typedef {import("./records.mjs").Soa} Soa */
+/** @typedef {import("./records.mjs").SoaView} SoaView */
+/** @typedef {import("./records.mjs").Terminal} Terminal */
+/** @typedef {ReturnType<typeof import("./phone.mjs").browser>} From What is taken from the browser. */
+
+/**
+ * Everything that belongs to the user who is logged in on this phone. Replaced as a whole, so that nothing of one user reaches the next.
+ * @typedef {{user: {name: string, display_name: string}, store: Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
+ *   snapshot: Snapshot|null, index: {soa: Soa, key: string}[], soas: Map<string, Soa>, payments: PaymentRecord[], paidBySoa: Map<string, PaymentRecord[]>,
+ *   views: Map<string, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
+ *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, checked: boolean}} Session */
+
+/** @param {string} code */
+export function waiting(code) {
+  return `Terminal ${code} waits for an administrator's approval. Everything stays on this phone until then. Ask the office to approve it, then try again.`;
+}
+
+/** State, stored records and locks of one tab. Methods whose name starts with _ are the app's own. */
+export class Sessions {
+  /** @param {From} from */
+  constructor(from) {
+    this._from = from;
+    this._shared = from.openShared();
+    this._api = new Api(from);
+    this._clock = new Clock({ now: from.now, monotonic: from.monotonic });
+    /** @type {Session|null} */
+    this._session = null;
+    this._online = from.onLine();
+    this._demo = from.demo;
+    this._uploading = 0;
+    this._updateReady = false;
+    /** @type {boolean|null} */
+    this._persistent = null;
+    /** @type {number|null} */
+    this._savedSkew = null;
+    this._lastContact = -Infinity;
+    /** @type {Promise<void>|null} */
+    this._contacting = null;
+    /** @type {Promise<unknown>} */
+    this._refreshed = Promise.resolve();
+    /** @type {Set<() => void>} */
+    this._listeners = new Set();
+    /** @type {Map<string, Promise<unknown>>} stands in for Web Locks where the browser has none */
+    this._queues = new Map();
+    /** @type {(() => void)[]} */
+    this._closers = [];
+    /** @type {any} */
+    this._uploadTimer = undefined;
+    this._closed = false;
+    this._state = this._freeze();
+  }
+
+  /** The present state, frozen; a new object after every change. */
+  get state() {
+    return this._state;
+  }
+
+  /**
+   * Call `listener` after every change of `state`.
+   * @param {() => void} listener
+   * @returns {() => void} ends it
+   */
+  subscribe(listener) {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  }
+
+  _freeze() {
+    const session = this._session;
+    const terminal = session?.terminal ?? null;
+    const registry = session?.head?.registry ?? null;
+    const snapshot = session?.snapshot ?? null;
+    const problem = terminal?.stopped ?? session?.problem ?? null;
+    return Object.freeze({
+      user: session && Object.freeze({ ...session.user }),
+      signed_in: session?.signedIn ?? false,
+      online: this._online,
+      demo: this._demo,
+      version: this._from.version,
+      terminal: terminal && Object.freeze({ code: terminal.code, name: terminal.name, state: terminal.stopped ? "stopped" : terminal.state }),
+      registry:
+        registry &&
+        Object.freeze({
+          id: registry.id,
+          business_date: registry.business_date,
+          change_fund: registry.change_fund,
+          opened_at: registry.opened_at,
+          z_done: registry.z_done,
+        }),
+      unsent: Object.freeze(session ? { ...session.unsent } : { count: 0, oldest_at: null }),
+      uploading: this._uploading > 0,
+      problem: problem?.message ?? null,
+      snapshot: snapshot && Object.freeze({ as_of: snapshot.as_of, count: snapshot.count, amount_due: snapshot.amount_due }),
+      business: snapshot?.business ?? terminal?.business ?? null,
+      update_ready: this._updateReady,
+      storage_persistent: this._persistent,
+      problems: Object.freeze(session ? session.problems.map((item) => Object.freeze({ ...item })) : []),
+    });
+  }
+
+  _publish() {
+    if (this._closed) return;
+    this._state = this._freeze();
+    for (const listener of [...this._listeners]) listener();
+  }
+
+  /** @param {boolean} online */
+  _setOnline(online) {
+    if (this._online === online) return;
+    this._online = online;
+    this._publish();
+  }
+
+  /** @param {{name: string, display_name: string}} user */
+  async _openSession(user) {
+    const store = this._from.openStore(`mpos-${user.name}`);
+    await store.ready();
+    this._session = {
+      user,
+      store,
+      signedIn: false,
+      terminals: [],
+      terminal: null,
+      head: null,
+      snapshot: null,
+      index: [],
+      soas: new Map(),
+      payments: [],
+      paidBySoa: new Map(),
+      views: new Map(),
+      viewsOf: "",
+      unsent: { count: 0, oldest_at: null },
+      problems: [],
+      problem: null,
+      listOf: "",
+      failures: 0,
+      lastFailure: "",
+      quietUntil: 0,
+      checked: false,
+    };
+    await this._refresh();
+  }
+
+  async _leave() {
+    const session = this._session;
+    this._session = null;
+    this._from.clearTimeout(this._uploadTimer);
+    await session?.store.close();
+  }
+
+  /** Read anew what is stored; the list of SOAs only when another one was downloaded. */
+  _refresh() {
+    const session = this._session;
+    const run = this._refreshed.then(async () => {
+      if (!session || session !== this._session) return;
+      const { store } = session;
+      const terminals = await store.terminals();
+      const code = await store.meta("terminal");
+      const terminal = terminals.find((item) => item.code === code) ?? null;
+      const head = terminal && (await store.head(terminal.code));
+      const listOf = `list ${terminal?.code} ${head?.list_seq}`;
+      if (listOf !== session.listOf) {
+        const list = await store.snapshot();
+        session.snapshot = list;
+        session.index = makeIndex(list?.soas ?? []);
+        session.soas = new Map((list?.soas ?? []).map((soa) => [soa.id, soa]));
+        session.listOf = listOf;
+      }
+      let count = 0;
+      let oldest = null;
+      for (const { code: each } of terminals) {
+        const summary = await store.unsentSummary(each);
+        count += summary.count;
+        if (summary.oldest_at && (!oldest || summary.oldest_at < oldest)) oldest = summary.oldest_at;
+      }
+      session.terminals = terminals;
+      session.terminal = terminal;
+      session.head = head;
+      session.unsent = { count, oldest_at: oldest };
+      const included = this._included(session);
+      session.payments = terminal ? await store.payments(terminal.code, included + 1) : [];
+      session.paidBySoa = new Map();
+      for (const payment of session.payments) {
+        const soa = payment.payload.soa;
+        session.paidBySoa.set(soa, [...(session.paidBySoa.get(soa) ?? []), payment]);
+      }
+      session.views.clear();
+      session.problems = terminal
+        ? (await store.troubles(terminal.code)).map(({ seq, status, reason }) => ({ seq, status: String(status), reason }))
+        : [];
+      if (this._clock.skew !== this._savedSkew) {
+        this._savedSkew = this._clock.skew;
+        await this._shared.set("skew", this._savedSkew);
+      }
+      this._publish();
+    });
+    this._refreshed = run.catch(() => undefined); // the caller of this refresh hears of it; the next one starts anew
+    return run;
+  }
+
+  /** Up to which journal entry the list's figures hold this terminal's payments. @param {Session} session */
+  _included(session) {
+    return session.snapshot?.included[session.terminal?.code ?? ""] ?? 0;
+  }
+
+  /** Tell this tab and the others that something was written. */
+  async _changed() {
+    this._tabs?.postMessage({ kind: "changed", user: this._session?.user.name });
+    await this._refresh();
+  }
+
+  /**
+   * Run `body` while nobody else in any tab holds the lock. With `only_if_free` it answers null at once when somebody does.
+   * @template T
+   * @param {string} name
+   * @param {() => Promise<T>} body
+   * @param {boolean} [onlyIfFree]
+   * @returns {Promise<T|null>}
+   */
+  async _lock(name, body, onlyIfFree = false) {
+    const { locks } = this._from;
+    if (locks) return locks.request(name, { ifAvailable: onlyIfFree }, async (lock) => (lock ? body() : null));
+    const before = this._queues.get(name);
+    if (onlyIfFree && before) return null;
+    const run = (before ?? Promise.resolve()).then(body);
+    const settled = run.then(
+      () => undefined,
+      () => undefined, // the caller hears of it
+    );
+    this._queues.set(name, settled);
+    void settled.then(() => {
+      if (this._queues.get(name) === settled) this._queues.delete(name);
+    });
+    return run;
+  }
+
+  _needSession() {
+    if (!this._session) throw new PhoneError("signed_out", "Log in first.");
+    return this._session;
+  }
+
+  /** The session with a terminal that may write. */
+  _needTerminal() {
+    const session = this._needSession();
+    const { terminal } = session;
+    if (!terminal) throw new PhoneError("no_terminal", "This phone is not enrolled yet. Enroll this phone first.");
+    if (terminal.stopped) throw new PhoneError(terminal.stopped.code, terminal.stopped.message);
+    return { session, terminal };
+  }
+
+  /** The session with a terminal that may take money. */
+  _needActive() {
+    const { session, terminal } = this._needTerminal();
+    if (terminal.state === "revoked") {
+      throw new PhoneError("revoked", `The office has revoked terminal ${terminal.code}: it must not take payments any more. Upload Payments, then see the office.`);
+    }
+    if (terminal.state === "waiting") {
+      throw new PhoneError("waiting", waiting(terminal.code));
+    }
+    return { session, terminal };
+  }
+
+  /** @param {Session} session @param {string} terminal @returns {import("./confirm.mjs").Writing} */
+  _writing(session, terminal) {
+    return {
+      store: session.store,
+      clock: this._clock,
+      subtle: this._from.crypto.subtle,
+      terminal,
+      lock: async (body) => /** @type {any} */ (await this._lock(`mpos-write-${session.user.name}`, body)),
+    };
+  }
+
+  /** @param {number|null} [seconds] a jump known from elsewhere */
+  async _watchClock(seconds = null) {
+    const session = this._session;
+    if (!session?.terminal || session.terminal.stopped) {
+      this._clock.look();
+      return;
+    }
+    if (await watchClock(this._writing(session, session.terminal.code), seconds)) await this._changed();
+  }
+
+  /** Show a failure of work nobody waits for. @param {Promise<unknown>} work */
+  _background(work) {
+    work.catch((error) => {
+      if (!(error instanceof PhoneError)) throw error; // a mistake of ours: the browser's console shows it
+      if (this._session) this._session.problem = { code: error.code, message: error.message };
+      this._publish();
+    });
+  }
+}

@@ -1,0 +1,419 @@
+/** The till: the list of SOAs, the registry, payments and receipts, counts and readings. Works without any connection. */
+
+import { daysBetween } from "./clock.mjs";
+import { closedForPayments, confirm, lessLocal, preview, write } from "./confirm.mjs";
+import { isCentavos } from "./domain/money.mjs";
+import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReading } from "./domain/readings.mjs";
+import { PhoneError } from "./errors.mjs";
+import { Line, SETTLE } from "./line.mjs";
+import { find } from "./search.mjs";
+
+/** @typedef {import("./records.mjs").Draft} Draft */
+/** @typedef {import("./records.mjs").Head} Head */
+/** @typedef {import("./records.mjs").Registry} Registry */
+/** @typedef {import("./records.mjs").Soa} Soa */
+/** @typedef {import("./records.mjs").SoaView} SoaView */
+/** @typedef {import("./records.mjs").StoredEntry} StoredEntry */
+/** @typedef {import("./records.mjs").Terminal} Terminal */
+/** @typedef {import("./session.mjs").Session} Session */
+
+/** What a collector does between opening and closing a registry. */
+export class Till extends Line {
+  /** @param {Session} session @param {Soa} soa @returns {SoaView} */
+  _view(session, soa) {
+    const today = this._clock.today();
+    if (session.viewsOf !== today) {
+      session.views.clear();
+      session.viewsOf = today;
+    }
+    const known = session.views.get(soa.id);
+    if (known) return known;
+    const payments = session.paidBySoa.get(soa.id) ?? [];
+    const view = { ...soa, ...(payments.length ? lessLocal(soa, payments) : {}), days_overdue: daysBetween(soa.due_date, today), payments };
+    session.views.set(soa.id, view);
+    return view;
+  }
+
+  /**
+   * The SOAs in which every word of `text` occurs, by due date then name.
+   * @param {string} text
+   * @param {{list?: "due"|"all"}} [options] `due`: due today or before
+   * @returns {SoaView[]}
+   */
+  search(text, { list = "all" } = {}) {
+    const session = this._session;
+    if (!session) return [];
+    return find(session.index, text, list === "due" ? this._clock.today() : null).map((soa) => this._view(session, soa));
+  }
+
+  /**
+   * One SOA less this phone's own payments; null when the list does not hold it.
+   * @param {string} id
+   * @returns {SoaView|null}
+   */
+  soa(id) {
+    const session = this._session;
+    const soa = session?.soas.get(id);
+    return session && soa ? this._view(session, soa) : null;
+  }
+
+  /**
+   * Open the registry of today with its change fund (centavos).
+   * @param {number} changeFund
+   */
+  async openRegistry(changeFund) {
+    if (this._session?.terminal && this._session.terminal.state !== "active") await this._contact(); // it may have been approved by now
+    const { session, terminal } = this._needActive();
+    if (!isCentavos(changeFund)) throw new PhoneError("invalid_amount", "The change fund must be an amount of zero or more.");
+    await this._persist();
+    const id = this._from.crypto.randomUUID();
+    await write(this._writing(session, terminal.code), (head, at) => {
+      if (head.registry) {
+        throw new PhoneError("registry_open", `The registry of ${head.registry.business_date} is still open. Make its Z-Reading and close it first.`);
+      }
+      const business_date = at.slice(0, 10);
+      const collector = session.user.name;
+      /** @type {Registry} */
+      const registry = {
+        id,
+        business_date,
+        change_fund: changeFund,
+        collector,
+        opened_at: at,
+        opened_seq: head.seq + 1,
+        z_done: false,
+        closed: false,
+        last_cash_seq: 0,
+        count: null,
+        reading_x: null,
+        reading_z: null,
+      };
+      const { z_counter, accumulated } = head;
+      return {
+        kind: "registry_opened",
+        payload: { registry: id, business_date, change_fund: changeFund, collector, z_counter, accumulated },
+        head: { registry },
+      };
+    });
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+  }
+
+  /**
+   * What a draft would become: allocation, VAT, change, what becomes an advance, what is wrong. Never throws.
+   * @param {Draft} draft
+   */
+  preview(draft) {
+    const session = this._session;
+    const result = preview(draft, this.soa(draft.soa));
+    const closed = session?.head ? closedForPayments(session.head) : new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
+    if (closed) result.problems.push({ field: "registry", message: closed.message });
+    return result;
+  }
+
+  /**
+   * Store a payment durably. The same `draft.intent` again answers the first payment.
+   * @param {Draft} draft
+   */
+  async confirm(draft) {
+    const { session, terminal } = this._needActive();
+    const snapshot = session.snapshot;
+    const record = await confirm(this._writing(session, terminal.code), draft, {
+      find: (id) => session.soas.get(id) ?? null,
+      includedSeq: this._included(session),
+      shown: (soa) => ({
+        address: soa.address,
+        tin: soa.tin,
+        contact_number: soa.contact_number,
+        as_of: snapshot?.as_of ?? null,
+        business: snapshot?.business ?? terminal.business,
+        collector: session.user.name,
+        collector_name: session.user.display_name,
+        demo: this._demo,
+      }),
+    });
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    return { ...record.payload, payment: record.payment, at: record.at, seq: record.seq };
+  }
+
+  /** @param {string} id */
+  async _payment(id) {
+    const record = await this._needSession().store.payment(id);
+    if (!record) throw new PhoneError("not_found", "This payment is not saved on this phone.");
+    return record;
+  }
+
+  /**
+   * Everything a receipt shows.
+   * @param {string} paymentId
+   */
+  async receipt(paymentId) {
+    const record = await this._payment(paymentId);
+    const { payload, shown, prints } = record;
+    /** @type {Map<string, {invoice: string, invoice_number: string, penalty: number, principal: number}>} */
+    const invoices = new Map();
+    for (const { invoice, invoice_number, kind, amount } of payload.allocations) {
+      if (invoice === null) continue;
+      const line = invoices.get(invoice) ?? { invoice, invoice_number, penalty: 0, principal: 0 };
+      line[/** @type {"penalty"|"principal"} */ (kind)] += amount;
+      invoices.set(invoice, line);
+    }
+    return {
+      ...shown,
+      ...payload,
+      ...parts(payload.allocations),
+      at: record.at,
+      seq: record.seq,
+      terminal: record.terminal,
+      invoices: [...invoices.values()],
+      verification: record.hash.slice(0, 8),
+      printed: prints.customer > 0,
+      reprints: Math.max(prints.customer - 1, 0),
+    };
+  }
+
+  /**
+   * Journal that a receipt was printed; answers which reprint it was (0 for the first print).
+   * @param {string} paymentId
+   * @param {"customer"|"collector"} copy
+   * @returns {Promise<{reprint: number}>}
+   */
+  async recordPrint(paymentId, copy) {
+    const { session, terminal } = this._needTerminal();
+    const which = copy === "collector" ? "collector" : "customer";
+    let reprint = 0;
+    await write(this._writing(session, terminal.code), async () => {
+      const record = await this._payment(paymentId);
+      reprint = record.prints[which];
+      return {
+        kind: "receipt_printed",
+        payload: { payment: record.payment, receipt_number: record.payload.receipt_number, copy: which, reprint },
+        update: { ...record, prints: { ...record.prints, [which]: reprint + 1 } },
+      };
+    });
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    return { reprint };
+  }
+
+  /** The open registry, or the last one. @returns {Registry|null} */
+  _registry() {
+    const head = this._session?.head;
+    return head?.registry ?? head?.last_registry ?? null;
+  }
+
+  /** Payments of the open or last registry with where each is, in receipt order. */
+  async _registryPayments() {
+    const session = this._needSession();
+    const registry = this._registry();
+    if (!session.terminal || !registry) return [];
+    const code = session.terminal.code;
+    const [records, entries] = await Promise.all([
+      session.store.payments(code, registry.opened_seq),
+      session.store.entries(code, registry.opened_seq),
+    ]);
+    const bySeq = new Map(entries.map((stored) => [stored.seq, stored]));
+    return records
+      .filter((record) => record.payload.registry === registry.id)
+      .map((record) => {
+        const stored = bySeq.get(record.seq);
+        return {
+          ...record.payload,
+          payment: record.payment,
+          at: record.at,
+          seq: record.seq,
+          status: whereItIs(stored),
+          reason: stored?.reason ?? null,
+          printed: record.prints.customer > 0,
+          reprints: Math.max(record.prints.customer - 1, 0),
+        };
+      });
+  }
+
+  /** Payments of the open or last registry, newest first. */
+  async transactions() {
+    return (await this._registryPayments()).reverse();
+  }
+
+  /** @param {Head} head @returns {Registry} */
+  _openRegistryOf(head) {
+    if (!head.registry) throw new PhoneError("no_registry", "No registry is open. Open Registry first.");
+    if (head.registry.z_done) throw new PhoneError("z_done", "The Z-Reading of this registry is made; it cannot be changed any more. Close Registry.");
+    return head.registry;
+  }
+
+  /** @param {Session} session @param {string} code @param {Registry} registry @param {number} [to] */
+  async _period(session, code, registry, to = Infinity) {
+    const stored = await session.store.entries(code, registry.opened_seq, to);
+    return periodOf(stored.map(({ entry }) => entry));
+  }
+
+  /**
+   * Keep a count of bills and coins; only its answer tells what was expected.
+   * @param {{value: number, kind: string, count: number}[]} denominations those left out count as none
+   * @returns {Promise<{total: number, expected_cash: number, short_over: number}>}
+   */
+  async saveCount(denominations) {
+    const { session, terminal } = this._needTerminal();
+    const given = new Map(denominations.map((line) => [`${line.kind} ${line.value}`, line.count]));
+    const lines = DENOMINATIONS.map(({ value, kind }) => ({ value, kind, count: given.get(`${kind} ${value}`) ?? 0 }));
+    const known = new Set(DENOMINATIONS.map(({ value, kind }) => `${kind} ${value}`));
+    if (given.size !== denominations.length || [...given.keys()].some((key) => !known.has(key))) {
+      throw new PhoneError("invalid", "This count has a bill or coin that does not exist, or one twice.");
+    }
+    if (lines.some(({ count }) => !Number.isSafeInteger(count) || count < 0 || count > 1_000_000)) {
+      throw new PhoneError("invalid", "Each count must be a whole number of bills or coins, zero or more.");
+    }
+    const total = countTotal(lines);
+    const { head } = await write(this._writing(session, terminal.code), (before, at) => {
+      const registry = this._openRegistryOf(before);
+      return {
+        kind: "count",
+        payload: { registry: registry.id, denominations: lines, total },
+        registry: { count: { seq: before.seq + 1, at, denominations: lines, total } },
+      };
+    });
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    const { expected_cash } = xReading(await this._period(session, terminal.code, /** @type {Registry} */ (head.registry)), "", "", 0);
+    return { total, expected_cash, short_over: total - expected_cash };
+  }
+
+  /** The last count of the open registry, held against the cash expected now; null when there is none. */
+  async lastCount() {
+    const session = this._needSession();
+    const registry = session.head?.registry;
+    if (!session.terminal || !registry?.count) return null;
+    const { total, denominations, at } = registry.count;
+    const { expected_cash } = xReading(await this._period(session, session.terminal.code, registry), "", "", 0);
+    return { total, denominations, at, expected_cash, short_over: total - expected_cash };
+  }
+
+  /** Make an X-Reading: interim, repeatable, moves nothing. */
+  async xReading() {
+    const { session, terminal } = this._needTerminal();
+    let reading = {};
+    await write(this._writing(session, terminal.code), async (head, at) => {
+      const registry = this._openRegistryOf(head);
+      const period = await this._period(session, terminal.code, registry, head.seq);
+      reading = xReading(period, at, head.hash, (await session.store.unsentSummary(terminal.code)).count);
+      return { kind: "reading_x", payload: { registry: registry.id, reading }, registry: { reading_x: reading } };
+    });
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    return reading;
+  }
+
+  /** Make the Z-Reading, which closes the registry for payments; made already, it answers the one that was made. */
+  async zReading() {
+    const { session, terminal } = this._needTerminal();
+    /** @type {object|null} */
+    let reading = null;
+    await this._lockedUnless(
+      session,
+      terminal,
+      (head) => (head.registry?.z_done ? head.registry.reading_z : null),
+      async (head, at) => {
+        const registry = this._openRegistryOf(head);
+        if (!registry.count) throw new PhoneError("no_count", "Count cash before the Z-Reading: it holds what was counted.");
+        if (registry.last_cash_seq > registry.count.seq) {
+          throw new PhoneError("count_outdated", "Cash was collected after the last count. Count cash again, then make the Z-Reading.");
+        }
+        const period = await this._period(session, terminal.code, registry, head.seq);
+        const { count } = await session.store.unsentSummary(terminal.code);
+        const made = zReading(period, head, at, head.hash, count);
+        reading = made;
+        return {
+          kind: "reading_z",
+          payload: { registry: registry.id, z_counter: made.z_counter, reading: made },
+          head: { z_counter: made.z_counter, accumulated: made.present_accumulated },
+          registry: { z_done: true, reading_z: made },
+        };
+      },
+      (stored) => {
+        reading = stored;
+      },
+    );
+    await this._changed();
+    this._background(this._uploadSoon(0));
+    return /** @type {any} */ (reading);
+  }
+
+  /**
+   * Write unless `already` finds that it was done.
+   * @param {Session} session
+   * @param {Terminal} terminal
+   * @param {(head: Head) => object|null} already
+   * @param {(head: Head, at: string) => Promise<import("./confirm.mjs").Step>} plan
+   * @param {(found: object) => void} onFound
+   */
+  async _lockedUnless(session, terminal, already, plan, onFound) {
+    const done = new Error("done already");
+    try {
+      await write(this._writing(session, terminal.code), (head, at) => {
+        const found = already(head);
+        if (!found) return plan(head, at);
+        onFound(found);
+        throw done;
+      });
+    } catch (error) {
+      if (error !== done) throw error;
+    }
+  }
+
+  /**
+   * The last reading of the open or last registry; null when there is none.
+   * @param {"x"|"z"} kind
+   * @returns {any}
+   */
+  reading(kind) {
+    const registry = this._registry();
+    return (kind === "z" ? registry?.reading_z : registry?.reading_x) ?? null;
+  }
+
+  /** Close the registry after its Z-Reading. */
+  async closeRegistry() {
+    const { session, terminal } = this._needTerminal();
+    await write(this._writing(session, terminal.code), (head) => {
+      const { registry } = head;
+      if (!registry) throw new PhoneError("no_registry", "No registry is open.");
+      if (!registry.z_done) throw new PhoneError("no_z", "Make the Z-Reading first; it closes the day's figures.");
+      return {
+        kind: "registry_closed",
+        payload: { registry: registry.id, z_counter: head.z_counter },
+        head: { registry: null, last_registry: { ...registry, closed: true } },
+      };
+    });
+    await this._changed();
+    this._background(this._uploadSoon(0));
+  }
+
+  /** The Collection Report of the open or last registry; null when there never was one. */
+  async collectionReport() {
+    const session = this._needSession();
+    const registry = this._registry();
+    if (!registry) return null;
+    const rows = (await this._registryPayments()).map((row) => ({ ...row, ...parts(row.allocations) }));
+    const total = (/** @type {"penalty"|"principal"|"advance"|"amount"} */ name) => rows.reduce((sum, row) => sum + row[name], 0);
+    const { id, business_date, change_fund, opened_at, z_done, closed } = registry;
+    return {
+      business: this.state.business,
+      terminal: session.terminal?.code ?? null,
+      collector: session.user.name,
+      collector_name: session.user.display_name,
+      registry: { id, business_date, change_fund, opened_at, z_done, closed },
+      made_at: this._clock.at(),
+      rows,
+      totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount") },
+      by_tender: byTender(rows),
+      demo: this._demo,
+    };
+  }
+}
+
+/** Where a payment is, in the words of docs/phone.md. @param {StoredEntry|undefined} stored */
+function whereItIs(stored) {
+  if (!stored || stored.unsent) return "saved";
+  return stored.problem ? /** @type {string} */ (stored.status) : "uploaded";
+}
