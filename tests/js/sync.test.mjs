@@ -310,6 +310,20 @@ test("the same key after a lost answer gets the same terminal", world(async (w) 
   await assert.rejects(phone.enroll("Twice"), { code: "enrolled_already" });
 }));
 
+test("a double tap on Enroll makes one terminal", world(async (w) => {
+  const phone = await w.open();
+  await phone.logIn("nena", "secret");
+  const results = await Promise.allSettled([phone.enroll("Nena's phone"), phone.enroll("Nena's phone")]);
+  assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "rejected"]);
+  assert.equal(results[1].reason.code, "enrolled_already");
+  assert.equal(w.portal.terminals.size, 1);
+  assert.equal(w.disk().entries.size, 1);
+}));
+
+test("a browser without secure storage of keys is told so", world(async (w) => {
+  await assert.rejects(w.open({ crypto: {} }), { code: "not_secure" });
+}));
+
 test("a waiting terminal opens no registry until it is approved", world(async (w) => {
   w.portal.state = "waiting";
   const phone = await w.open();

@@ -79,7 +79,7 @@ export class Api {
   async terminal(code) {
     const answer = await this._json("GET", `/api/v1/terminals/${encodeURIComponent(code)}`);
     if (answer.terminal !== code || !Number.isSafeInteger(answer.acknowledged_seq)) throw strange();
-    return answer;
+    return /** @type {Record<string, any> & {acknowledged_seq: number}} */ (answer);
   }
 
   /**

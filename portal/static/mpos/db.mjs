@@ -197,7 +197,7 @@ export class Store {
   async setMeta(key, value) {
     await this._run(["meta"], "readwrite", async (transaction) => {
       const store = transaction.objectStore("meta");
-      await answer(value === undefined ? store.delete(key) : store.put(value, key));
+      await answer(/** @type {IDBRequest<any>} */ (value === undefined ? store.delete(key) : store.put(value, key)));
     });
   }
 

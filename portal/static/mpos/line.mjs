@@ -59,7 +59,7 @@ export class Line extends Sessions {
     if (this._session?.signedIn) await this._uploadSoon(0);
   }
 
-  /** @param {Awaited<ReturnType<Api["ping"]>>} hello */
+  /** @param {Awaited<ReturnType<import("./api.mjs").Api["ping"]>>} hello */
   async _hello(hello) {
     this._lastContact = this._from.monotonic();
     this._online = true;

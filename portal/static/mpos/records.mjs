@@ -18,7 +18,8 @@
 /** @typedef {{terminal: string, seq: number, hash: string, at: string|null, receipt: number, void: number, z_counter: number, accumulated: number, reset_counter: number, list_seq: number, registry: Registry|null, last_registry: Registry|null}} Head Where the journal stands: what its entries add up to; `list_seq` is the place of the last download of SOAs. */
 
 /** @typedef {{terminal: string, seq: number, entry: Entry, unsent?: 1, problem?: 1, status: string|null, reason: string|null}} StoredEntry */
-/** @typedef {{payment: string, terminal: string, seq: number, at: string, hash: string, payload: Record<string, any>, shown: Record<string, any>, prints: {customer: number, collector: number}}} PaymentRecord A payment beside its journal entry, with what its receipt shows besides. */
+/** @typedef {{payment: string, registry: string, receipt_number: string, soa: string, soa_number: string, account_number: string, customer_name: string, soa_version: string, amount: number, tender: string, channel: string|null, reference: string|null, tendered: number|null, change: number|null, mode: string, directed: string[], allocations: Allocation[], vat: Vat, balance_after: number}} PaymentPayload docs/journal.md, payment. */
+/** @typedef {{payment: string, terminal: string, seq: number, at: string, hash: string, payload: PaymentPayload, shown: Record<string, any>, prints: {customer: number, collector: number}}} PaymentRecord A payment beside its journal entry, with what its receipt shows besides. */
 /** @typedef {{intent: string, soa: string, amount: number, tender: string, channel?: string|null, reference?: string|null, tendered?: number|null, mode?: "oldest_first"|"directed", directed?: string[]}} Draft */
 /** @typedef {{code: string, message: string}} Problem */
 

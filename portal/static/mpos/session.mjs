@@ -17,7 +17,7 @@ import { makeIndex } from "./search.mjs";
 
 /**
  * Everything that belongs to the user who is logged in on this phone. Replaced as a whole, so that nothing of one user reaches the next.
- * @typedef {{user: {name: string, display_name: string}, store: Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
+ * @typedef {{user: {name: string, display_name: string}, store: import("./db.mjs").Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
  *   snapshot: Snapshot|null, index: {soa: Soa, key: string}[], soas: Map<string, Soa>, payments: PaymentRecord[], paidBySoa: Map<string, PaymentRecord[]>,
  *   views: Map<string, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
  *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, checked: boolean}} Session */
@@ -54,6 +54,8 @@ export class Sessions {
     this._listeners = new Set();
     /** @type {Map<string, Promise<unknown>>} stands in for Web Locks where the browser has none */
     this._queues = new Map();
+    /** @type {BroadcastChannel|null} other tabs of the app */
+    this._tabs = null;
     /** @type {(() => void)[]} */
     this._closers = [];
     /** @type {any} */

@@ -151,7 +151,7 @@ export class Till extends Line {
   async receipt(paymentId) {
     const record = await this._payment(paymentId);
     const { payload, shown, prints } = record;
-    /** @type {Map<string, {invoice: string, invoice_number: string, penalty: number, principal: number}>} */
+    /** @type {Map<string, {invoice: string, invoice_number: string|null, penalty: number, principal: number}>} */
     const invoices = new Map();
     for (const { invoice, invoice_number, kind, amount } of payload.allocations) {
       if (invoice === null) continue;

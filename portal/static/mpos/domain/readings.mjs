@@ -11,12 +11,12 @@ import { compareTexts } from "./allocation.mjs";
 export const TENDER_ORDER = Object.freeze(["cash", "check", "e_wallet", "bank_transfer"]);
 
 /** Bills and coins in the order they are counted; values in centavos. */
-export const DENOMINATIONS = Object.freeze(
+export const DENOMINATIONS = /** @type {readonly {value: number, kind: string}[]} */ (Object.freeze(
   [
     ...[100000, 50000, 20000, 10000, 5000, 2000].map((value) => ({ value, kind: "bill" })),
     ...[2000, 1000, 500, 100, 25, 10, 5, 1].map((value) => ({ value, kind: "coin" })),
-  ].map(Object.freeze),
-);
+  ].map((line) => Object.freeze(line)),
+));
 
 /**
  * THE sum: change fund + cash collected (net of change) - voided cash - cash drops - approved expenses.
