@@ -42,9 +42,8 @@ class RunEnded(Exception):
 # --- asking for a run
 
 
-def request_run(trigger: str, who: str, now: datetime, *, ring: bool = True) -> int:
-    """A new run, waiting for a worker; `trigger` is scheduled or manual. Raises Conflict while another one is active. Commits, and
-    rings unless the caller does the run itself."""
+def request_run(trigger: str, who: str, now: datetime) -> int:
+    """A new run, waiting for a worker; `trigger` is scheduled or manual. Commits and rings. Raises Conflict while another is active."""
     try:
         run_id = sync_runs.add(trigger, who, now)
     except IntegrityError:
@@ -52,8 +51,7 @@ def request_run(trigger: str, who: str, now: datetime, *, ring: bool = True) -> 
         raise Conflict("A download is already waiting or running. Wait for it to end, or cancel it first.", "sync_active") from None
     audit.add(who, "sync_requested", f"sync {run_id}", {"trigger": trigger}, now)
     db.session.commit()
-    if ring:
-        doorbell.ring("download_soas", run_id, job_id=_job_id(run_id))
+    doorbell.ring("download_soas", run_id, job_id=_job_id(run_id))
     return run_id
 
 
@@ -97,19 +95,26 @@ def fail_stalled(now: datetime) -> int:
     for run_id in sync_runs.silent_since(now - SILENCE):
         reason = "The worker stopped before the download was finished. What everybody sees is unchanged; press Sync now to start again."
         ended += sync_runs.end(run_id, "failed", now, reason)
-    for run in sync_runs.waiting():
-        waited = now - run.requested_at
-        if waited >= NO_WORKER:
-            reason = "No worker took the download within 15 minutes. Check that the worker for downloads is running, then press Sync now."
-            ended += sync_runs.end(run.id, "failed", now, reason)
-        elif waited >= RING_AGAIN and not doorbell.is_expected("download_soas", _job_id(run.id)):
-            rung = doorbell.ring("download_soas", run.id, job_id=_job_id(run.id))
-            if not rung and waited >= NO_JOB:
-                reason = "The job queue (Redis) did not answer, so no worker heard of the download. Press Sync now when it is back."
-                ended += sync_runs.end(run.id, "failed", now, reason)
     staging.clear_ended()
-    db.session.commit()
+    waiting = sync_runs.waiting()
+    db.session.commit()  # Redis is asked outside any transaction: when it hangs, nobody else has to wait for us
+    for run in waiting:
+        reason = _why_nobody_came(run.id, now - run.requested_at)
+        if reason:
+            ended += sync_runs.end(run.id, "failed", now, reason)
+            db.session.commit()
     return ended
+
+
+def _why_nobody_came(run_id: int, waited: timedelta) -> str:
+    """Why a waiting run is given up; empty while there is hope, after ringing again where its job was lost."""
+    if waited >= NO_WORKER:
+        return "No worker took the download within 15 minutes. Check that the worker for downloads is running, then press Sync now."
+    if waited < RING_AGAIN or doorbell.is_expected("download_soas", _job_id(run_id)):
+        return ""
+    if doorbell.ring("download_soas", run_id, job_id=_job_id(run_id)) or waited < NO_JOB:
+        return ""
+    return "The job queue (Redis) did not answer, so no worker heard of the download. Press Sync now when it is back."
 
 
 def _job_id(run_id: int) -> str:
@@ -127,7 +132,6 @@ class _Work:
     lease: str
     client: PscloudClient
     now: Callable[[], datetime]
-    drop_percent: int
     seen: datetime
     pages: int = 0
     succeeded: int = 0
@@ -139,21 +143,18 @@ class _Work:
     notes: list[str] = field(default_factory=list)
 
 
-def run(run_id: int, client: PscloudClient, now_fn: Callable[[], datetime], drop_percent: int | None = None) -> str | None:
+def run(run_id: int, client: PscloudClient, now_fn: Callable[[], datetime]) -> str | None:
     """Do a waiting run from the first page to the swap; returns its status at the end, or None when it was not ours to do.
 
     Whatever happens the run ends: Completed, or Failed with a plain reason. Running twice at once is harmless: one claim wins. Commits
-    page by page; the SOAs that everybody sees change in one transaction at the end, and only if the run is still ours then.
-    `drop_percent`: when more than this share of the open SOAs would be closed, none is (SYNC_DROP_PERCENT)."""
-    if drop_percent is None:
-        drop_percent = int(current_app.config["SYNC_DROP_PERCENT"])
+    page by page; the SOAs that everybody sees change in one transaction at the end, and only if the run is still ours then."""
     lease = secrets.token_hex(16)
     started = now_fn()
     claimed = sync_runs.claim(run_id, lease, started)
     db.session.commit()
     if not claimed:
         return None
-    work = _Work(run_id, lease, client, now_fn, drop_percent, started)
+    work = _Work(run_id, lease, client, now_fn, started)
     client.on_wait = lambda: _show_life(work)
     try:
         _download(work)
@@ -305,9 +306,10 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
     if work.repeated:
         work.notes.append(f"{_many(work.repeated, 'record')} came more than once; the latest version of each was taken.")
     if summary is not None and summary.amount_due != staged.amount_due:
-        difference = summary.amount_due - staged.amount_due
-        why = f"; {_many(len(failed_ids), 'record')} could not be read" if failed_ids else ""
-        work.notes.append(f"PSCloud's summary says {show_pesos(summary.amount_due)}, {show_pesos(difference)} beside what was read{why}.")
+        difference = show_pesos(summary.amount_due - staged.amount_due)
+        who = f", which may belong to the {_many(len(failed_ids), 'record')} that could not be read" if failed_ids else ""
+        read, said = show_pesos(staged.amount_due), show_pesos(summary.amount_due)
+        work.notes.append(f"PSCloud's summary says {said} is due, and {read} was read: a difference of {difference}{who}.")
     done = sync_runs.complete(
         work.run_id,
         work.lease,
@@ -349,7 +351,7 @@ def _objection_to_closing(work: _Work, staged: int, failed_ids: list[str | None]
             f"{kept}, because the counts do not agree: {distinct} different SOAs were read, PSCloud's list announced {work.announced} "
             f"and its summary says {summary.count}. The next download settles it if the list was just changing."
         )
-    limit = work.drop_percent
+    limit = int(current_app.config["SYNC_DROP_PERCENT"])
     if absent * 100 > active * limit:
         return (
             f"{kept}, because closing them would close more than {limit} % of the {active} open SOAs at once. "
@@ -382,16 +384,22 @@ def request_retry(run_id: int, who: str, now: datetime) -> None:
 def retry_failed(run_id: int, who: str, client: PscloudClient, now: datetime) -> Retried:
     """Ask PSCloud again for each record of a completed run that could not be read, and take over those that now can. Commits once.
 
-    Raises NotFound, Conflict while a download is active or when the run did not complete, and PSCloud's errors."""
+    Raises NotFound, Conflict while a download is active or when the run did not complete. Where PSCloud does not answer, nothing is
+    changed, the run's note says so, and PSCloud's error is raised."""
     _retriable(run_id)
     failures: list[FailureRow] = []
     while page := sync_runs.failures(run_id, failures[-1].id if failures else 0, 500):
         failures += page
     db.session.commit()  # nothing may stay open while we wait for PSCloud
     answers: dict[str, bytes | None] = {}
-    for failure in failures:
-        if failure.pscloud_id and failure.pscloud_id not in answers:
-            answers[failure.pscloud_id] = client.soa(failure.pscloud_id)
+    try:
+        for failure in failures:
+            if failure.pscloud_id and failure.pscloud_id not in answers:
+                answers[failure.pscloud_id] = client.soa(failure.pscloud_id)
+    except PscloudError as error:
+        sync_runs.change_numbers(run_id, note=f"The failed records were asked for again, without an answer. {error.message}")
+        db.session.commit()
+        raise
     _retriable(run_id)
     repaired: dict[str, Soa] = {}
     settled: list[int] = []

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from portal.pscloud.client import PscloudClient
 from portal.pscloud.profile import load
@@ -151,3 +152,47 @@ def record(number: int = 1, *, customer: dict[str, Any] | None = None, **fields:
         "invoices": [invoice()],
         **fields,
     }
+
+
+@dataclass
+class Books:
+    """What a well-behaved PSCloud holds; change it between two downloads. `total`, `count` and `amount_due` override what is true."""
+
+    records: list[Any]
+    page_size: int = 2
+    collectors: list[Any] = field(default_factory=lambda: [{"code": "COL-01", "name": "North", "area": "Malolos"}])
+    total: int | None = None
+    count: int | None = None
+    amount_due: str | None = None
+    broken: dict[str, Answer] = field(default_factory=dict)
+    before: Callable[[Asked], None] = lambda asked: None
+
+    def __call__(self, asked: Asked) -> Answer:
+        """The answer to one request."""
+        self.before(asked)
+        if asked.path in self.broken:
+            return self.broken[asked.path]
+        if asked.path == "/api/v1/soas/summary":
+            return Answer({"count": self._count(), "amount_due": self.amount_due or str(self._sum()), "collectors": []})
+        if asked.path == "/api/v1/collectors":
+            return Answer({"data": self.collectors})
+        if asked.path == "/api/v1/soas":
+            start = int(asked.query.get("cursor", ["0"])[0])
+            end = start + self.page_size
+            total = len(self.records) if self.total is None else self.total
+            return Answer(page(self.records[start:end], str(end) if end < len(self.records) else None, total))
+        wanted = unquote(asked.path.rpartition("/")[2])
+        found = [one for one in self.records if isinstance(one, dict) and one.get("id") == wanted]
+        return Answer(found[0]) if found else Answer(status=404)
+
+    def _count(self) -> int:
+        return len(self.records) if self.count is None else self.count
+
+    def _sum(self) -> Decimal:
+        amounts = [Decimal(0)]
+        for one in self.records:
+            try:
+                amounts.append(Decimal(one["amount_due"]))
+            except (ArithmeticError, TypeError, KeyError, ValueError):
+                continue
+        return sum(amounts, Decimal("0.00"))
