@@ -20,7 +20,7 @@ class AssetRefused(ValueError):
     """A document named something that is not one of our assets."""
 
 
-class FencedFetcher(URLFetcher):  # type: ignore[misc]
+class FencedFetcher(URLFetcher):
     """Serves the listed assets under a scheme of its own; files, network, data, redirects and attachments do not exist for it."""
 
     def __init__(self) -> None:

@@ -32,5 +32,6 @@ def index() -> ResponseReturnValue:
         overdue=soas.totals(soas.SoaFilter(overdue=True), today),
         collected=ledger.totals(ledger.PaymentFilter(date_from=today, date_to=today)),
         waiting=ledger.status_counts(ledger.PaymentFilter()),
+        latest=ledger.list_page(ledger.PaymentFilter(), limit=8).rows,
         incidents=incidents.open_incidents(20),
     )

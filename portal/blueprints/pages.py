@@ -14,10 +14,10 @@ from portal.filters import day as show_day
 def wants_partial() -> bool:
     """Whether htmx asks for a part of the page; its restoring of history and boosted forms want the whole."""
     headers = request.headers
-    return headers.get("HX-Request") == "true" and not {"HX-History-Restore-Request", "HX-Boosted"}.intersection(headers.keys())
+    return headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in headers and "HX-Boosted" not in headers
 
 
-def answer(page: str, partial: str, **context: Any) -> Response:
+def answer(page: str, partial: str, /, **context: Any) -> Response:
     """The full page, or the partial when htmx asks; caches are told that the two differ."""
     response = make_response(render_template(partial if wants_partial() else page, **context))
     response.vary.add("HX-Request")
@@ -34,7 +34,7 @@ class Query:
     """The filter in the address. Each reading method returns a clean value, notes a chip when it is in force, and puts
     a plain sentence into `problems` when the value cannot be used; the rest of the filter still applies."""
 
-    def __init__(self, endpoint: str, **path: str | int) -> None:
+    def __init__(self, endpoint: str, **path: Any) -> None:
         self.path = url_for(endpoint, **path)
         self.endpoint, self._path = endpoint, path
         self.values: dict[str, str] = {}
@@ -104,7 +104,7 @@ class Query:
 
     def url(self, endpoint: str | None = None, **changes: str | None) -> str:
         """The address of this filter, with some values changed (None drops one), always from the first page on."""
-        values = {name: value for name, value in {**self.values, **changes}.items() if value}
+        values: dict[str, Any] = {name: value for name, value in {**self.values, **changes}.items() if value}
         return url_for(endpoint or self.endpoint, **({} if endpoint else self._path), **values)
 
     def _keep(self, name: str, value: str, chip: str) -> str:

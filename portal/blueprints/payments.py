@@ -77,7 +77,8 @@ def csv_rows(wanted: PaymentFilter) -> Iterator[tuple[Cell, ...]]:
         yield (
             row.receipt_number, row.collected_at, row.received_at, row.business_date, row.customer_name, row.account_number, row.soa_id,
             row.soa_number, row.collector_display, row.terminal, TENDER_WORDS[row.tender], row.channel, row.reference, row.amount,
-            STATUS_WORDS[row.status], row.status_reason, ", ".join(FLAG_WORDS[flag] for flag in row.flags), row.posted_at, row.pscloud_id, row.id,
+            STATUS_WORDS[row.status], row.status_reason, ", ".join(FLAG_WORDS[flag] for flag in row.flags), row.posted_at,
+            row.pscloud_id, row.id,
         )  # fmt: skip
 
 

@@ -130,7 +130,9 @@ def cash_lines(reading: Mapping[str, Any]) -> list[Line]:
     if reading["counted"] is None:
         return [*lines, Line("Counted cash", "not counted yet")]
     pieces = [piece for piece in reading["counted"] if piece["count"]]
-    lines += [Line(f"{piece['count']} x {pesos(piece['value'])} {piece['kind']}", pesos(piece["count"] * piece["value"])) for piece in pieces]
+    lines += [
+        Line(f"{piece['count']} x {pesos(piece['value'])} {piece['kind']}", pesos(piece["count"] * piece["value"])) for piece in pieces
+    ]
     difference = reading["short_over"]
     word = "Short" if difference < 0 else "Over" if difference > 0 else "Short or over"
     return [*lines, Line("Counted cash", pesos(reading["counted_cash"]), strong=True), Line(word, pesos(abs(difference)), strong=True)]
@@ -154,7 +156,13 @@ def pesos(centavos: int) -> str:
 
 def label_of(name: str) -> str:
     """The printed name of a field."""
-    special = {"vatable": "VATable", "vat_amount": "VAT amount", "vat_exempt": "VAT-exempt", "zero_rated": "Zero-rated", "advance": "Advances"}
+    special = {
+        "vatable": "VATable",
+        "vat_amount": "VAT amount",
+        "vat_exempt": "VAT-exempt",
+        "zero_rated": "Zero-rated",
+        "advance": "Advances",
+    }
     return special.get(name) or name.replace("_", " ").capitalize()
 
 

@@ -22,7 +22,7 @@ from portal.store import ledger
 from portal.store.ledger import PaymentFilter, SplitRow
 
 bp = Blueprint("reports", __name__)
-MOST = 2000
+MOST = 1000
 """Payments in one report; more would take longer to set than a browser waits."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import cast
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
@@ -15,7 +16,7 @@ from portal.domain.errors import NotFound
 from portal.exports import Cell, csv_response
 from portal.filters import STATUS_WORDS, TENDER_WORDS, pesos
 from portal.store import collector_codes, ledger, soas
-from portal.store.soas import SoaFilter, TimelineEvent
+from portal.store.soas import SoaFilter, Status, TimelineEvent
 
 bp = Blueprint("soas", __name__)
 SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
@@ -40,7 +41,7 @@ def read_filter(query: Query) -> SoaFilter:
         due_to=due_to,
         overdue=query.flag("overdue", "Overdue"),
         penalty=query.flag("penalty", "With penalty"),
-        status=query.choice("status", "Status", STATUSES, "active"),
+        status=cast(Status, query.choice("status", "Status", STATUSES, "active")),
         sort=query.sort(SORTS, "due_date"),
     )
 
@@ -89,7 +90,9 @@ def show(soa_id: str) -> ResponseReturnValue:
         raise NotFound("There is no SOA with this number here. It may not have been downloaded yet.")
     payments = ledger.payments_of_soa(soa_id)
     events = sorted([*soas.timeline(soa_id), *map(payment_event, payments)], key=lambda event: event.at, reverse=True)
-    return answer("soas/show.html", "soas/_detail.html", detail=detail, soa=detail.soa, payments=payments, events=events, today=clock.today())
+    return answer(
+        "soas/show.html", "soas/_detail.html", detail=detail, soa=detail.soa, payments=payments, events=events, today=clock.today()
+    )
 
 
 def payment_event(row: ledger.PaymentRow) -> TimelineEvent:

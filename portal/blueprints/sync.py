@@ -14,7 +14,14 @@ from portal.services import sync as service
 from portal.store import sync_runs
 
 bp = Blueprint("sync", __name__)
-STATUSES = {"": "All", "completed": "Completed", "failed": "Failed", "cancelled": "Cancelled", "processing": "Processing", "pending": "Pending"}
+STATUSES = {
+    "": "All",
+    "completed": "Completed",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "processing": "Processing",
+    "pending": "Pending",
+}
 PAGE = 50
 
 
@@ -66,3 +73,12 @@ def cancel(run_id: int) -> ResponseReturnValue:
     service.cancel(run_id, current_user.name, clock.now())
     flash("The download was cancelled. The SOAs of the last completed download stay in use.", "good")
     return redirect(url_for("sync.index"), 303)
+
+
+@bp.post("/syncs/<int:run_id>/retry-failed")
+@roles("office", "admin")
+def retry_failed(run_id: int) -> ResponseReturnValue:
+    """Have PSCloud asked again for the records that could not be read."""
+    service.request_retry(run_id, current_user.name, clock.now())
+    flash("PSCloud is asked again for the failed records. Those that can be read now leave this list.", "good")
+    return redirect(url_for("sync.show", run_id=run_id), 303)

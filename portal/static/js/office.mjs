@@ -9,7 +9,7 @@ function complain(content) {
   if (!toasts || !(form instanceof HTMLTemplateElement)) return;
   const toast = /** @type {DocumentFragment} */ (form.content.cloneNode(true));
   const line = /** @type {HTMLElement} */ (toast.firstElementChild);
-  /** @type {HTMLElement} */ (line.querySelector("div")).append(...content);
+  /** @type {HTMLElement} */ (line.querySelector("[data-words]")).append(...content);
   const same = [...toasts.children].find((other) => other.textContent?.trim() === line.textContent?.trim());
   same?.remove(); // a panel that asks every two seconds must not fill the screen with one trouble
   toasts.append(line);
