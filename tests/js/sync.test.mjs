@@ -371,7 +371,7 @@ test("nobody's entries are sent under another's log-in", world(async (w) => {
   assert.equal(phone.state.unsent.count, 3);
 }));
 
-test("logging out without a connection ends the portal's log-in at the next contact", world(async (w) => {
+test("logging out without a connection forgets the user here and touches nobody else's log-in", world(async (w) => {
   const phone = await w.open();
   await phone.logIn("nena", "secret");
   w.portal.down = true;
@@ -379,8 +379,19 @@ test("logging out without a connection ends the portal's log-in at the next cont
   assert.equal(phone.state.user, null);
   assert.equal(w.portal.user, "nena");
   w.portal.down = false;
-  const later = await w.open();
-  await later._contact();
+  w.portal.cookie = "office";
+  w.portal.sessions.set("office", "ben");
+  await (await w.open())._contact();
+  assert.equal(w.portal.user, "ben", "another's log-in is left alone");
+}));
+
+test("the log-in that was left is ended at the next contact", world(async (w) => {
+  const phone = await w.open();
+  await phone.logIn("nena", "secret");
+  w.portal.down = true;
+  await phone.logOut();
+  w.portal.down = false;
+  await (await w.open())._contact();
   assert.equal(w.portal.user, null);
 }));
 

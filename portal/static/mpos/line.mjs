@@ -67,14 +67,20 @@ export class Line extends Sessions {
       this._demo = hello.demo;
       await this._shared.set("demo", hello.demo);
     }
+    if (this._from.version && hello.version !== this._from.version) {
+      this._registration?.update().catch(() => undefined); // looked for again at the next contact
+    }
     await this._watchClock();
     const moved = this._clock.heard(Date.parse(hello.time), hello.started);
     if (moved !== null) await this._watchClock(moved);
-    if (await this._shared.get("log_out")) {
-      // Somebody logged out here while the portal was out of reach.
-      if (hello.user) await this._api.logOut();
+    const leaving = await this._shared.get("log_out");
+    if (leaving) {
+      // This user logged out here while the portal was out of reach; whoever logged in since stays.
+      if (hello.user === leaving) {
+        await this._api.logOut();
+        hello = { ...hello, user: null };
+      }
       await this._shared.set("log_out", undefined);
-      hello = { ...hello, user: null };
     }
     const session = this._session;
     if (session) {
@@ -207,7 +213,7 @@ export class Line extends Sessions {
         );
       }
     }
-    await this._shared.set("log_out", true);
+    if (session) await this._shared.set("log_out", session.user.name);
     await this._shared.set("user", undefined);
     await this._leave();
     this._tabs?.postMessage({ kind: "user" });

@@ -54,6 +54,8 @@ export class Sessions {
     this._listeners = new Set();
     /** @type {Map<string, Promise<unknown>>} stands in for Web Locks where the browser has none */
     this._queues = new Map();
+    /** @type {ServiceWorkerRegistration|undefined} */
+    this._registration = undefined;
     /** @type {BroadcastChannel|null} other tabs of the app */
     this._tabs = null;
     /** @type {(() => void)[]} */
