@@ -55,11 +55,11 @@ def latest_slot(cron: str, now: datetime, zone: Any) -> datetime:
 class Scheduler:
     """Looks at the clock every few seconds until told to stop. One bad job never ends it."""
 
-    def __init__(self, app: Flask, periodic: tuple[Periodic, ...] = PERIODIC) -> None:
-        """`app` gives the settings and the database."""
+    def __init__(self, app: Flask, periodic: tuple[Periodic, ...] = PERIODIC, stop: threading.Event | None = None) -> None:
+        """`app` gives the settings and the database; setting `stop` ends run()."""
         self.app = app
         self.periodic = periodic
-        self.stop = threading.Event()
+        self.stop = stop or threading.Event()
         self.last_done: dict[str, datetime] = {}
 
     def run(self) -> None:
@@ -102,10 +102,10 @@ def main() -> int:
     if not croniter.is_valid(config.SYNC_SCHEDULE):
         print(f"SYNC_SCHEDULE {config.SYNC_SCHEDULE!r} is not a cron line. Write it like: 0 5 * * *", file=sys.stderr)
         return 2
-    scheduler = Scheduler(create_app(config))
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: scheduler.stop.set())
-    scheduler.run()
+        signal.signal(number, lambda *_: stop.set())
+    Scheduler(create_app(config), stop=stop).run()
     return 0
 
 
