@@ -17,7 +17,7 @@ from portal.store import ledger, soas, terminals
 
 def snapshot(user_id: int, codes: Sequence[str], business: Mapping[str, object]) -> dict[str, Any]:
     """The snapshot for these collector codes, money in integer centavos. To be read in one database snapshot."""
-    included = {terminal.code: terminal.head_seq for terminal in terminals.of_user(user_id) if terminal.state != "revoked"}
+    included = {terminal.code: terminal.head_seq for terminal in terminals.of_user(user_id)}
     run_id, as_of = soas.data_as_of() or (0, datetime(2000, 1, 1, tzinfo=UTC))
     found = soas.for_codes(codes) if codes else []
     paid = ledger.unreflected([soa.id for soa in found])
@@ -35,8 +35,10 @@ def snapshot(user_id: int, codes: Sequence[str], business: Mapping[str, object])
 
 
 def tag(user_id: int, codes: Sequence[str], business: Mapping[str, object]) -> str:
-    """A short text that changes whenever the snapshot would: cheap to work out, so an unchanged phone costs almost nothing."""
-    included = sorted((terminal.code, terminal.head_seq, terminal.state) for terminal in terminals.of_user(user_id))
+    """A short text that changes whenever the figures would: cheap to work out, so an unchanged phone costs almost nothing.
+
+    How far the journals are included is left out: an older `included` stays right as long as no payment came in."""
+    included = sorted((terminal.code, terminal.state) for terminal in terminals.of_user(user_id))
     parts = repr((soas.data_as_of(), ledger.last_received(), ledger.last_allocation(), included, sorted(codes), sorted(business.items())))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 

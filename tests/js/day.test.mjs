@@ -204,6 +204,8 @@ for (let seed = 1; seed <= 12; seed += 1) {
         opened += gross;
         [gross, cash] = [0, 0];
         registries += 1;
+        await assert.rejects(phone.openRegistry(0), { code: "registry_done" });
+        w.pass(86400_000);
         await phone.openRegistry(0);
       }
     }

@@ -72,6 +72,9 @@ export class Till extends Line {
         throw new PhoneError("registry_open", `The registry of ${head.registry.business_date} is still open. Make its Z-Reading and close it first.`);
       }
       const business_date = at.slice(0, 10);
+      if (head.last_registry?.business_date === business_date) {
+        throw new PhoneError("registry_done", `The registry of ${business_date} was closed by its Z-Reading. The next one can be opened tomorrow.`);
+      }
       const collector = session.user.name;
       /** @type {Registry} */
       const registry = {

@@ -75,8 +75,7 @@ export async function readingsScreen(ctx) {
     try {
       const date = phone.state.registry?.business_date;
       await phone.closeRegistry();
-      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading.`,
-        button("Start a new day", () => ctx.go("collection"), { class: "button small" }));
+      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading. The next registry opens on another day.`);
     } catch (error) {
       says.fail(error);
     }
