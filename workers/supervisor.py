@@ -17,6 +17,8 @@ import time
 from typing import IO
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
+
 from config import QUEUES, Config, ConfigError
 from workers import redis_server
 from workers.processes import LONGEST_LINE, ROOT, Child, end, how_it_ended, kill_session
@@ -360,6 +362,12 @@ class Supervisor:
         say(f"{child.name:<14} | {line}")
 
 
+def machine_environment() -> dict[str, str]:
+    """What `.env` and the environment say, and nothing that an earlier portal on this data folder left behind."""
+    from_file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None}
+    return {**from_file, **os.environ}
+
+
 def flask(*arguments: str) -> list[str]:
     """The command line of a flask command in this environment."""
     return [sys.executable, "-m", "flask", *arguments]
@@ -399,7 +407,7 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a peso sign must not end the portal on a terminal that has none
     try:
-        config = Config()
+        config = Config(machine_environment())
     except ConfigError as error:
         say(f"A setting is wrong: {error}", error=True)
         return 2
