@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import flask_migrate
 import pytest
-from flask import Flask
+from flask import Flask, g, has_app_context
 from flask.testing import FlaskClient
 
 from config import TestConfig
@@ -19,6 +20,17 @@ from tests import factories, postgres, redis_server
 
 NOW = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
 """09:30 on a Friday in Manila: the moment of every test that does not say otherwise."""
+
+
+class FreshClient(FlaskClient):
+    """A client whose requests share nothing through `g` with each other or with the test, whose app context Flask would reuse."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        """Forget what an earlier request left in `g`, then send."""
+        if has_app_context():
+            vars(g._get_current_object()).clear()  # type: ignore[attr-defined]
+            db.session.remove()
+        return super().open(*args, **kwargs)
 
 
 def migrated(directory: Path, url: str, **environment: str) -> Flask:
@@ -70,6 +82,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 def opened(app: Flask) -> Iterator[Flask]:
+    app.test_client_class = FreshClient
     with app.app_context():
         yield app
         db.session.remove()
