@@ -9,7 +9,7 @@ from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from portal import clock
+from portal import clock, doorbell
 from portal.access import roles
 from portal.blueprints.pages import Query, answer, own_way_back
 from portal.domain.errors import InvalidInput, NotFound
@@ -105,6 +105,7 @@ def approve() -> ResponseReturnValue:
     if not 0 < len(chosen) <= 200:
         raise InvalidInput("Tick the payments to approve, at most 200 at once.")
     count = service.approve(chosen, current_user.name, current_user.can("supervisor"), clock.now())
+    doorbell.ring("post_payments")
     flash(f"{count} {'payment was' if count == 1 else 'payments were'} approved and will be posted to PSCloud.", "good")
     return redirect(own_way_back(url_for("payments.index")), 303)
 
@@ -113,10 +114,7 @@ def approve() -> ResponseReturnValue:
 @roles("office")
 def hold(payment_id: UUID) -> ResponseReturnValue:
     """Hold an approved payment before it is posted."""
-    reason = request.form.get("reason", "").strip()
-    if not 3 <= len(reason) <= 500:
-        raise InvalidInput("Write why the payment is held, in 3 to 500 characters. Nothing was changed.")
-    service.hold(str(payment_id), current_user.name, reason, clock.now())
+    service.hold(str(payment_id), current_user.name, request.form.get("reason", ""), clock.now())
     flash("The payment is held. It is not posted until it is approved again.", "good")
     return redirect(url_for("payments.show", payment_id=payment_id), 303)
 
@@ -126,5 +124,6 @@ def hold(payment_id: UUID) -> ResponseReturnValue:
 def retry(payment_id: UUID) -> ResponseReturnValue:
     """Send a failed payment to PSCloud again, under the same reference."""
     service.retry(str(payment_id), current_user.name, clock.now())
+    doorbell.ring("post_payments")
     flash("The payment will be sent to PSCloud again. PSCloud is asked first whether it has it already.", "good")
     return redirect(url_for("payments.show", payment_id=payment_id), 303)

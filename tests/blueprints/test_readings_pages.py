@@ -1,0 +1,136 @@
+"""Readings and reports: the ledger's figures on the screen and on paper, and the phone's where they differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from portal.blueprints import readings as page_module
+from portal.blueprints import reports
+from portal.store import ledger, readings
+from portal.store.ledger import PaymentFilter
+from tests.blueprints.office_site import Site, attributes, text_of
+
+
+def ids(site: Site) -> dict[str, int]:
+    with site.app.app_context():
+        return {row.kind: row.id for row in readings.recent()}
+
+
+def test_the_list_says_which_readings_differ_from_the_ledger(site: Site) -> None:
+    page = site.page("carla", "/readings")
+    assert attributes(page, "data-kind") == ["Z", "X"]
+    assert "Equal" in page and "differ" in page
+    assert attributes(site.page("carla", "/readings?kind=Z"), "data-kind") == ["Z"]
+    assert site.get("nena", "/readings").status_code == 403
+
+
+def test_a_z_shows_every_figure_in_order_and_what_the_phone_printed_instead(site: Site) -> None:
+    page = text_of(site.page("carla", f"/readings/{ids(site)['Z']}"))
+    order = [
+        "Business date", "Beginning receipt number T01-00000001", "Ending receipt number T01-00000003", "Transaction count 3",
+        "Reset counter 0", "Z counter 1", "Present accumulated 600.00", "Previous accumulated 0.00", "Collection for the day 600.00",
+        "VATable", "Penalty 10.50",
+        "Gross 600.00", "Less void 0.00", "Net 600.00", "Cash (1) 100.00", "Check, BDO (1) 200.00", "E-wallet, GCash (1) 300.00",
+        "Change fund 500.00", "Expected cash 600.00", "1 x 1,000.00 bill", "Counted cash 1,000.00", "Over 400.00",
+    ]  # fmt: skip
+    places = [page.index(words, page.index("Business date")) for words in order]
+    assert places == sorted(places)
+    assert "Gross 600.01 600.00" in page and "disagree" in page
+
+
+def test_an_x_has_no_counters_and_says_it_closes_nothing(site: Site) -> None:
+    page = text_of(site.page("carla", f"/readings/{ids(site)['X']}"))
+    assert "Z counter" not in page and "accumulated" not in page and "not a closing report" in page and "equals what the portal" in page
+
+
+def test_readings_and_the_collection_report_print(site: Site) -> None:
+    for path in (
+        f"/readings/{ids(site)['Z']}.pdf",
+        f"/readings/{ids(site)['X']}.pdf",
+        "/reports/collection.pdf?from=2026-11-20&to=2026-11-20&collector=nena",
+    ):
+        answer = site.get("ramon", path)
+        assert answer.status_code == 200 and answer.mimetype == "application/pdf" and answer.data.startswith(b"%PDF-")
+        assert "no-store" in answer.headers["Cache-Control"] and ".pdf" in answer.headers["Content-Disposition"]
+    assert site.get("ramon", "/readings/99.pdf").status_code == 404
+    assert site.get("ramon", "/readings/99").status_code == 404
+
+
+def test_whatever_a_phone_put_into_a_reading_can_be_shown() -> None:
+    for value in (
+        None,
+        True,
+        1.5,
+        "text",
+        [1, "a", None, {"tender": "cash"}],
+        {"a": 1},
+        10**30,
+        -5,
+        [{"tender": [], "channel": {}, "count": None, "amount": 1}],
+    ):
+        for name in ("gross", "tenders", "transaction_count", "first_receipt"):
+            assert isinstance(page_module.shown(name, value), str)
+    assert page_module.shown("gross", 123456) == "1,234.56" and page_module.shown("z_counter", 7) == "7"
+
+
+def test_the_report_adds_up_by_tender_and_in_all(site: Site) -> None:
+    with site.app.app_context():
+        lines = reports.in_period(PaymentFilter())
+        data = reports.report_of(lines, lines[0].row.business_date, lines[0].row.business_date, "")
+    assert [(line.tender, line.channel, line.count, str(line.amount)) for line in reports.by_tender(lines)] == [
+        ("cash", None, 1, "100.00"), ("check", "BDO", 1, "200.00"), ("e_wallet", "GCash", 1, "300.00"),
+    ]  # fmt: skip
+    assert (str(data["total"]), str(data["penalty"]), str(data["principal"]), str(data["advance"])) == ("600.00", "10.50", "589.50", "0.00")
+    assert [line.row.receipt_number for line in lines] == ["T01-00000001", "T01-00000002", "T01-00000003"]
+
+
+def test_missing_receipt_numbers_are_named_even_behind_a_huge_one() -> None:
+    numbers = ["T01-00000001", "T01-00000004", None, "T02-00000007", "T01-00000005", "T01-99999999"]
+    assert [(gap.first, gap.last) for gap in reports.gaps(numbers)] == [("T01-00000002", "T01-00000003"), ("T01-00000006", "T01-99999998")]
+
+
+@pytest.mark.parametrize("query", ["from=2026-13-01", "from=2026-11-20&to=2026-11-01", "collector=nobody"])
+def test_a_report_is_never_made_of_another_period_than_asked(site: Site, query: str) -> None:
+    answer = site.get("ramon", f"/reports/collection.pdf?{query}")
+    assert answer.status_code == 422 and "Please check" in answer.text
+
+
+def test_reports_are_the_supervisors(site: Site) -> None:
+    assert "Make the PDF" in site.page("ramon", "/reports")
+    for name in ("carla", "nena"):
+        assert site.get(name, "/reports").status_code == 403
+        assert site.get(name, "/reports/collection.pdf").status_code == 403
+
+
+def test_too_many_payments_for_one_report_are_refused_in_words(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "MOST", 2)
+    answer = site.get("ramon", "/reports/collection.pdf?from=2026-11-20&to=2026-11-20")
+    assert answer.status_code == 422 and "more than 2 payments" in answer.text
+
+
+def test_an_amount_short_is_called_short() -> None:
+    reading = {
+        "change_fund": 0, "cash_collected": 500, "less_voided_cash": 0, "less_drops": 0, "less_expenses": 0, "expected_cash": 500,
+        "counted": [{"value": 100, "kind": "coin", "count": 4}, {"value": 25, "kind": "coin", "count": 0}],
+        "counted_cash": 400, "short_over": -100,
+    }  # fmt: skip
+    lines = {line.label: line.value for line in page_module.cash_lines(reading)}
+    assert lines["Short"] == "1.00" and lines["4 x 1.00 coin"] == "4.00" and "0 x 0.25 coin" not in lines
+    even = {line.label for line in page_module.cash_lines({**reading, "short_over": 0})}
+    assert "Short or over" in even
+    assert "not counted yet" in {line.value for line in page_module.cash_lines({**reading, "counted": None})}
+
+
+def test_a_row_of_the_report_keeps_its_status_words(site: Site) -> None:
+    with site.app.app_context():
+        lines = reports.in_period(PaymentFilter())
+        html = site.app.jinja_env.get_template("pdf/collection_report.html").render(
+            DEMO=True, ORGANISATION=site.app.config["ORGANISATION"], made_at=lines[0].row.received_at,
+            **reports.report_of([replace(line) for line in lines], lines[0].row.business_date, lines[0].row.business_date, ""),
+        )  # fmt: skip
+        assert ledger.totals(PaymentFilter()).count == 3
+    text = text_of(html.replace("<script", "<s"))
+    assert "Pending, not assigned" in text and "3 payments" in text and "₱600.00" in text and "DEMO DATA" in text
+    assert "<script>" not in html

@@ -1,0 +1,52 @@
+"""Terminals: which phones may collect, and barring one for good."""
+
+from __future__ import annotations
+
+from portal.extensions import db
+from portal.store import terminals
+from tests.blueprints.office_site import Site, attributes, text_of
+
+
+def state(site: Site) -> str:
+    with site.app.app_context():
+        found = terminals.by_code("T01")
+        assert found
+        return found.state
+
+
+def set_state(site: Site, word: str) -> None:
+    with site.app.app_context():
+        terminals.set_fields(1, state=word)
+        db.session.commit()
+
+
+def test_the_list_shows_how_far_each_journal_is_held(site: Site) -> None:
+    page = site.page("carla", "/terminals")
+    assert attributes(page, "data-terminal") == ["T01"] and attributes(page, "data-state") == ["active"]
+    text = text_of(page)
+    assert "Nena" in text and "600.00" in text and "1 active" in text
+
+
+def test_an_admin_revokes_for_good(site: Site) -> None:
+    assert site.post("ada", "/terminals/T01/revoke").status_code == 303
+    assert state(site) == "revoked"
+    page = site.page("ada", "/terminals")
+    assert "Revoked" in page and "/terminals/T01/revoke" not in page
+    assert site.post("ada", "/terminals/T01/revoke").status_code == 409
+    assert site.post("ada", "/terminals/T99/revoke").status_code == 404
+
+
+def test_a_waiting_phone_is_approved(site: Site) -> None:
+    set_state(site, "waiting")
+    assert "/terminals/T01/approve" in site.page("ada", "/terminals")
+    assert site.post("ada", "/terminals/T01/approve").status_code == 303
+    assert state(site) == "active"
+    assert site.post("ada", "/terminals/T01/approve").status_code == 409
+
+
+def test_the_office_looks_and_does_not_touch(site: Site) -> None:
+    for name in ("carla", "ramon"):
+        assert "/revoke" not in site.page(name, "/terminals")
+        assert site.post(name, "/terminals/T01/revoke").status_code == 403
+    assert site.get("nena", "/terminals").status_code == 403
+    assert state(site) == "active"
