@@ -31,7 +31,8 @@ export function startFrame(phone) {
     const unknown = Boolean(state.user) && state.online && !state.signed_in;
     if (unknown && !unknownSince) {
       unknownSince = Date.now();
-        }
+      setTimeout(update, GRACE + 100);
+    }
     if (!unknown) unknownSince = 0;
     const lost = unknown && Date.now() - unknownSince > GRACE;
     offline.hidden = state.online;

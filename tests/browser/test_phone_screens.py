@@ -1,0 +1,265 @@
+"""The phone app's screens over a stand-in for its core: what a finger can do wrong, what stands on paper, who can read it."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask, Response, render_template, send_from_directory
+from playwright.sync_api import Browser, Page, expect
+from werkzeug.serving import make_server
+
+from portal.security import security_headers
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "portal" / "static"
+MM = 72 / 25.4
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The shell and the screens as the portal serves them, with fake_phone.mjs in place of the core."""
+    app = Flask("screens", static_folder=None, template_folder=str(ROOT / "portal" / "templates"))
+
+    @app.get("/mpos/")
+    def shell() -> str:
+        return render_template("mpos/shell.html", version="test", demo=True)
+
+    @app.get("/static/<path:filename>", endpoint="static")
+    def static(filename: str) -> Response:
+        if filename == "mpos/phone.mjs":
+            return send_from_directory(ROOT / "tests" / "browser", "fake_phone.mjs", mimetype="text/javascript")
+        return send_from_directory(STATIC, filename, mimetype="text/javascript" if filename.endswith(".mjs") else None)
+
+    @app.after_request
+    def policy(response: Response) -> Response:
+        response.headers.update(security_headers({"HTMX_SOURCE": "local"}))
+        return response
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/mpos/"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(params=[(360, "light"), (320, "dark")], ids=lambda value: f"{value[0]}-{value[1]}")
+def page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]:
+    width, scheme = request.param
+    context = chromium.new_context(
+        viewport={"width": width, "height": 740},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        is_mobile=True,
+        has_touch=True,
+        timezone_id="Asia/Manila",
+    )
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert problems == []
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def check_screen(page: Page, title: str) -> None:
+    """The screen came, its heading has the focus, nothing is wider than the phone, axe finds nothing."""
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text(re.compile(title))
+    expect(heading).to_have_count(1)
+    assert page.evaluate("document.getElementById('screen').scrollWidth <= document.getElementById('screen').clientWidth"), (
+        f"{title} is too wide"
+    )
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["target"]) for one in found] == [], title
+
+
+def pay(page: Page, account: str, amount: str) -> None:
+    page.get_by_role("searchbox", name="Search").fill(account)
+    page.locator(".soa").first.click()
+    press(page, "Collect payment")
+    page.get_by_label("Amount", exact=True).fill(amount)
+
+
+def test_every_screen_of_a_day_is_readable_and_reachable(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=1200&update=1")
+    check_screen(page, "Mobile Collection")
+    page.get_by_label("Username").fill("nena")
+    page.get_by_label("Password").fill("wrong")
+    press(page, "Log in")
+    expect(page.get_by_role("alert").filter(has_text="password is wrong")).to_be_visible()
+    page.get_by_label("Password").fill("secret")
+    press(page, "Log in")
+    check_screen(page, "This phone is new here")
+    press(page, "Enroll this phone")
+    check_screen(page, "Start the day")
+    page.get_by_label("Change fund").fill("1,000")
+    press(page, "Open Registry")
+    check_screen(page, "Collection")
+    press(page, "Download SOA")
+    expect(page.get_by_text("Downloaded 1,200 SOAs.")).to_be_visible()
+    expect(page.locator(".soa")).to_have_count(50)
+    page.get_by_role("searchbox", name="Search").fill("nobody of this name")
+    press(page, "Clear search")
+    page.get_by_role("searchbox", name="Search").fill("jose ocampo")
+    expect(page.get_by_role("button", name=re.compile("^Ocampo, José")).first).to_be_visible()
+    check_screen(page, "Collection")
+
+    pay(page, "100002", "4000")
+    page.get_by_label("Cash tendered", exact=True).fill("5000")
+    expect(page.get_by_role("region", name="Allocation")).to_contain_text("principal")
+    press(page, "Choose invoices")
+    page.get_by_role("checkbox").nth(1).check()
+    expect(page.get_by_role("region", name="Allocation")).to_contain_text("Advance")
+    page.get_by_role("checkbox").nth(1).uncheck()
+    for tender in ("Check", "Bank transfer", "E-wallet"):
+        page.get_by_role("radio", name=tender, exact=True).check()
+        check_screen(page, "Reyes, Ana")
+    press(page, "Confirm payment")
+    expect(page.get_by_text("Type the reference number.")).to_be_visible()
+    page.get_by_role("radio", name="Cash", exact=True).check()
+    press(page, "Confirm payment")
+    expect(page.locator("#receipt-number")).to_have_text("T07-00000123")
+    expect(page.get_by_text("Saved on this phone")).to_be_visible()
+    check_screen(page, "Payment received")
+    press(page, "Done")
+
+    page.get_by_role("link", name="Transactions").click()
+    expect(page.get_by_text("issued, print unconfirmed")).to_be_visible()
+    check_screen(page, "Transactions")
+    page.get_by_role("link", name="Readings").click()
+    check_screen(page, "Readings")
+    press(page, "Z-Reading")
+    check_screen(page, "needs a count")
+    press(page, "Count cash")
+    page.get_by_label("1000", exact=True).fill("5")
+    page.get_by_label("20 coin", exact=True).fill("1")
+    expect(page.locator("#bar output")).to_have_text("₱5,020.00")
+    expect(page.get_by_text("Expected cash")).to_have_count(0)
+    press(page, "Save count")
+    expect(page.get_by_text("Expected cash")).to_be_visible()
+    check_screen(page, "Count the cash")
+    page.get_by_role("link", name="Readings", exact=True).click()
+    press(page, "Upload Payments")
+    expect(page.locator("#unsent")).to_have_text("0")
+    for name, title in (("X-Reading", "X-Reading"), ("Collection Report", "Collection Report")):
+        press(page, name)
+        check_screen(page, title)
+        page.go_back()
+    press(page, "Z-Reading")
+    check_screen(page, "Close the day")
+    press(page, "Confirm Z-Reading")
+    check_screen(page, "Z-Reading 1")
+    page.go_back()
+    press(page, "Close Registry")
+    expect(page.get_by_text("is closed")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+    check_screen(page, "Settings")
+    press(page, "Log out")
+    expect(page.get_by_role("alert").filter(has_text="not uploaded")).to_be_visible()
+    press(page, "Log out anyway")
+    check_screen(page, "Mobile Collection")
+
+
+def test_a_double_tap_takes_one_payment_and_back_never_takes_another(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=300&start=open")
+    pay(page, "100002", "150.00")
+    page.get_by_role("button", name="Confirm payment").dblclick()
+    expect(page.locator("#receipt-number")).to_have_text("T07-00000123")
+    page.go_back()
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("100002")
+    page.go_forward()
+    page.go_forward()
+    expect(page.locator("#receipt-number")).to_have_text("T07-00000123")
+    page.get_by_role("link", name="Transactions").click()
+    expect(page.locator(".transaction")).to_have_count(1)
+
+
+def test_more_than_due_asks_again_and_a_double_tap_is_no_answer(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=300&start=open")
+    pay(page, "100002", "99999")
+    confirm = page.get_by_role("button", name="Confirm payment")
+    confirm.click(trial=True)  # the screen came just now, and takes no taps on its button yet
+    confirm.dblclick(force=True)
+    expect(page.get_by_text("kept as an advance")).to_be_visible()
+    expect(page.locator("#receipt-number")).to_have_count(0)
+    page.get_by_label("Amount", exact=True).fill("99998")
+    expect(page.get_by_text("kept as an advance")).to_have_count(0)
+    confirm.click()
+    expect(page.get_by_text("kept as an advance")).to_be_visible()
+    confirm.click()
+    expect(page.locator("#receipt-number")).to_have_text("T07-00000123")
+
+
+def test_an_unfinished_payment_survives_a_reload(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=300&start=open")
+    pay(page, "100002", "777.70")
+    page.get_by_role("radio", name="Check", exact=True).check()
+    page.get_by_label("Reference number").fill("000123")
+    page.reload()
+    expect(page.get_by_label("Amount", exact=True)).to_have_value("777.70")
+    expect(page.get_by_role("radio", name="Check", exact=True)).to_be_checked()
+    expect(page.get_by_label("Reference number")).to_have_value("000123")
+
+
+def test_fingers_get_number_keys_and_the_tap_beside_them_lands(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=300&start=open")
+    pay(page, "100002", "1")
+    page.get_by_label("Amount", exact=True).tap()
+    for key in ("4", "5", "00"):
+        page.get_by_role("group", name="Number keys").get_by_role("button", name=key, exact=True).tap()
+    page.get_by_role("radio", name="Check", exact=True).tap()
+    expect(page.get_by_role("radio", name="Check", exact=True)).to_be_checked()
+    expect(page.get_by_role("group", name="Number keys")).to_be_hidden()
+    expect(page.get_by_label("Amount", exact=True)).to_have_value("4,500.00")
+
+
+@pytest.mark.parametrize("width", [58, 80])
+def test_a_receipt_prints_as_one_strip_and_again_as_a_reprint(chromium: Browser, address: str, width: int) -> None:
+    page = chromium.new_context(viewport={"width": 360, "height": 740}, timezone_id="Asia/Manila").new_page()
+    page.add_init_script("window.prints = 0; window.print = () => { window.prints += 1; };")
+    page.goto(f"{address}?soas=300&start=open")
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("radio", name=f"{width} mm").check()
+    page.get_by_role("link", name="Collection", exact=True).click()
+    pay(page, "100002", "4,000.50")
+    press(page, "Confirm payment")
+
+    def printed(button: str, mark: str) -> str:
+        press(page, button)
+        expect(page.locator("#sheet")).to_contain_text(mark)
+        pdf = page.pdf(prefer_css_page_size=True)
+        boxes = re.findall(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)\s+([\d.]+)", pdf)
+        assert len(boxes) == 1, "one strip, one page"
+        assert abs(float(boxes[0][0]) - width * MM) < 2
+        page.emulate_media(media="print")
+        text = page.locator("body").inner_text()
+        page.emulate_media(media="screen")
+        return text
+
+    first = printed("Print receipt", "T07-00000123")
+    assert "4,000.50" in first and "DEMO" in first and "REPRINT" not in first and "Confirm" not in first and "Done" not in first
+    assert "REPRINT 1" in printed("Print receipt", "REPRINT 1")
+    assert "COLLECTOR" in printed("Collector's copy", "COLLECTOR'S COPY")
+    assert page.evaluate("window.prints") == 3
+    press(page, "Done")
+    expect(page.locator("#sheet")).to_be_empty()
+    page.context.close()
+
+
+def test_the_shell_stays_small() -> None:
+    files = [path for path in (STATIC / "mpos").rglob("*") if path.is_file()] + list((ROOT / "portal" / "templates" / "mpos").iterdir())
+    assert sum(len(gzip.compress(path.read_bytes(), 6)) for path in files) < 200_000
