@@ -51,7 +51,9 @@ def register(app: Flask) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def add_user(name: str, roles: tuple[str, ...], codes: tuple[str, ...], display_name: str, password_stdin: bool) -> None:
     """Add a user."""
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = (
+        sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
     try:
         users.add(name, display_name, password, roles, codes, WHO, clock.now())
     except PortalError as error:
@@ -254,5 +256,3 @@ def _demo_codes() -> list[str]:
                 raise Failure(f"The demo's PSCloud does not answer: {error.message}") from None
             time.sleep(0.5)
     return []
-
-

@@ -38,7 +38,16 @@ TEXTS = {
     415: "The portal expects JSON here.",
     429: "Wait a minute, then try again.",
 }
-CODES = {400: "bad_request", 401: "signed_out", 403: "forbidden", 404: "not_found", 413: "too_large", 415: "bad_request", 429: "slow_down", 503: "busy"}
+CODES = {
+    400: "bad_request",
+    401: "signed_out",
+    403: "forbidden",
+    404: "not_found",
+    413: "too_large",
+    415: "bad_request",
+    429: "slow_down",
+    503: "busy",
+}
 
 
 def wants_json() -> bool:
@@ -89,7 +98,9 @@ def register(app: Flask) -> None:
         headers = {"Retry-After": "60"} if status == 429 else {}
         if status == 405 and hasattr(error, "valid_methods"):
             headers["Allow"] = ", ".join(error.valid_methods or ())
-        return answer(status, own_text or TEXTS.get(status) or "Nothing was done. Check the address or what was sent, and try again.", headers=headers)
+        return answer(
+            status, own_text or TEXTS.get(status) or "Nothing was done. Check the address or what was sent, and try again.", headers=headers
+        )
 
     @app.errorhandler(OperationalError)
     def database_away(error: OperationalError) -> Response:

@@ -10,8 +10,8 @@ from flask import Flask, Response, g, has_request_context, request, session
 from flask.sessions import SecureCookieSessionInterface
 from flask_login import UserMixin, current_user
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import Unauthorized
 from werkzeug.exceptions import Forbidden as ForbiddenPage
+from werkzeug.exceptions import Unauthorized
 
 from portal import access, clock
 from portal.extensions import db, login_manager, read_only
@@ -165,5 +165,3 @@ def start_session(person: UserRow, token: str) -> None:
     session.clear()
     login_user(Person(person, token))
     session.permanent = True
-
-

@@ -28,7 +28,7 @@ class FreshClient(FlaskClient):
     def open(self, *args: Any, **kwargs: Any) -> Any:
         """Forget what an earlier request left in `g`, then send."""
         if has_app_context():
-            vars(g._get_current_object()).clear()  # type: ignore[attr-defined]
+            vars(g._get_current_object()).clear()
             db.session.remove()
         return super().open(*args, **kwargs)
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from flask import Blueprint
+
+MODULES = (
+    "auth", "home", "soas", "sync", "collectors", "payments", "readings", "reports", "terminals", "users", "mpos", "api", "health",
+)  # fmt: skip
 
 
 def all_blueprints() -> list[Blueprint]:
-    """Every blueprint of the portal, office, phone and health."""
-    from portal.blueprints import (
-        api,
-        auth,
-        collectors,
-        health,
-        home,
-        mpos,
-        payments,
-        readings,
-        reports,
-        soas,
-        sync,
-        terminals,
-        users,
-    )
-
-    modules = (auth, home, soas, sync, collectors, payments, readings, reports, terminals, users, mpos, api, health)
-    return [module.bp for module in modules]
+    """Every blueprint of the portal: office, phone and health."""
+    return [import_module(f"portal.blueprints.{name}").bp for name in MODULES]

@@ -36,6 +36,6 @@ def metrics() -> ResponseReturnValue:
         abort(404)
     registry = CollectorRegistry()
     if current_app.config.get("METRICS_DIR"):
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        multiprocess.MultiProcessCollector(registry)
     registry.register(health.Backlog())
     return Response(generate_latest(registry), mimetype=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The journal's bytes, hashes and verdicts, as docs/journal.md defines them. Twin: static/mpos/domain/journal.mjs, tests/vectors/journal.json."""
+"""The journal's bytes, hashes and verdicts, as docs/journal.md says. Twin: static/mpos/domain/journal.mjs; vectors: journal.json."""
 
 from __future__ import annotations
 

@@ -110,11 +110,11 @@ def _below_thousand(number: int) -> str:
 
 
 def in_words(value: int) -> str:
-    """Amount in words for a receipt, from centavos: `One thousand two hundred thirty-four pesos and 50/100`. Raises InvalidAmount below zero."""
+    """Amount in words, from centavos: `One thousand two hundred thirty-four pesos and 50/100`. Raises InvalidAmount below zero."""
     if value < 0:
         raise InvalidAmount("A receipt's amount is never negative.")
     pesos, cents = divmod(value, 100)
-    groups = []
+    groups: list[str] = []
     rest = pesos
     for name in ("", " thousand", " million", " billion", " trillion"):
         rest, group = divmod(rest, 1000)

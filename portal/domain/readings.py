@@ -214,6 +214,8 @@ def compare(phone: Mapping[str, Any], portal: Mapping[str, Any]) -> Comparison:
     missing = object()
     return Comparison(
         tuple(
-            Difference(name, phone.get(name), portal[name]) for name in COMPARED if name in portal and phone.get(name, missing) != portal[name]
+            Difference(name, phone.get(name), portal[name])
+            for name in COMPARED
+            if name in portal and phone.get(name, missing) != portal[name]
         )
     )

@@ -80,7 +80,7 @@ class Policy:
 
 
 def read_entries(raw: object, terminal: str) -> list[Entry]:
-    """The entries of a request. Raises BadRequest when one cannot even be placed in a chain; wrong content is judged later, entry by entry."""
+    """The entries of a request. Raises BadRequest when one cannot be placed in a chain; wrong content is judged later, one by one."""
     if not isinstance(raw, list):
         raise BadRequest("entries must be a list.")
     if len(raw) > LIMIT:
@@ -204,9 +204,7 @@ class _Batch:
     def _quarantine(self, entry: Entry, reason: str) -> tuple[str, str]:
         sound = _storable(entry)
         with db.session.begin_nested():
-            store.add(
-                self.terminal.id, sound, _text(sound.payload), "quarantined", reason, None, self.upload_id, self.now
-            )
+            store.add(self.terminal.id, sound, _text(sound.payload), "quarantined", reason, None, self.upload_id, self.now)
             self._incident(entry, reason)
         self._advance(entry)
         return "quarantined", reason
@@ -215,9 +213,7 @@ class _Batch:
         try:
             self._check_envelope(entry)
             with db.session.begin_nested():
-                store.add(
-                    self.terminal.id, entry, _text(entry.payload), "stored", "", self._registry_of(entry), self.upload_id, self.now
-                )
+                store.add(self.terminal.id, entry, _text(entry.payload), "stored", "", self._registry_of(entry), self.upload_id, self.now)
                 self._book(entry, main_chain=True)
         except (PortalError, IntegrityError, DataError) as error:
             return self._quarantine(entry, _reason(error))
@@ -265,7 +261,11 @@ class _Batch:
 
     def _incident(self, entry: Entry, reason: str) -> None:
         incidents.add(
-            "quarantined", f"{self.terminal.code}, entry {entry.seq}: {reason}", self.now, self.terminal.id, f"{self.terminal.code}/{entry.seq}"
+            "quarantined",
+            f"{self.terminal.code}, entry {entry.seq}: {reason}",
+            self.now,
+            self.terminal.id,
+            f"{self.terminal.code}/{entry.seq}",
         )
 
     def _book(self, entry: Entry, main_chain: bool) -> None:
@@ -274,7 +274,13 @@ class _Batch:
         match entry.kind:
             case "payment":
                 booking = payments.Booking(
-                    entry, read_payment(entry.payload), self.terminal, self.uploader.name, main_chain, self.policy.approval, self.policy.stale_soa_days
+                    entry,
+                    read_payment(entry.payload),
+                    self.terminal,
+                    self.uploader.name,
+                    main_chain,
+                    self.policy.approval,
+                    self.policy.stale_soa_days,
                 )
                 self.approved |= payments.record(booking, self.now)
             case "registry_opened":
@@ -349,7 +355,10 @@ def _storable(entry: Entry) -> Entry:
         and isinstance(entry.at, str)
         and len(entry.at) <= 40
         and "\x00" not in entry.at
-        and (entry.at_trusted is None or (isinstance(entry.at_trusted, str) and len(entry.at_trusted) <= 40 and "\x00" not in entry.at_trusted))
+        and (
+            entry.at_trusted is None
+            or (isinstance(entry.at_trusted, str) and len(entry.at_trusted) <= 40 and "\x00" not in entry.at_trusted)
+        )
     )
     if sound and entry.at.isascii() and (entry.at_trusted or "").isascii():
         return entry

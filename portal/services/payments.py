@@ -147,7 +147,11 @@ def _allocate(payment: Payment, soa: Soa, flags: dict[str, str]) -> list[Allocat
 
 
 def _fits(parts: Iterable[Allocation], available: Iterable[OpenInvoice]) -> bool:
-    room = {(invoice.id, kind): amount for invoice in available for kind, amount in (("penalty", invoice.penalty), ("principal", invoice.balance))}
+    room = {
+        (invoice.id, kind): amount
+        for invoice in available
+        for kind, amount in (("penalty", invoice.penalty), ("principal", invoice.balance))
+    }
     for part in parts:
         if part.invoice is not None:
             key = (part.invoice, part.kind)
@@ -157,15 +161,15 @@ def _fits(parts: Iterable[Allocation], available: Iterable[OpenInvoice]) -> bool
     return True
 
 
-def _check_circumstances(
-    booking: Booking, registry: terminal_store.RegistryRow | None, flags: dict[str, str], now: datetime
-) -> None:
+def _check_circumstances(booking: Booking, registry: terminal_store.RegistryRow | None, flags: dict[str, str], now: datetime) -> None:
     payment, entry, terminal = booking.payment, booking.entry, booking.terminal
     download = terminal_store.last_download(terminal.id, entry.seq)
     collected = read_instant(entry.at)
     if download is None or collected - download.as_of > timedelta(days=booking.stale_soa_days):
         flags["stale_soa"] = f"PSCloud's data were of {download.as_of:%d %b %Y}." if download else "The phone never downloaded a list."
-    others = ledger.others_on_soa(payment.soa, terminal.id, snapshot_instant(download.snapshot) if download else datetime(2000, 1, 1, tzinfo=UTC))
+    others = ledger.others_on_soa(
+        payment.soa, terminal.id, snapshot_instant(download.snapshot) if download else datetime(2000, 1, 1, tzinfo=UTC)
+    )
     if others:
         flags["possible_double"] = f"See {', '.join(others[:5])}."
     if payment.reference:

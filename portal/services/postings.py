@@ -129,7 +129,12 @@ def _settle(item: PostingItem, lease: str, result: PaymentResult, at: datetime, 
 
 
 def _give_back(
-    items: list[PostingItem], lease: str, error: Retryable | AuthFailed | Rejected, unknown: bool, now: Callable[[], datetime], outcome: Outcome
+    items: list[PostingItem],
+    lease: str,
+    error: Retryable | AuthFailed | Rejected,
+    unknown: bool,
+    now: Callable[[], datetime],
+    outcome: Outcome,
 ) -> None:
     at = now()
     wish = getattr(error, "retry_after", None)
@@ -138,9 +143,7 @@ def _give_back(
     db.session.commit()
 
 
-def _postpone(
-    item: PostingItem, lease: str, reason: str, unknown: bool, at: datetime, outcome: Outcome, wish: float | None = None
-) -> None:
+def _postpone(item: PostingItem, lease: str, reason: str, unknown: bool, at: datetime, outcome: Outcome, wish: float | None = None) -> None:
     pause = max(min(FIRST_PAUSE * 2 ** min(item.attempts - 1, 20), LONGEST_PAUSE) * random.uniform(0.75, 1.25), wish or 0.0)
     if not postings.postpone(item.posting_id, lease, reason, at + timedelta(seconds=pause), unknown):
         return

@@ -45,11 +45,13 @@ def accept(entry: Entry, terminal: TerminalRow, now: datetime) -> None:
         raise Conflict("This registry has its Z-reading already.")
     current = terminal_store.by_code(terminal.code, lock=True) or terminal
     period = period_of(current, registry, entry.seq)
-    arguments = (entry.at, entry.prev, phone.get("unsent") if isinstance(phone.get("unsent"), int) else 0)
+    unsent = phone.get("unsent")
+    still_there = unsent if isinstance(unsent, int) else 0
     if closing:
-        portal = rules.z_reading(period, Counters(current.z_counter, centavos(current.accumulated)), *arguments)
+        previous = Counters(current.z_counter, centavos(current.accumulated))
+        portal = rules.z_reading(period, previous, entry.at, entry.prev, still_there)
     else:
-        portal = rules.x_reading(period, *arguments)
+        portal = rules.x_reading(period, entry.at, entry.prev, still_there)
     differences = [
         {"field": difference.field, "phone": difference.phone, "portal": difference.portal}
         for difference in rules.compare(phone, portal).differences
@@ -69,13 +71,13 @@ def accept(entry: Entry, terminal: TerminalRow, now: datetime) -> None:
     )
     if differences:
         names = ", ".join(item["field"] for item in differences)
-        detail = f"The {'Z' if closing else 'X'}-reading of {terminal.code} for {registry.business_date} differs from the ledger in: {names}."
+        detail = (
+            f"The {'Z' if closing else 'X'}-reading of {terminal.code} for {registry.business_date} differs from the ledger in: {names}."
+        )
         incidents.add("reading_differs", detail, now, terminal.id, f"{terminal.code}/{entry.seq}")
     if closing:
         terminal_store.set_registry(registry.id, z_seq=entry.seq)
-        terminal_store.set_fields(
-            terminal.id, z_counter=portal["z_counter"], accumulated=from_centavos(portal["present_accumulated"])
-        )
+        terminal_store.set_fields(terminal.id, z_counter=portal["z_counter"], accumulated=from_centavos(portal["present_accumulated"]))
         summary = {"z_counter": portal["z_counter"], "gross": portal["gross"], "differences": len(differences)}
         audit.add(terminal.user_name, "z_reading", terminal.code, summary, now)
 

@@ -297,12 +297,17 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
         listed = [collector_codes.Listed(one.code, one.name, one.area, one.active) for one in codes]
         collector_codes.refresh(listed, now)
     written = staging.write_changed(work.run_id, today)
-    objection = _objection_to_closing(work, staged.count, failed_ids, summary)
+    doubt = _doubt_about_counts(work, staged.count, failed_ids, summary)
+    absent, active = staging.count_absent(work.run_id)
+    objection = doubt or _objection_to_closing(absent, active, failed_ids)
     closed = 0
-    if objection is None:
+    if absent and not objection:
         closed = staging.close_absent(work.run_id, today)
-    elif objection:
-        work.notes.append(objection)
+    elif absent:
+        stay = "stays" if absent == 1 else "stay"
+        work.notes.append(f"{_many(absent, 'SOA')} that PSCloud did not send {stay} open: {objection}")
+    elif doubt:
+        work.notes.append(f"{doubt[0].upper()}{doubt[1:]}")
     if work.repeated:
         work.notes.append(f"{_many(work.repeated, 'record')} came more than once; the latest version of each was taken.")
     if summary is not None and summary.amount_due != staged.amount_due:
@@ -333,31 +338,32 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
     db.session.commit()
 
 
-def _objection_to_closing(work: _Work, staged: int, failed_ids: list[str | None], summary: Summary | None) -> str | None:
-    """Why SOAs that are absent must not be closed now, in plain words; None when they may be, "" when there are none to close."""
-    absent, active = staging.count_absent(work.run_id)
-    if absent == 0:
-        return ""
-    kept = f"{_many(absent, 'SOA')} that PSCloud did not send {'stays' if absent == 1 else 'stay'} open"
-    unreadable = sum(one is None for one in failed_ids)
-    if unreadable:
-        return f"{kept}, because {_many(unreadable, 'record')} arrived whose PSCloud id cannot be read: it may be one of them."
-    known = {one for one in failed_ids if one is not None}
-    distinct = staged + len(known) - staging.count_staged(work.run_id, known)
+def _doubt_about_counts(work: _Work, staged: int, failed_ids: list[str | None], summary: Summary | None) -> str:
+    """Why the snapshot may not be complete, in plain words; empty when PSCloud's own counts confirm it."""
     if summary is None:
-        return f"{kept}, because the count could not be checked against PSCloud's control totals."
-    if not distinct == work.announced == summary.count:
-        return (
-            f"{kept}, because the counts do not agree: {distinct} different SOAs were read, PSCloud's list announced {work.announced} "
-            f"and its summary says {summary.count}. The next download settles it if the list was just changing."
-        )
+        return "the count could not be checked against PSCloud's control totals."
+    known = {one for one in failed_ids if one is not None}
+    distinct = staged + failed_ids.count(None) + len(known) - staging.count_staged(work.run_id, known)
+    if distinct == work.announced == summary.count:
+        return ""
+    return (
+        f"the counts do not agree. {distinct:,} different SOAs were read, PSCloud's list announced {work.announced:,} and its summary "
+        f"says {summary.count:,}. The next download settles it if PSCloud was just changing."
+    )
+
+
+def _objection_to_closing(absent: int, active: int, failed_ids: list[str | None]) -> str:
+    """Why SOAs that are absent from a complete snapshot must not be closed all the same; empty when they may be."""
+    unreadable = failed_ids.count(None)
+    if unreadable:
+        return f"{_many(unreadable, 'record')} arrived whose PSCloud id cannot be read, and it may be one of them."
     limit = int(current_app.config["SYNC_DROP_PERCENT"])
     if absent * 100 > active * limit:
         return (
-            f"{kept}, because closing them would close more than {limit} % of the {active} open SOAs at once. "
+            f"closing them would close more than {limit} % of the {active:,} open SOAs at once. "
             "Check in PSCloud whether this is right; if it is, raise SYNC_DROP_PERCENT for one download."
         )
-    return None
+    return ""
 
 
 # --- records that failed

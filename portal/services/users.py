@@ -106,7 +106,9 @@ def add(name: str, display_name: str, password: str, roles: Iterable[str], codes
     """Add a person and return their id. Raises InvalidInput or Conflict (name taken). Commits."""
     login = name.strip().lower()
     if not NAME.fullmatch(login):
-        raise InvalidInput("A username has 3 to 60 letters, digits, dots, hyphens or underscores, and starts and ends with a letter or digit.")
+        raise InvalidInput(
+            "A username has 3 to 60 letters, digits, dots, hyphens or underscores, and starts and ends with a letter or digit."
+        )
     check_password(password)
     wanted_roles, wanted_codes = _check_roles(roles), _check_codes(codes)
     if users.by_name(login):
@@ -123,9 +125,7 @@ def add(name: str, display_name: str, password: str, roles: Iterable[str], codes
     return user_id
 
 
-def change(
-    user_id: int, display_name: str, roles: Iterable[str], codes: Iterable[str], active: bool, who: str, now: datetime
-) -> None:
+def change(user_id: int, display_name: str, roles: Iterable[str], codes: Iterable[str], active: bool, who: str, now: datetime) -> None:
     """Change a person. Nobody changes their own roles or disables themselves. Takes effect on that person's next request. Commits."""
     user = users.get(user_id)
     if user is None:

@@ -20,16 +20,11 @@ FIRST = "0" * 64
 def add(who: str, action: str, subject: str, detail: Mapping[str, Any], at: datetime) -> None:
     """Append one row; `detail` holds plain JSON values and never a secret. Takes the chain's lock until the transaction ends."""
     text = json.dumps(detail, sort_keys=True, ensure_ascii=False, default=str)
-    head = db.session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.id == 1).with_for_update()).one_or_none()
-    if head is None:
-        db.session.execute(insert(AuditHead).values(id=1, seq=0, hash=FIRST))
-        head = (0, FIRST)
-    seq, prev = head[0] + 1, head[1]
+    last, prev = db.session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.id == 1).with_for_update()).one()
+    seq = last + 1
     new = _hash(seq, at, who[:120], action, subject[:120], text, prev)
     db.session.execute(
-        insert(AuditEntry).values(
-            seq=seq, at=at, who=who[:120], action=action, subject=subject[:120], detail=text, prev=prev, hash=new
-        )
+        insert(AuditEntry).values(seq=seq, at=at, who=who[:120], action=action, subject=subject[:120], detail=text, prev=prev, hash=new)
     )
     db.session.execute(update(AuditHead).where(AuditHead.id == 1).values(seq=seq, hash=new))
 

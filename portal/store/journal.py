@@ -106,9 +106,7 @@ def is_intact(terminal_id: int, terminal: str, seq: int) -> bool:
     """Whether the stored entry's hash fits its stored content."""
     from portal.domain.journal import intact
 
-    row = db.session.execute(
-        select(JournalEntry).where(JournalEntry.terminal_id == terminal_id, JournalEntry.seq == seq)
-    ).scalar_one()
+    row = db.session.execute(select(JournalEntry).where(JournalEntry.terminal_id == terminal_id, JournalEntry.seq == seq)).scalar_one()
     return intact(Entry(terminal, row.seq, row.kind, row.at, row.at_trusted, json.loads(row.payload), row.prev, row.hash))
 
 
@@ -179,9 +177,7 @@ def of_registry(terminal_id: int, registry_id: str, kinds: Iterable[str], before
 
 def count_quarantined() -> int:
     """Entries kept but not booked, on all terminals."""
-    return db.session.execute(
-        select(func.count()).select_from(JournalEntry).where(JournalEntry.verdict == "quarantined")
-    ).scalar_one()
+    return db.session.execute(select(func.count()).select_from(JournalEntry).where(JournalEntry.verdict == "quarantined")).scalar_one()
 
 
 def chain(code: str) -> list[Entry]:

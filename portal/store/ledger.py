@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Select, and_, func, or_, select, tuple_, update
+from sqlalchemy import and_, func, or_, select, tuple_, update
 
-from portal.domain.allocation import Allocation, Vat
+from portal.domain.allocation import Allocation, Kind, Vat
 from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.payments import FLAGS, STATUSES, TENDERS
 from portal.domain.readings import Taken
@@ -148,7 +148,7 @@ class PaymentDetail:
     posting: PostingRow | None
 
 
-def _where(query: Select[Any], wanted: PaymentFilter) -> Select[Any]:
+def _where(query: Any, wanted: PaymentFilter) -> Any:
     if wanted.date_from:
         query = query.where(Payment.business_date >= wanted.date_from)
     if wanted.date_to:
@@ -185,7 +185,7 @@ def _read_cursor(text: str | None) -> tuple[datetime, str] | None:
     return (instant, str(payment_id)) if instant.tzinfo else None
 
 
-def _rows(query: Select[Any]) -> list[PaymentRow]:
+def _rows(query: Any) -> list[PaymentRow]:
     found = [
         (payment, user_name, display_name, code)
         for payment, user_name, display_name, code in db.session.execute(
@@ -226,7 +226,7 @@ def _rows(query: Select[Any]) -> list[PaymentRow]:
     ]
 
 
-def _base() -> Select[Any]:
+def _base() -> Any:
     return select(Payment, User.name, User.display_name, Terminal.code)
 
 
@@ -283,10 +283,8 @@ def totals(wanted: PaymentFilter) -> PaymentTotals:
 
 def status_counts(wanted: PaymentFilter) -> dict[str, int]:
     """Number of payments per status, for the tabs; the filter's own status is left out."""
-    from dataclasses import replace
-
     query = _where(select(Payment.status, func.count()), replace(wanted, status="")).group_by(Payment.status)
-    counts = {status: count for status, count in db.session.execute(query)}
+    counts = dict(db.session.execute(query))
     return {status: counts.get(status, 0) for status in STATUSES}
 
 
@@ -459,7 +457,7 @@ def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
             )
         )
         for soa_id, invoice_id, number, kind, amount in db.session.execute(query):
-            found.setdefault(soa_id, []).append(Allocation(invoice_id, number, kind, centavos(amount)))
+            found.setdefault(soa_id, []).append(Allocation(invoice_id, number, cast(Kind, kind), centavos(amount)))
     return found
 
 

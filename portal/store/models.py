@@ -93,7 +93,7 @@ class CodeHolding(Model):
 
 
 class SyncRun(Model):
-    """One download of SOAs and invoices. `active_slot` is 1 while Pending or Processing, else NULL: UNIQUE makes a second one impossible."""
+    """One download of SOAs. `active_slot` is 1 while Pending or Processing, else NULL: UNIQUE makes a second one impossible."""
 
     __tablename__ = "sync_runs"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -61,9 +61,7 @@ def renew(payment_id: str, now: datetime) -> None:
 
 def withdraw(payment_id: str) -> bool:
     """Take a payment out of the outbox if nobody ever began to post it; says whether that was so."""
-    done = db.session.execute(
-        delete(Posting).where(Posting.payment_id == payment_id, Posting.status == "due", Posting.attempts == 0)
-    )
+    done = db.session.execute(delete(Posting).where(Posting.payment_id == payment_id, Posting.status == "due", Posting.attempts == 0))
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
@@ -88,10 +86,7 @@ def claim(lease: str, now: datetime, until: datetime, limit: int) -> list[Postin
     )
     if not ids:
         return []
-    asked = {
-        id_: unknown
-        for id_, unknown in db.session.execute(select(Posting.id, Posting.outcome_unknown).where(Posting.id.in_(ids)))
-    }
+    asked = dict(db.session.execute(select(Posting.id, Posting.outcome_unknown).where(Posting.id.in_(ids))))
     db.session.execute(
         update(Posting)
         .where(Posting.id.in_(ids), _claimable(now))

@@ -159,15 +159,6 @@ class TimelineEvent:
     link: str
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The SOAs for a phone and the completed run they come from, read in one statement."""
-
-    run_id: int
-    as_of: datetime
-    soas: list[domain.Soa]
-
-
 def fold(text: str) -> str:
     """Text for searching: lower case, accents and other marks stripped, single spaces. What is typed and what is stored meet in it."""
     apart = unicodedata.normalize("NFKD", text.casefold())
@@ -373,18 +364,6 @@ def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
     if not wanted:
         return []
     return [soa for soa, _ in _whole(select(Soa).where(Soa.status == "active", Soa.collector_code.in_(wanted)))]
-
-
-def snapshot(codes: Sequence[str]) -> Snapshot | None:
-    """What for_codes() and data_as_of() answer, certain to belong together even if a run becomes visible meanwhile; None before
-    the first completed run."""
-    while True:
-        before = data_as_of()
-        if before is None:
-            return None
-        found = for_codes(codes)
-        if data_as_of() == before:
-            return Snapshot(*before, found)
 
 
 def data_as_of() -> tuple[int, datetime] | None:

@@ -49,12 +49,9 @@ def _rows(users: list[User]) -> list[UserRow]:
         .order_by(CodeHolding.code)
     ):
         codes.setdefault(user_id, []).append(code)
-    seen = {
-        user_id: at
-        for user_id, at in db.session.execute(
-            select(SignIn.user_id, func.max(SignIn.last_seen_at)).where(SignIn.user_id.in_(ids)).group_by(SignIn.user_id)
-        )
-    }
+    seen = dict(
+        db.session.execute(select(SignIn.user_id, func.max(SignIn.last_seen_at)).where(SignIn.user_id.in_(ids)).group_by(SignIn.user_id))
+    )
     return [
         UserRow(
             user.id,
@@ -115,9 +112,7 @@ def set_roles(user_id: int, roles: Iterable[str]) -> None:
 def set_codes(user_id: int, codes: Iterable[str], now: datetime) -> None:
     """Make `codes` the ones held from now on; what is no longer held keeps its history."""
     wanted = set(codes)
-    held = set(
-        db.session.execute(select(CodeHolding.code).where(CodeHolding.user_id == user_id, CodeHolding.until.is_(None))).scalars()
-    )
+    held = set(db.session.execute(select(CodeHolding.code).where(CodeHolding.user_id == user_id, CodeHolding.until.is_(None))).scalars())
     db.session.execute(
         update(CodeHolding)
         .where(CodeHolding.user_id == user_id, CodeHolding.until.is_(None), CodeHolding.code.in_(held - wanted))
@@ -140,9 +135,7 @@ def any_admin() -> bool:
 def add_sign_in(user_id: int, token_hash: str, address: str, browser: str, now: datetime) -> None:
     """Remember a sign-in by the hash of its token."""
     db.session.add(
-        SignIn(
-            user_id=user_id, token_hash=token_hash, created_at=now, last_seen_at=now, address=address[:60], browser=browser[:200]
-        )
+        SignIn(user_id=user_id, token_hash=token_hash, created_at=now, last_seen_at=now, address=address[:60], browser=browser[:200])
     )
 
 

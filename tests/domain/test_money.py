@@ -28,7 +28,9 @@ def test_parse_refuses_what_is_not_plainly_an_amount(text: str) -> None:
         money.parse(text)
 
 
-@pytest.mark.parametrize("value", [1.5, 0.1, True, None, Decimal("0.001"), Decimal("NaN"), Decimal("1E+400"), "1_000", "1e3", "12,5O0.00", [1]])
+@pytest.mark.parametrize(
+    "value", [1.5, 0.1, True, None, Decimal("0.001"), Decimal("NaN"), Decimal("1E+400"), "1_000", "1e3", "12,5O0.00", [1]]
+)
 def test_exact_refuses_whatever_could_hide_a_centavo(value: object) -> None:
     with pytest.raises(InvalidAmount):
         money.exact(value)

@@ -156,7 +156,7 @@ def test_the_same_payment_with_other_content_is_never_booked_over_the_first(phon
 
 def test_fields_the_phone_may_not_decide_are_ignored(phone: Phone) -> None:
     make_user("jun", "collector", codes=["B2"])
-    sent = {"collector_id": 99, "user_id": 99, "status": "completed", "posted": True, "z_id": 7, "created_at": "2020-01-01"}
+    sent: dict[str, Any] = {"collector_id": 99, "user_id": 99, "status": "completed", "posted": True, "z_id": 7, "created_at": "2020-01-01"}
     entry = phone.pay(make_soa(), 100, **sent)
     send(phone)
     row = payment(entry).row
@@ -189,7 +189,7 @@ def test_twenty_uploads_of_the_same_batch_at_once_book_it_once(phone: Phone, any
         thread.join()
     assert not errors
     assert {answer.acknowledged_seq for answer in answers} == {8}
-    assert sorted(set(sum((statuses(answer) for answer in answers), []))) == ["repeat", "stored"]
+    assert {status for answer in answers for status in statuses(answer)} == {"repeat", "stored"}
     assert sum(statuses(answer)[0] == "stored" for answer in answers) == 1
     assert count(Payment) == 5 and count(Posting) == 5
 
@@ -235,15 +235,19 @@ def test_more_than_the_limit_asks_for_smaller_batches(phone: Phone) -> None:
         ("payment", "2026-11-20T08:00:00.000+08:00", {}),
         ("registry_opened", "2026-11-20T08:00:00.000+08:00", {"registry": 5}),
         ("count", "2026-11-20T08:00:00.000+08:00", {"registry": "r", "denominations": [{"value": 3}], "total": 0}),
-        ("soa_downloaded", "2026-11-20T08:00:00.000+08:00", {"snapshot": "1-0", "as_of": "2026-11-20T05:00:00+08:00", "count": 10**14, "amount_due": 0}),
+        (
+            "soa_downloaded",
+            "2026-11-20T08:00:00.000+08:00",
+            {"snapshot": "1-0", "as_of": "2026-11-20T05:00:00+08:00", "count": 10**14, "amount_due": 0},
+        ),
         ("void_requested", "2026-11-20T08:00:00.000+08:00", {"payment": "x"}),
         ("promise", "2026-11-20T08:00:00.000+08:00\x00", {"note": "\x00"}),
     ],
 )
 def test_any_poisoned_entry_is_kept_and_stops_nothing(phone: Phone, kind: str, at: str, payload: dict[str, Any]) -> None:
-    phone.at = lambda: at  # type: ignore[method-assign]
-    phone.append(kind, payload)
-    del phone.at  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phone, "at", lambda: at)
+        phone.append(kind, payload)
     good = phone.pay(make_soa(), 100)
     answer = send(phone)
     assert statuses(answer)[-2:] == ["quarantined", "stored"]
@@ -267,7 +271,9 @@ def test_an_soa_that_changed_meanwhile_is_allocated_anew_and_the_money_is_kept(p
 
 def test_a_customer_who_already_paid_at_the_office_gets_an_advance(phone: Phone) -> None:
     entry = phone.pay(make_soa(), 112000)
-    store_soas(make_soa(invoices=[make_invoice(1, balance=Decimal(0)), make_invoice(2, balance=Decimal("500.00"))]), now=NOW + timedelta(minutes=5))
+    store_soas(
+        make_soa(invoices=[make_invoice(1, balance=Decimal(0)), make_invoice(2, balance=Decimal("500.00"))]), now=NOW + timedelta(minutes=5)
+    )
     send(phone)
     detail = payment(entry)
     assert detail.row.flags == ("over_collected", "reallocated")
@@ -295,7 +301,7 @@ def test_two_phones_on_one_account_are_both_kept_and_the_second_is_held(phone: P
 
 def test_a_reference_used_twice_is_held_and_a_fresh_one_is_not(phone: Phone) -> None:
     soa = make_soa()
-    wallet = {"tender": "e_wallet", "channel": "GCash"}
+    wallet: dict[str, Any] = {"tender": "e_wallet", "channel": "GCash"}
     first = phone.pay(soa, 100, reference="GC-1", **wallet)
     second = phone.pay(soa, 100, [Allocation("I1", "SI-0001", "principal", 100)], reference="gc-1", **wallet)
     third = phone.pay(soa, 100, [Allocation("I1", "SI-0001", "principal", 200)], reference="GC-1", tender="check", channel="GCash")
@@ -352,7 +358,14 @@ def test_a_day_is_closed_and_the_readings_agree_to_the_centavo(phone: Phone) -> 
     soa = make_soa(invoices=[make_invoice(1, penalty=Decimal("33.33")), make_invoice(2, vat_type="exempt", vat_amount=Decimal(0))])
     store_soas(soa)
     phone.pay(soa, 100001)
-    phone.pay(soa, 200000, [Allocation("I1", "SI-0001", "penalty", 3333), Allocation("I1", "SI-0001", "principal", 96668)], tender="check", channel="BDO", reference="1")
+    phone.pay(
+        soa,
+        200000,
+        [Allocation("I1", "SI-0001", "penalty", 3333), Allocation("I1", "SI-0001", "principal", 96668)],
+        tender="check",
+        channel="BDO",
+        reference="1",
+    )
     phone.x_reading()
     phone.append("cash_drop", {"registry": phone.registry, "amount": 1, "description": "to the cashier"})
     drop = replace(phone.period(), drops=[1])

@@ -209,6 +209,11 @@ def test_a_page_shift_that_hides_a_record_closes_nothing(app: Flask, server: Scr
     assert row.closed == 0 and "counts do not agree" in row.note and visible()["S0010"][0] == "active"
 
 
+def test_a_list_shorter_than_announced_is_said_even_when_nothing_is_absent(app: Flask, server: Script) -> None:
+    row = download(server, Books([record(1), record(2)], total=5))
+    assert row.status == "completed" and "The counts do not agree" in row.note
+
+
 def test_a_great_drop_waits_for_a_person(app: Flask, server: Script) -> None:
     books = Books([record(n) for n in range(1, 11)])
     download(server, books)

@@ -1,6 +1,6 @@
-"""Writes the shared vectors anew: `python -m tests.vectors.make`. Cases are fixed or seeded, so the files change only when a rule does.
+"""Writes the shared vectors anew: `python -m tests.vectors.make`. Cases are fixed or seeded.
 
-The expected figures come from the Python side; tests/domain holds hand-worked ones, and the JavaScript twins must agree with all of them."""
+The expected figures come from the Python side; tests/domain holds hand-worked ones. The JavaScript twins must agree with all."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -487,7 +486,8 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("raised_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "flag IN ('reallocated', 'over_collected', 'possible_double', 'duplicate_reference', 'stale_soa', 'clock_jump', 'late', 'chain_fork', 'unassigned_account', 'revoked_terminal', 'number_quarantined')",
+            "flag IN ('reallocated', 'over_collected', 'possible_double', 'duplicate_reference', 'stale_soa', 'clock_jump', 'late', "
+            "'chain_fork', 'unassigned_account', 'revoked_terminal', 'number_quarantined')",
             name=op.f("ck_payment_flags_flag"),
         ),
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name=op.f("fk_payment_flags_payment_id")),
@@ -547,7 +547,8 @@ def protect() -> None:
         "terminal_counters",
         "BEFORE UPDATE",
         "terminals",
-        "NEW.accumulated < OLD.accumulated OR NEW.z_counter < OLD.z_counter OR NEW.last_receipt < OLD.last_receipt OR NEW.head_seq < OLD.head_seq",
+        "NEW.accumulated < OLD.accumulated OR NEW.z_counter < OLD.z_counter "
+        "OR NEW.last_receipt < OLD.last_receipt OR NEW.head_seq < OLD.head_seq",
         "the counters of a terminal never go back",
     )
 
