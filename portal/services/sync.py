@@ -306,7 +306,7 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
     elif absent:
         stay = "stays" if absent == 1 else "stay"
         work.notes.append(f"{_many(absent, 'SOA')} that PSCloud did not send {stay} open: {objection}")
-    elif doubt:
+    elif doubt and summary is not None:
         work.notes.append(f"{doubt[0].upper()}{doubt[1:]}")
     if work.repeated:
         work.notes.append(f"{_many(work.repeated, 'record')} came more than once; the latest version of each was taken.")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.domain.soa import Soa
-from portal.store import soas
+from portal.store import soas, sync_runs
 from portal.store.soas import SORTS, SoaFilter, SoaRow, fold
 from tests.factories import make_invoice, make_soa, store_soas
 
@@ -186,8 +186,8 @@ def test_whole_soas_come_back_as_they_went_in(any_app: Flask) -> None:
     assert soas.get("none") is None and soas.get("\x00") is None and soas.timeline("\x00") == []
 
 
-def test_the_snapshot_names_its_run(any_app: Flask) -> None:
-    assert soas.snapshot(["A"]) is None and soas.data_as_of() is None
-    run_id = store_soas(make_soa("S1", collector_code="A"), now=NOW)
-    found = soas.snapshot(["A"])
-    assert found and (found.run_id, found.as_of, [soa.id for soa in found.soas]) == (run_id, NOW, ["S1"])
+def test_the_data_are_as_of_the_last_completed_run(any_app: Flask) -> None:
+    assert soas.data_as_of() is None
+    run_id = store_soas(make_soa("S1"), now=NOW)
+    sync_runs.add("manual", "cora", NOW + timedelta(hours=1))
+    assert soas.data_as_of() == (run_id, NOW)
