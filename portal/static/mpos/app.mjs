@@ -31,7 +31,7 @@ import { transactionsScreen } from "./views/transactions.mjs";
  * @property {string} [look] a class of its own
  * @property {boolean} [alone] one decision only: the tabs step aside
  * @property {number} [scroll] where to start
- * @property {() => void} [update] called after every change of the phone's state
+ * @property {() => void | Promise<void>} [update] called after every change of the phone's state
  * @property {() => void} [leave] called before another screen comes
  */
 /**
@@ -164,6 +164,16 @@ async function start() {
     frame.tab(built.nav, Boolean(built.alone));
   }
 
+  /** Lets the screen follow the phone; a screen that is gone by then needs no answer. */
+  async function renew() {
+    const shown = screen;
+    try {
+      await shown?.update?.();
+    } catch (error) {
+      if (shown === screen) throw error;
+    }
+  }
+
   const routing = startRouting(/** @type {any} */ (window), (route, place) => void show(route, place));
 
   document.addEventListener("click", (event) => {
@@ -184,7 +194,7 @@ async function start() {
     } else if (gate(phone.state) !== shownGate && GATED.has(routing.current().route.name)) {
       routing.again();
     } else {
-      screen?.update?.();
+      void renew();
     }
   });
 }

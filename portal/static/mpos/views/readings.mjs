@@ -92,7 +92,7 @@ export async function readingsScreen(ctx) {
       facts, says.node, tasks,
       phone.state.problems.length > 0 && notice("person", `Held for the office: ${phone.state.problems.map((/** @type {any} */ one) => one.reason).filter(Boolean).join("; ")}.`),
     ],
-    update: () => void draw(),
+    update: draw,
   };
 }
 

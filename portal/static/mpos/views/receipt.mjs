@@ -29,7 +29,7 @@ export async function receiptScreen(ctx) {
   async function refresh() {
     const mine = (await phone.transactions()).find((/** @type {any} */ one) => one.payment === id);
     const word = stateWord(mine?.status ?? "saved");
-    if (state.dataset.status !== word.text) fill(state, pill(word.tone === "plain" ? "safe" : word.tone, word.text), mine?.reason ? ` ${mine.reason}` : "");
+    if (state.dataset.status !== word.text) fill(state, pill(word.tone, word.text), mine?.reason ? ` ${mine.reason}` : "");
     state.dataset.status = word.text;
     const next = receipt.printed ? receipt.reprints + 1 : 0;
     setText(prints, !receipt.printed ? "Issued, print unconfirmed." : `Printed${receipt.reprints > 0 ? `, reprinted ${counted(receipt.reprints, "time")}` : ""}. The next print is marked REPRINT ${next}.`);
@@ -75,7 +75,7 @@ export async function receiptScreen(ctx) {
       button("Print receipt", () => put("customer"), { icon: "printer", class: "button primary wide" }),
       button("Collector's copy", () => put("collector"), { class: "button" }),
       button("Done", () => ctx.toList(), { class: "button" })),
-    update: () => void refresh(),
+    update: refresh,
   };
 }
 

@@ -77,6 +77,6 @@ export async function transactionsScreen(ctx) {
       held.length > 0 && notice("person", `The office must look at ${counted(held.length, "entry", "entries")}: ${held.map((/** @type {any} */ one) => one.reason).filter(Boolean).join("; ")}. Nothing is lost; you need not collect again.`),
       says.node, summary, list, more,
     ],
-    update: () => void draw(),
+    update: draw,
   };
 }
