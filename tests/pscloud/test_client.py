@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from portal.pscloud import transport
 from portal.pscloud.client import AuthFailed, PscloudClient, Rejected, Retryable
@@ -244,7 +245,7 @@ def test_a_name_that_changes_its_mind_is_checked_again(server: Script, monkeypat
     guard = transport.Guard(allow_private=False)
     connected: list[Any] = []
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: connected.append(address))
-    connection = transport.HTTPConnection("rebind.example", server.port, timeout=1)
+    connection = HTTPConnection("rebind.example", server.port, timeout=1)
     first, handle = guard.connect(connection)
     first.close()
     guard.forget(handle)
