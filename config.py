@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -43,6 +44,15 @@ def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     return text
 
 
+def _started_here(data_dir: Path) -> dict[str, str]:
+    """What ./run serves on this data folder (its Redis, the demo's simulator): a flask command typed in another window finds it here."""
+    try:
+        values = json.loads((data_dir / "running.json").read_text())
+    except (FileNotFoundError, PermissionError, ValueError):
+        return {}
+    return {name: value for name, value in values.items() if value}
+
+
 class Config:
     """Settings of one process. Upper-case attributes are Flask configuration; money settings are in pesos."""
 
@@ -53,6 +63,9 @@ class Config:
         if environment is None:
             file_values = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None}
             environment = {**file_values, **os.environ}
+            from_machine = True
+        else:
+            from_machine = False
         env = {k: v for k, v in environment.items() if v != ""}
 
         self.HOST = env.get("HOST", "127.0.0.1")
@@ -67,6 +80,8 @@ class Config:
         base = base if base.is_absolute() else ROOT / base
         self.BASE_DATA_DIR = base
         self.DATA_DIR = base / "demo" if self.DEMO else base
+        if from_machine:
+            env = {**_started_here(self.DATA_DIR), **env}
         self.SQLALCHEMY_DATABASE_URI = self.DATABASE_URL = self._database_url(env)
         self.REDIS_URL = env.get("REDIS_URL")
         self.SECRET_KEY = env.get("SECRET_KEY") or (self._own_secret() if make_secret else None)
@@ -135,7 +150,9 @@ class Config:
     def _own_secret(self) -> str:
         """The secret kept in DATA_DIR with mode 600; made at first use, when one machine serves alone."""
         if not self.DATABASE_URL.startswith("sqlite:"):
-            raise ConfigError("SECRET_KEY is required with a PostgreSQL database: several machines must share it. Write 64 random characters.")
+            raise ConfigError(
+                "SECRET_KEY is required with a PostgreSQL database: several machines must share it. Write 64 random characters."
+            )
         self.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.DATA_DIR / "secret_key"
         try:

@@ -72,6 +72,17 @@ def disable_user(name: str) -> None:
     click.echo(f"Disabled {name}.")
 
 
+@user_commands.command("first-admin", hidden=True)
+def first_admin() -> None:
+    """Make the admin of ADMIN_USERNAME and ADMIN_PASSWORD, when there is no admin yet."""
+    settings = current_app.config
+    try:
+        if users.first_admin(settings["ADMIN_USERNAME"], settings["ADMIN_PASSWORD"], clock.now()):
+            click.echo(f"Added the first admin, {settings['ADMIN_USERNAME']}.")
+    except PortalError as error:
+        raise Failure(f"ADMIN_USERNAME or ADMIN_PASSWORD cannot be used: {error.message}") from None
+
+
 def run_summary(run_id: int) -> dict[str, Any]:
     """A run as `flask sync run --json` prints it; pesos as text."""
     row = sync_runs.get(run_id)
@@ -232,8 +243,12 @@ def seed_demo() -> None:
 
     if not current_app.config["DEMO"]:
         raise Failure("This is not a demo: PSCLOUD_URL is set.")
-    codes = _demo_codes()
     from portal.store import users as user_store
+
+    people = {user.name for user in user_store.all_users()}
+    if people and not people & {login.name for login in LOGINS}:
+        raise Failure("This database belongs to a real installation. Set PSCLOUD_URL, or unset DATABASE_URL to see the demo.")
+    codes = _demo_codes()
 
     collectors = [login for login in LOGINS if "collector" in login.roles]
     for login in LOGINS:

@@ -58,6 +58,7 @@ def retry_failed(run_id: int, who: str) -> None:
 def post_payments() -> None:
     """Post approved payments to PSCloud."""
     with PscloudClient.from_config(current_app.config) as client:
+        client.attempts = 2  # what does not answer twice is postponed with its own back-off, so that no lease is held for long
         postings.post_due(client, clock.now)
 
 

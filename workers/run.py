@@ -13,6 +13,7 @@ from rq.serializers import JSONSerializer
 
 from config import QUEUES, Config, ConfigError
 from portal import doorbell, logs
+from workers.processes import die_with_parent
 
 log = logging.getLogger(__name__)
 ALLOWED = frozenset(map(doorbell.function_name, doorbell.JOBS))
@@ -57,10 +58,19 @@ class OwnQueue(Queue):
     job_class = OwnJob
 
 
+class OwnWorker(Worker):
+    """A worker whose running job ends with it: a job that went on alone would outlive ./run and overlap its own second run."""
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """Entry point of the job's own process."""
+        die_with_parent(parent=self.pid)
+        super().main_work_horse(job, queue)
+
+
 def make_worker(queue: str, connection: Redis) -> Worker:
     """A worker that serves this one queue: with several, RQ's hand-over can lose a job (RELIABILITY 3)."""
     queues = [OwnQueue(queue, connection=connection, serializer=JSONSerializer, job_class=OwnJob)]
-    return Worker(
+    return OwnWorker(
         queues,
         connection=connection,
         serializer=JSONSerializer,

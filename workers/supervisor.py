@@ -86,6 +86,7 @@ class Supervisor:
         self.environment.update(found)
 
         self._run_step("database", flask("db", "upgrade"))
+        self._run_step("first admin", flask("users", "first-admin"))
         if self.config.DEMO:
             self._run_step("demo data", flask("demo", "seed"))
         web = self._start("web", [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"])

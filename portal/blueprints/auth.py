@@ -43,7 +43,7 @@ def own_path(target: str | None) -> str:
 def login() -> ResponseReturnValue:
     """The login page; POST logs in and goes to where the person was heading."""
     target = own_path(request.values.get("next"))
-    if request.method == "GET":
+    if request.method != "POST":
         if current_user.is_authenticated:
             return redirect(target)
         return render_template("auth/login.html", error=None, username="", next=target)

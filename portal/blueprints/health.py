@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
@@ -35,7 +37,7 @@ def metrics() -> ResponseReturnValue:
     if request.remote_addr not in {"127.0.0.1", "::1"} or current_app.config["TRUSTED_PROXIES"]:
         abort(404)
     registry = CollectorRegistry()
-    if current_app.config.get("METRICS_DIR"):
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         multiprocess.MultiProcessCollector(registry)
     registry.register(health.Backlog())
     return Response(generate_latest(registry), mimetype=CONTENT_TYPE_LATEST)

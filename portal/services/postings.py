@@ -18,7 +18,8 @@ from portal.store.postings import PostingItem
 
 log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=3)
-"""Longer than one request to PSCloud with its deadline; a killed worker's payments are free again after it."""
+"""Longer than one request to PSCloud with its deadline; a killed worker's payments are free again after it. A living one renews it."""
+RENEW = timedelta(seconds=20)
 BATCH = 200
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
 
@@ -49,6 +50,7 @@ def post_due(client: PscloudClient, now: Callable[[], datetime]) -> Outcome:
         db.session.commit()
         if not items:
             return outcome
+        client.on_wait = _renewing(lease, started, now)
         try:
             left = _ask(client, items, lease, now, outcome)
             if left:
@@ -57,6 +59,23 @@ def post_due(client: PscloudClient, now: Callable[[], datetime]) -> Outcome:
             outcome.reason = error.message
             log.warning("posting stopped", reason=error.message, payments=len(items))
             return outcome
+        finally:
+            client.on_wait = lambda: None
+
+
+def _renewing(lease: str, started: datetime, now: Callable[[], datetime]) -> Callable[[], None]:
+    """What keeps the lease alive while PSCloud is asked and posted to; the client calls it before and between its waits."""
+    last = started
+
+    def renew() -> None:
+        nonlocal last
+        at = now()
+        if at - last >= RENEW:
+            postings.keep(lease, at + LEASE)
+            db.session.commit()
+            last = at
+
+    return renew
 
 
 def _ask(client: PscloudClient, items: list[PostingItem], lease: str, now: Callable[[], datetime], outcome: Outcome) -> list[PostingItem]:

@@ -284,7 +284,7 @@ def totals(wanted: PaymentFilter) -> PaymentTotals:
 def status_counts(wanted: PaymentFilter) -> dict[str, int]:
     """Number of payments per status, for the tabs; the filter's own status is left out."""
     query = _where(select(Payment.status, func.count()), replace(wanted, status="")).group_by(Payment.status)
-    counts = dict(db.session.execute(query))
+    counts = {row[0]: row[1] for row in db.session.execute(query)}
     return {status: counts.get(status, 0) for status in STATUSES}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -86,7 +85,8 @@ def claim(lease: str, now: datetime, until: datetime, limit: int) -> list[Postin
     )
     if not ids:
         return []
-    asked = dict(db.session.execute(select(Posting.id, Posting.outcome_unknown).where(Posting.id.in_(ids))))
+    earlier = select(Posting.id, Posting.outcome_unknown).where(Posting.id.in_(ids))
+    asked = {row[0]: row[1] for row in db.session.execute(earlier)}
     db.session.execute(
         update(Posting)
         .where(Posting.id.in_(ids), _claimable(now))
@@ -129,6 +129,11 @@ def claim(lease: str, now: datetime, until: datetime, limit: int) -> list[Postin
     ]
 
 
+def keep(lease: str, until: datetime) -> None:
+    """Hold what this lease holds until then: the work goes on."""
+    db.session.execute(update(Posting).where(Posting.lease == lease, Posting.status == "claimed").values(lease_until=until))
+
+
 def finish(posting_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:
     """End a claimed row as completed or failed, if the lease is still ours; says whether it was."""
     done = db.session.execute(
@@ -155,12 +160,3 @@ def postpone(posting_id: int, lease: str, error: str, at: datetime, outcome_unkn
         .values(status="due", last_error=error, next_attempt_at=at, lease=None, lease_until=None, outcome_unknown=outcome_unknown)
     )
     return bool(done.rowcount)  # type: ignore[attr-defined]
-
-
-def claimed_payments(payment_ids: Iterable[str]) -> set[str]:
-    """Which of these payments a worker holds right now."""
-    return set(
-        db.session.execute(
-            select(Posting.payment_id).where(Posting.payment_id.in_(list(payment_ids)), Posting.status == "claimed")
-        ).scalars()
-    )

@@ -49,9 +49,8 @@ def _rows(users: list[User]) -> list[UserRow]:
         .order_by(CodeHolding.code)
     ):
         codes.setdefault(user_id, []).append(code)
-    seen = dict(
-        db.session.execute(select(SignIn.user_id, func.max(SignIn.last_seen_at)).where(SignIn.user_id.in_(ids)).group_by(SignIn.user_id))
-    )
+    last_seen = select(SignIn.user_id, func.max(SignIn.last_seen_at)).where(SignIn.user_id.in_(ids)).group_by(SignIn.user_id)
+    seen = {row[0]: row[1] for row in db.session.execute(last_seen)}
     return [
         UserRow(
             user.id,
