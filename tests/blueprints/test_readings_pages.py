@@ -59,7 +59,7 @@ def test_readings_and_the_collection_report_print(site: Site) -> None:
 
 
 def test_whatever_a_phone_put_into_a_reading_can_be_shown() -> None:
-    for value in (
+    values: tuple[object, ...] = (
         None,
         True,
         1.5,
@@ -69,7 +69,8 @@ def test_whatever_a_phone_put_into_a_reading_can_be_shown() -> None:
         10**30,
         -5,
         [{"tender": [], "channel": {}, "count": None, "amount": 1}],
-    ):
+    )
+    for value in values:
         for name in ("gross", "tenders", "transaction_count", "first_receipt"):
             assert isinstance(page_module.shown(name, value), str)
     assert page_module.shown("gross", 123456) == "1,234.56" and page_module.shown("z_counter", 7) == "7"
