@@ -67,11 +67,19 @@ def _https() -> bool:
 
 @login_manager.user_loader
 def load_person(token: str) -> Person | None:
-    """The person a live sign-in belongs to; None once it was ended, idle too long, or its user disabled."""
+    """The person a live sign-in belongs to; None once it was ended, idle too long, or its user disabled.
+
+    Raises SQLAlchemyError when the database cannot tell, but once in a request: the page that reports it asks again who is signed in."""
     from flask import current_app
 
+    if not isinstance(token, str) or g.get("sign_in_unreadable"):
+        return None
     now = clock.now()
-    found = users.who_is(token, now, current_app.config["IDLE_MINUTES"], current_app.config["SIGN_IN_HOURS"])
+    try:
+        found = users.who_is(token, now, current_app.config["IDLE_MINUTES"], current_app.config["SIGN_IN_HOURS"])
+    except SQLAlchemyError:
+        g.sign_in_unreadable = True
+        raise
     if found is None:
         return None
     g.sign_in = found
@@ -84,7 +92,14 @@ def _same_site() -> bool:
     if site is not None and site not in {"same-origin", "none"}:
         return False
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
+    if origin is None:
+        return True
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # such as http://[
+        return False
+    # A proxy that ends TLS without telling us leaves http here; the other way round nobody honest comes from http.
+    return parts.netloc == request.host and (parts.scheme == "https" or not request.is_secure)
 
 
 def register(app: Flask) -> None:
@@ -159,9 +174,11 @@ def security_headers(config: Any) -> dict[str, str]:
 
 
 def start_session(person: UserRow, token: str) -> None:
-    """Make this browser's session that of a new sign-in; nothing of an earlier one is carried over."""
+    """Make this browser's session that of a new sign-in; an earlier one is ended and nothing of it is carried over."""
     from flask_login import login_user
 
+    if current_user.is_authenticated:
+        users.sign_out(current_user.token, current_user.name, clock.now())
     session.clear()
     login_user(Person(person, token))
     session.permanent = True

@@ -25,8 +25,20 @@ def login_limit() -> str:
 
 def account_and_address() -> str:
     """Key of the stricter limit: one account from one address, so that a rival elsewhere locks nobody out (S6)."""
-    name = request.form.get("username") or (request.get_json(silent=True) or {}).get("username") or ""
-    return f"{str(name)[:60].lower()} {request.remote_addr}"
+    name = request.form.get("username", "")
+    if request.is_json:
+        sent = json_body()
+        name = sent.get("username", "") if isinstance(sent, dict) else ""
+    return f"{str(name).strip().lower()[:60]} {request.remote_addr}"
+
+
+def json_body() -> object:
+    """The JSON of this request; None when it is no JSON that can be read."""
+    try:
+        found: object = request.get_json(silent=True)
+    except RecursionError:
+        return None
+    return found
 
 
 def own_path(target: str | None) -> str:

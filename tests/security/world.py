@@ -1,0 +1,293 @@
+"""A small world for the security tests: everybody who may knock, with live sign-ins, and things of two collectors to swap."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from portal.extensions import db
+from portal.services import journal, terminals
+from portal.services.journal import Policy, Uploader
+from portal.store import audit
+from portal.store import users as user_store
+from portal.store.models import SyncFailure
+from tests.factories import NOW, Phone, b64, csrf_of, make_invoice, make_phone, make_soa, make_user, store_soas
+from tests.factories import sign_in as log_in
+
+PEOPLE = ("anonymous", "collector_a", "collector_b", "cashier", "supervisor", "admin", "disabled", "revoked_device")
+NAMES = {
+    "collector_a": "nena",
+    "collector_b": "ramon",
+    "cashier": "cora",
+    "supervisor": "sol",
+    "admin": "ada",
+    "disabled": "dino",
+    "revoked_device": "rita",
+}
+SOA_A = make_soa("S-A", customer_name="Alon, Alma", collector_code="A1")
+SOA_B = make_soa("S-B", customer_name="Bituin, Berto", collector_code="B1", invoices=[make_invoice(1, id="I-B", balance=Decimal("777.00"))])
+MARKS_OF_B = ("Bituin", "S-B", "777", "Ramon", "ramon")
+"""Texts that tell of collector B's customers, payments and readings."""
+
+
+@dataclass
+class World:
+    """The database as a file to copy, each person's cookie and CSRF token, and ids of what exists."""
+
+    file: Path
+    cookies: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+    payments: dict[str, str] = field(default_factory=dict)
+    uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    terminals: dict[str, str] = field(default_factory=dict)
+    readings: dict[str, int] = field(default_factory=dict)
+
+    def client(self, app: Flask, person: str) -> FlaskClient:
+        """A browser of this person, with a live session; nothing is looked up or changed by making it."""
+        client = app.test_client()
+        client.set_cookie("portal", self.cookies[person])
+        return client
+
+    def headers(self, person: str) -> dict[str, str]:
+        """The CSRF header that belongs to that session."""
+        return {"X-CSRFToken": self.tokens[person]}
+
+    def restore(self, app: Flask) -> None:
+        """Put the database of the app back to the start."""
+        close(app)
+        place = database(app)
+        for old in place.parent.glob(f"{place.name}-*"):
+            old.unlink()
+        shutil.copy(self.file, place)
+
+
+def build(app: Flask, file: Path) -> World:
+    """Fill the app's database, sign everybody in, and copy the result to `file`.
+
+    No app context may be open around a test's requests: they would share one `g`, and so the person that Flask-Login keeps there."""
+    world = World(file)
+    with app.app_context():
+        fill(world)
+    for person in PEOPLE:
+        client = app.test_client() if person == "anonymous" else log_in(app, NAMES[person])
+        if person == "anonymous":
+            world.tokens[person] = csrf_of(client.get("/login").get_data(as_text=True))
+        else:
+            world.tokens[person] = client.get("/api/v1/ping").get_json()["csrf_token"]
+        cookie = client.get_cookie("portal")
+        assert cookie
+        world.cookies[person] = cookie.value
+    with app.app_context():
+        # Barred behind the service's back: the sign-in itself is still there and must be worth nothing.
+        user_store.set_fields(world.ids["disabled"], active=False)
+        db.session.execute(text("UPDATE sign_ins SET last_seen_at = :at"), {"at": (NOW - timedelta(minutes=5)).replace(tzinfo=None)})
+        db.session.commit()
+        assert audit.verify()[1] is None
+    close(app)
+    source, target = sqlite3.connect(database(app)), sqlite3.connect(file)
+    source.backup(target)
+    source.close()
+    target.close()
+    return world
+
+
+def fill(world: World) -> None:
+    """People, SOAs, three phones with their journals, and a download with one record that failed."""
+    for person, name in NAMES.items():
+        roles = {"cashier": ["office"], "supervisor": ["supervisor"], "admin": ["admin"]}.get(person, ["collector"])
+        if person == "disabled":
+            roles = ["collector", "office", "supervisor", "admin"]
+        codes = {"collector_a": ["A1"], "collector_b": ["B1"], "revoked_device": ["A1"]}.get(person, [])
+        world.ids[person] = make_user(name, *roles, codes=codes)
+    world.ids["run"] = store_soas(SOA_A, SOA_B)
+    db.session.add(
+        SyncFailure(run_id=world.ids["run"], pscloud_id="S-X", label="Sirang talaan", field="amount_due", reason="Not an amount.", raw="{}")
+    )
+    db.session.commit()
+    for person, soa in (("collector_a", SOA_A), ("collector_b", SOA_B), ("revoked_device", SOA_A)):
+        phone = make_phone(NAMES[person])
+        world.terminals[person] = phone.code
+        phone.start()
+        world.payments[person] = phone.pay(soa, 10000).payload["payment"]
+        phone.x_reading()
+        phone.z_reading()
+        phone.close()
+        send(phone, "manual" if person == "collector_a" else "automatic")
+        phone.open()
+        world.uploads[person] = phone.upload_body(phone.entries[-1:])
+    for reading, code in db.session.execute(
+        text("SELECT r.id, t.code FROM readings r JOIN terminals t ON r.terminal_id = t.id ORDER BY 1")
+    ):
+        world.readings.setdefault(next(person for person, own in world.terminals.items() if own == code), reading)
+    terminals.revoke(world.terminals["revoked_device"], "test", NOW)
+
+
+def send(phone: Phone, approval: str = "automatic") -> list[str]:
+    """Upload a phone's whole journal through the service; the verdicts."""
+    body = phone.upload_body()
+    uploader = Uploader(phone.terminal.user_id, phone.user_name)
+    answer = journal.receive(body["terminal"], body["entries"], body["signature"], uploader, Policy(approval, 7), NOW)
+    verdicts = [verdict["status"] for verdict in answer.verdicts]
+    assert set(verdicts) == {"stored"}, answer.verdicts
+    return verdicts
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of a case."""
+
+    path: str
+    form: Mapping[str, Any] | None = None
+    json: Any = None
+
+    def send(self, client: FlaskClient, method: str, headers: Mapping[str, str] | None = None) -> TestResponse:
+        """Do it."""
+        body: dict[str, Any] = {"json": self.json} if self.json is not None else {"data": self.form} if self.form is not None else {}
+        return client.open(self.path, method=method, headers=dict(headers or {}), **body)
+
+
+Case = Callable[[World, str], Call]
+
+
+def own(world: World, things: Mapping[str, Any], person: str) -> Any:
+    """The person's own thing; collector A's for people who have none."""
+    return things.get(person, things["collector_a"])
+
+
+def foreign(world: World, things: Mapping[str, Any], person: str) -> Any:
+    """A thing of somebody else."""
+    return things["collector_a" if person == "collector_b" else "collector_b"]
+
+
+def jwk() -> dict[str, str]:
+    """A new phone's public key."""
+    numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
+    return {"kty": "EC", "crv": "P-256", "x": b64(numbers.x.to_bytes(32, "big")), "y": b64(numbers.y.to_bytes(32, "big"))}
+
+
+def user_form(world: World, person: str) -> dict[str, Any]:
+    """What the form of a user sends, with one thing changed."""
+    return {"display_name": "Changed", "roles": ["collector"], "codes": "A1", "active": "1"}
+
+
+CASES: dict[str, dict[str, Case]] = {
+    "GET /static/<path:filename>": {
+        "a file": lambda w, p: Call("/static/favicon.svg"),
+        "none": lambda w, p: Call("/static/../../config.py"),
+    },
+    "GET /api/v1/terminals/<code>": {
+        "own": lambda w, p: Call(f"/api/v1/terminals/{own(w, w.terminals, p)}"),
+        "foreign": lambda w, p: Call(f"/api/v1/terminals/{foreign(w, w.terminals, p)}"),
+        "none": lambda w, p: Call("/api/v1/terminals/T99"),
+    },
+    "POST /api/v1/terminals": {"new": lambda w, p: Call("/api/v1/terminals", json={"name": "New", "public_key": jwk()})},
+    "POST /api/v1/journal": {
+        "own": lambda w, p: Call("/api/v1/journal", json=own(w, w.uploads, p)),
+        "foreign": lambda w, p: Call("/api/v1/journal", json=foreign(w, w.uploads, p)),
+    },
+    "POST /api/v1/session": {
+        "wrong": lambda w, p: Call("/api/v1/session", json={"username": "nena", "password": "wrong"}),
+    },
+    "POST /login": {"wrong": lambda w, p: Call("/login", form={"username": "nena", "password": "wrong"})},
+    "POST /collector-codes": {"": lambda w, p: Call("/collector-codes", form={"code": "NEW", "name": "New", "area": "x"})},
+    "POST /collector-codes/remove": {"none": lambda w, p: Call("/collector-codes/remove", form={"code": "NONE"})},
+    "GET /payments/<uuid:payment_id>": {
+        "of A": lambda w, p: Call(f"/payments/{w.payments['collector_a']}"),
+        "none": lambda w, p: Call("/payments/00000000-0000-4000-8000-000000000000"),
+    },
+    "POST /payments/approve": {
+        "unflagged": lambda w, p: Call("/payments/approve", form={"payment": w.payments["collector_a"]}),
+        "nothing": lambda w, p: Call("/payments/approve", form={}),
+    },
+    "POST /payments/<uuid:payment_id>/hold": {
+        "approved": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/hold", form={"reason": "wait a bit"})
+    },
+    "POST /payments/<uuid:payment_id>/retry": {"not failed": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/retry", form={})},
+    "GET /readings/<int:reading_id>": {
+        "of A": lambda w, p: Call(f"/readings/{w.readings['collector_a']}"),
+        "none": lambda w, p: Call("/readings/999999"),
+    },
+    "GET /readings/<int:reading_id>.pdf": {
+        "of A": lambda w, p: Call(f"/readings/{w.readings['collector_a']}.pdf"),
+        "none": lambda w, p: Call("/readings/999999.pdf"),
+    },
+    "GET /soas/<path:soa_id>": {"of A": lambda w, p: Call("/soas/S-A"), "none": lambda w, p: Call("/soas/S/none")},
+    "GET /syncs/<int:run_id>": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}"), "none": lambda w, p: Call("/syncs/999999")},
+    "POST /syncs/<int:run_id>/cancel": {"finished": lambda w, p: Call(f"/syncs/{w.ids['run']}/cancel", form={})},
+    "POST /syncs/<int:run_id>/retry-failed": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}/retry-failed", form={})},
+    "POST /terminals/<code>/approve": {"active": lambda w, p: Call(f"/terminals/{w.terminals['collector_a']}/approve", form={})},
+    "POST /terminals/<code>/revoke": {"active": lambda w, p: Call(f"/terminals/{w.terminals['collector_a']}/revoke", form={})},
+    "POST /users": {
+        "": lambda w, p: Call(
+            "/users", form={"name": "new.one", "display_name": "New", "password": "a long sentence", "roles": ["collector"], "codes": ""}
+        )
+    },
+    "GET /users/<int:user_id>": {"one": lambda w, p: Call(f"/users/{w.ids['cashier']}"), "none": lambda w, p: Call("/users/999999")},
+    "POST /users/<int:user_id>": {"collector": lambda w, p: Call(f"/users/{w.ids['collector_a']}", form=user_form(w, p))},
+    "POST /users/<int:user_id>/disable": {"collector": lambda w, p: Call(f"/users/{w.ids['collector_a']}/disable", form={})},
+    "POST /users/<int:user_id>/password": {
+        "collector": lambda w, p: Call(f"/users/{w.ids['collector_a']}/password", form={"password": "another long sentence"})
+    },
+}
+"""How to call each route that needs more than its address; every other is called as it stands."""
+
+
+def routes(app: Flask) -> list[tuple[str, str]]:
+    """Every (method, rule) of the app; HEAD follows GET and OPTIONS is Werkzeug's own, both have tests of their own."""
+    found = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or () if method not in {"HEAD", "OPTIONS"}}
+    return sorted(found, key=lambda pair: (pair[1], pair[0]))
+
+
+def cases(method: str, rule: str) -> dict[str, Case]:
+    """The calls that stand for a route."""
+    known = CASES.get(f"{method} {rule}")
+    if known is None and "<" in rule:
+        raise LookupError(f"{method} {rule} needs an example in tests/security/world.py")
+    return known or {"": lambda w, p: Call(rule, form=None if method in {"GET", "DELETE"} else {})}
+
+
+def database(app: Flask) -> Path:
+    """The file an app's database lies in."""
+    return Path(app.config["SQLALCHEMY_DATABASE_URI"].removeprefix("sqlite:///"))
+
+
+def close(app: Flask) -> None:
+    """Let go of the database file."""
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def dump(app: Flask) -> dict[str, list[Any]]:
+    """Every row of every table, but for what merely noting activity changes."""
+    found: dict[str, list[Any]] = {}
+    connection = sqlite3.connect(f"file:{database(app)}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    try:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        for table in tables:
+            rows = [dict(row) for row in connection.execute(f'SELECT * FROM "{table}" ORDER BY 1')]  # noqa: S608 - our own schema
+            for row in rows:
+                row.pop("last_seen_at", None)
+            found[table] = rows
+    finally:
+        connection.close()
+    return found
+
+
+def changed(before: Mapping[str, list[Any]], after: Mapping[str, list[Any]]) -> set[str]:
+    """Names of the tables that differ."""
+    return {table for table in before.keys() | after.keys() if before.get(table) != after.get(table)}
