@@ -86,7 +86,6 @@ class PaymentTotals:
     active_collection: Decimal
     synced_payments: Decimal
     vat_amount: Decimal
-    voided: Decimal
     held: int
 
 
@@ -171,18 +170,18 @@ def _where(query: Any, wanted: PaymentFilter) -> Any:
 
 
 def _cursor(row: PaymentRow) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row.received_at.isoformat(), row.id]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([row.received_at.isoformat(), row.receipt_number, row.id]).encode()).decode()
 
 
-def _read_cursor(text: str | None) -> tuple[datetime, str] | None:
+def _read_cursor(text: str | None) -> tuple[datetime, str, str] | None:
     if not text:
         return None
     try:
-        at, payment_id = json.loads(base64.urlsafe_b64decode(text))
+        at, number, payment_id = json.loads(base64.urlsafe_b64decode(text))
         instant = datetime.fromisoformat(at)
     except (ValueError, TypeError):
         return None
-    return (instant, str(payment_id)) if instant.tzinfo else None
+    return (instant, str(number), str(payment_id)) if instant.tzinfo else None
 
 
 def _rows(query: Any) -> list[PaymentRow]:
@@ -231,16 +230,17 @@ def _base() -> Any:
 
 
 def list_page(wanted: PaymentFilter, after: str | None = None, before: str | None = None, limit: int = 50) -> PaymentPage:
-    """One page, newest arrival first. A broken cursor means the first page."""
+    """One page, newest arrival first, receipts of one upload in their order. A broken cursor means the first page."""
     query = _where(_base(), wanted)
-    key = tuple_(Payment.received_at, Payment.id)
+    order = (Payment.received_at, Payment.claimed_receipt_number, Payment.id)
+    key = tuple_(*order)
     later, earlier = _read_cursor(before), _read_cursor(after)
     if later:
-        query = query.where(key > later).order_by(Payment.received_at, Payment.id)
+        query = query.where(key > later).order_by(*order)
     else:
         if earlier:
             query = query.where(key < earlier)
-        query = query.order_by(Payment.received_at.desc(), Payment.id.desc())
+        query = query.order_by(*(column.desc() for column in order))
     rows = _rows(query.limit(limit + 1))
     more = len(rows) > limit
     rows = rows[:limit]
@@ -278,7 +278,7 @@ def totals(wanted: PaymentFilter) -> PaymentTotals:
         wanted,
     )
     count, amount, synced, vat, held = db.session.execute(query).one()
-    return PaymentTotals(count, amount or ZERO, synced or ZERO, vat or ZERO, ZERO, held)
+    return PaymentTotals(count, amount or ZERO, synced or ZERO, vat or ZERO, held)
 
 
 def status_counts(wanted: PaymentFilter) -> dict[str, int]:

@@ -376,8 +376,8 @@ class Payment(Model):
         CheckConstraint("tendered IS NULL OR tendered - change = amount", name="change"),
         CheckConstraint(one_of("tender", TENDERS), name="tender"),
         CheckConstraint(one_of("status", STATUSES), name="status"),
-        Index("ix_payments_list", "received_at", "id"),
-        Index("ix_payments_status", "status", "received_at", "id"),
+        Index("ix_payments_list", "received_at", "claimed_receipt_number", "id"),
+        Index("ix_payments_status", "status", "received_at", "claimed_receipt_number", "id"),
         Index("ix_payments_reference", "tender", "channel", "reference"),
     )
 

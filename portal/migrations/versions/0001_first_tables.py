@@ -336,12 +336,12 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("payments", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_payments_business_date"), ["business_date"], unique=False)
-        batch_op.create_index("ix_payments_list", ["received_at", "id"], unique=False)
+        batch_op.create_index("ix_payments_list", ["received_at", "claimed_receipt_number", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_payments_received_at"), ["received_at"], unique=False)
         batch_op.create_index("ix_payments_reference", ["tender", "channel", "reference"], unique=False)
         batch_op.create_index(batch_op.f("ix_payments_registry_id"), ["registry_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_payments_soa_id"), ["soa_id"], unique=False)
-        batch_op.create_index("ix_payments_status", ["status", "received_at", "id"], unique=False)
+        batch_op.create_index("ix_payments_status", ["status", "received_at", "claimed_receipt_number", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_payments_terminal_id"), ["terminal_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_payments_user_id"), ["user_id"], unique=False)
 
