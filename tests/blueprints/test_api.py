@@ -17,7 +17,7 @@ from portal.extensions import db
 from portal.services import terminals, users
 from portal.store.models import Payment, Posting
 from tests.conftest import NOW
-from tests.factories import PASSWORD, Phone, api_headers, make_invoice, make_phone, make_soa, make_user, sign_in, store_soas
+from tests.factories import PASSWORD, api_headers, make_invoice, make_phone, make_soa, make_user, sign_in, store_soas
 
 
 @pytest.fixture

@@ -19,7 +19,14 @@ import requests
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,7 +76,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("PSCLOUD", "PORTAL", "DATABASE", "REDIS", "SECRET"))}
     environment = {**keep, "DATA_DIR": str(data), "PORT": str(port), "HTMX_SOURCE": "local", "PYTHONUNBUFFERED": "1"}
     log = (data / "output.txt").open("w+")
-    process = subprocess.Popen([sys.executable, "-m", "workers.supervisor"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workers.supervisor"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+    )
     try:
         deadline = time.monotonic() + 60
         while "The portal is ready" not in (output := (data / "output.txt").read_text()):
