@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,7 @@ from portal.store import users as user_store
 from portal.store.terminals import TerminalRow
 
 PASSWORD = "correct horse battery"
+MANILA = timezone(timedelta(hours=8))
 NOW = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
 
 
@@ -126,7 +127,8 @@ class Phone:
     def at(self) -> str:
         """The phone's clock: a minute on for each entry, from 08:00 in Manila."""
         self.minute += 1
-        return f"2026-11-20T{8 + self.minute // 60:02d}:{self.minute % 60:02d}:00.000+08:00"
+        moment = datetime(2026, 11, 20, 8, tzinfo=MANILA) + timedelta(minutes=self.minute)
+        return moment.isoformat(timespec="milliseconds")
 
     def append(self, kind: str, payload: dict[str, Any]) -> Entry:
         """The next entry of the journal."""

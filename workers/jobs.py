@@ -12,7 +12,6 @@ from flask import current_app, has_app_context
 from portal import clock, doorbell
 from portal.pscloud.client import PscloudClient, PscloudError
 from portal.services import postings, sync
-from portal.store import postings as stored_postings
 
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -67,5 +66,5 @@ def sweep() -> None:
     """Find what a lost job or a dead worker left behind: stalled runs, payments that are due."""
     now = clock.now()
     sync.fail_stalled(now)
-    if stored_postings.due_count(now) and not doorbell.is_expected("post_payments", "post-sweep"):
+    if postings.anything_due(now) and not doorbell.is_expected("post_payments", "post-sweep"):
         doorbell.ring("post_payments", job_id="post-sweep")

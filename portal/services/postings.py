@@ -63,6 +63,13 @@ def post_due(client: PscloudClient, now: Callable[[], datetime]) -> Outcome:
             client.on_wait = lambda: None
 
 
+def anything_due(now: datetime) -> bool:
+    """Whether a posting waits to be claimed: what the sweep asks. Ends its transaction, so that no lock outlives the question."""
+    due = postings.due_count(now) > 0
+    db.session.rollback()
+    return due
+
+
 def _renewing(lease: str, started: datetime, now: Callable[[], datetime]) -> Callable[[], None]:
     """What keeps the lease alive while PSCloud is asked and posted to; the client calls it before and between its waits."""
     last = started
