@@ -1,7 +1,8 @@
-"""How much receiving 1,000 journaled payments costs against writing the same rows and nothing else: `python -m bench.journal_upload`.
+"""What receiving 1,000 journaled payments costs against writing the same rows and nothing else: `python -m bench.journal_upload`.
 
-The floor is one INSERT of many rows into a table of the same columns, without checks, flags, allocation or audit. Two uploads of 500 entries are
-verified (hash chain, signature), booked in savepoints, flagged, allocated, audited and put into the outbox. Prints seconds and the ratio; lower is better."""
+The floor is one INSERT of many rows into a table of the same columns, without checks, flags, allocation or audit. Two uploads of 500
+entries are verified (hash chain, signature), booked in savepoints, flagged, allocated, audited and put into the outbox. Prints seconds
+and the ratio; lower is better."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ PAYMENTS = 1000
 
 
 def main() -> None:
+    """Measure and print."""
     with tempfile.TemporaryDirectory() as directory, create_app(TestConfig(Path(directory))).app_context():
         flask_migrate.upgrade()
         make_user("nena", "collector", codes=["A1"])
