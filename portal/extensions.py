@@ -48,13 +48,18 @@ read_only: ContextVar[bool] = ContextVar("read_only", default=False)
 starts as a reader and turns writer later fails at once with `database is locked` when another wrote meanwhile, busy_timeout or not."""
 
 
+PATIENCE = 15_000
+patience: ContextVar[int] = ContextVar("patience", default=PATIENCE)
+"""Milliseconds a transaction waits for SQLite's one writer before it gives up with `database is locked`."""
+
+
 @event.listens_for(Engine, "connect")
 def _open_sqlite(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):
         return
     connection.isolation_level = None  # we send BEGIN ourselves: the driver's own would start no transaction before SAVEPOINT
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 15000")
+    cursor.execute(f"PRAGMA busy_timeout = {PATIENCE}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -64,6 +69,7 @@ def _open_sqlite(connection: Any, _record: Any) -> None:
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Any) -> None:
     if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience.get():d}")
         connection.exec_driver_sql("BEGIN" if read_only.get() else "BEGIN IMMEDIATE")
 
 

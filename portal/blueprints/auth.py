@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -41,6 +41,11 @@ def json_body() -> object:
     return found
 
 
+def refused(response: Response) -> bool:
+    """Only a refused login counts against the limit: a whole office logs in from one address in the morning."""
+    return response.status_code in {401, 403}
+
+
 def own_path(target: str | None) -> str:
     """`target` if it is a path of this site, else the front page (S48)."""
     if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or any(ord(c) < 32 or c == "\\" for c in target):
@@ -51,7 +56,7 @@ def own_path(target: str | None) -> str:
 
 @bp.route("/login", methods=["GET", "POST"])
 @public
-@limiter.limit(login_limit, key_func=account_and_address, methods=["POST"])
+@limiter.limit(login_limit, key_func=account_and_address, methods=["POST"], deduct_when=refused)
 def login() -> ResponseReturnValue:
     """The login page; POST logs in and goes to where the person was heading."""
     target = own_path(request.values.get("next"))

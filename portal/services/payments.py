@@ -225,7 +225,8 @@ def snapshot_instant(name: str) -> datetime:
 def approve(payment_ids: Iterable[str], who: str, may_release_flagged: bool, now: datetime) -> int:
     """Approve pending payments and put them into the posting outbox, in one commit; returns how many.
 
-    Raises Forbidden when one is flagged and the person may not release those, NotFound, or Conflict when one is not pending."""
+    Raises Forbidden when one is flagged and the person may not release those, or collected it themselves; NotFound; Conflict when one is
+    not pending."""
     ids = list(dict.fromkeys(payment_ids))
     if not ids:
         raise InvalidInput("Choose at least one payment.")
@@ -236,6 +237,8 @@ def approve(payment_ids: Iterable[str], who: str, may_release_flagged: bool, now
             raise NotFound("One of these payments does not exist.")
         if row.flagged and not may_release_flagged:
             raise Forbidden("A payment that carries a flag is approved by a supervisor.")
+        if row.collector == who:
+            raise Forbidden("Nobody approves a payment they collected themselves. Ask a colleague.")
         move(row.status, "approved")
         if row.status != "pending":
             raise Conflict("One of these payments is not pending any more. Reload the page.")

@@ -147,8 +147,8 @@ def _settle(item: PostingItem, lease: str, result: PaymentResult, at: datetime, 
         ledger.set_status(item.payment_id, "processing", "completed", "", at, posted_at=at, pscloud_id=result.pscloud_id)
         outcome.completed += 1
         if result.status == "voided":
-            detail = f"{item.receipt_number}: PSCloud holds it as voided, which nobody asked for here."
-            incidents.add("voided_in_pscloud", detail, at, subject=item.payment_id)
+            told = f"{item.receipt_number}: PSCloud holds it as voided, which nobody asked for here."
+            incidents.add("voided_in_pscloud", told, at, subject=item.payment_id)
     else:
         ledger.set_status(item.payment_id, "processing", "failed", f"PSCloud refused it: {reason}", at)
         incidents.add("posting_failed", f"{item.receipt_number}: PSCloud refused it: {reason}", at, subject=item.payment_id)

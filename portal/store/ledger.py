@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, cast
 
@@ -179,9 +179,10 @@ def _read_cursor(text: str | None) -> tuple[datetime, str, str] | None:
     try:
         at, number, payment_id = json.loads(base64.urlsafe_b64decode(text))
         instant = datetime.fromisoformat(at)
-    except (ValueError, TypeError):
+        mark = (instant.astimezone(UTC), str(number), str(payment_id))
+    except (ValueError, TypeError, RecursionError, OverflowError):
         return None
-    return (instant, str(number), str(payment_id)) if instant.tzinfo else None
+    return mark if instant.tzinfo and mark[1].isprintable() and mark[2].isprintable() else None
 
 
 def _rows(query: Any) -> list[PaymentRow]:
@@ -504,14 +505,21 @@ class StatusRow:
     status: str
     flagged: bool
     amount: Decimal
+    collector: str
 
 
 def statuses(payment_ids: Iterable[str]) -> dict[str, StatusRow]:
     """Status of these payments, locked until the transaction ends."""
     ids = list(payment_ids)
     flagged = set(db.session.execute(select(PaymentFlag.payment_id).where(PaymentFlag.payment_id.in_(ids))).scalars())
-    query = select(Payment.id, Payment.status, Payment.amount).where(Payment.id.in_(ids)).order_by(Payment.id).with_for_update()
-    return {id_: StatusRow(id_, status, id_ in flagged, amount) for id_, status, amount in db.session.execute(query)}
+    query = (
+        select(Payment.id, Payment.status, Payment.amount, User.name)
+        .join(User, User.id == Payment.user_id)
+        .where(Payment.id.in_(ids))
+        .order_by(Payment.id)
+        .with_for_update(of=Payment)
+    )
+    return {id_: StatusRow(id_, status, id_ in flagged, amount, name) for id_, status, amount, name in db.session.execute(query)}
 
 
 def set_status(payment_id: str, was: str, status: str, reason: str, now: datetime, **values: object) -> bool:

@@ -195,6 +195,9 @@ def test_flagged_payments_wait_for_a_supervisor_and_nothing_is_posted_before(wor
     with pytest.raises(Forbidden):
         payments.approve([held], "carla", False, world.now())
     db.session.rollback()
+    with pytest.raises(Forbidden):
+        payments.approve([held], "nena", True, world.now())
+    db.session.rollback()
     assert payments.approve([held], "ramon", True, world.now()) == 1
     with pytest.raises(Conflict):
         payments.approve([held], "ramon", True, world.now())
