@@ -32,7 +32,7 @@ def test_the_progress_counts_records_and_stops_asking_when_the_run_ends(site: Si
     site.post("carla", "/syncs")
     with site.app.app_context():
         sync_runs.claim(3, "lease", NOW)
-        sync_runs.keep(3, "lease", NOW, pages=2, total=500, succeeded=199, failed=1)
+        sync_runs.keep(3, "lease", NOW, pages=2, total=200, succeeded=199, failed=1, pscloud_count=500)
         db.session.commit()
     for path in ("/syncs", "/syncs/3"):
         part = site.page("carla", path, HX_Request="true")
