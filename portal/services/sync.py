@@ -308,6 +308,7 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
         work.notes.append(f"{_many(absent, 'SOA')} that PSCloud did not send {stay} open: {objection}")
     elif doubt and summary is not None:
         work.notes.append(f"{doubt[0].upper()}{doubt[1:]}")
+    staging.note_unconfirmed(work.run_id)
     if work.repeated:
         work.notes.append(f"{_many(work.repeated, 'record')} came more than once; the latest version of each was taken.")
     if summary is not None and summary.amount_due != staged.amount_due:
@@ -449,6 +450,7 @@ def _take_over(run_id: int, repaired: dict[str, Soa], settled: list[int], now: d
     pairs = [(stored.get(soa.id), soa) for soa in repaired.values() if soa.id not in stored or soa.updated_at >= stored[soa.id].updated_at]
     pairs = [(old, soa) for old, soa in pairs if old is None or old.version != soa.version]
     staging.write(run_id, pairs, _business_date(now))
+    staging.confirm(list(repaired))
     removed = sync_runs.remove_failures(run_id, settled)
     found = sync_runs.get(run_id)
     if found is None:

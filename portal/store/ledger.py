@@ -25,6 +25,7 @@ from portal.store.models import (
     Posting,
     SyncRun,
     Terminal,
+    UnconfirmedSoa,
     User,
 )
 
@@ -442,6 +443,9 @@ def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
     ids = list(soa_ids)
     found: dict[str, list[Allocation]] = {}
     for start in range(0, len(ids), 500):
+        some = ids[start : start + 500]
+        confirmed = select(UnconfirmedSoa.soa_id, SyncRun.started_at).join(SyncRun).where(UnconfirmedSoa.soa_id.in_(some))
+        older = {row[0]: row[1] for row in db.session.execute(confirmed)}
         query = (
             select(
                 Payment.soa_id,
@@ -449,15 +453,20 @@ def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
                 PaymentAllocation.invoice_number,
                 PaymentAllocation.kind,
                 PaymentAllocation.amount,
+                Payment.posted_at,
             )
             .join(Payment, Payment.id == PaymentAllocation.payment_id)
             .where(
-                Payment.soa_id.in_(ids[start : start + 500]),
+                Payment.soa_id.in_(some),
                 PaymentAllocation.generation == Payment.allocation_generation,
-                or_(Payment.posted_at.is_(None), Payment.posted_at >= since) if since else Payment.id.is_not(None),
+                or_(Payment.posted_at.is_(None), Payment.posted_at >= since, Payment.soa_id.in_(older))
+                if since
+                else Payment.id.is_not(None),
             )
         )
-        for soa_id, invoice_id, number, kind, amount in db.session.execute(query):
+        for soa_id, invoice_id, number, kind, amount, posted_at in db.session.execute(query):
+            if posted_at is not None and soa_id in older and posted_at < older[soa_id]:
+                continue
             found.setdefault(soa_id, []).append(Allocation(invoice_id, number, cast(Kind, kind), centavos(amount)))
     return found
 

@@ -202,6 +202,15 @@ class Invoice(Model):
     vat_amount: Mapped[Decimal] = mapped_column(Pesos)
 
 
+class UnconfirmedSoa(Model):
+    """An open SOA that the last completed download did not hold or could not read: its figures are those of `confirmed_run_id`, and
+    payments posted since then are not in them, however many downloads were completed meanwhile."""
+
+    __tablename__ = "unconfirmed_soas"
+    soa_id: Mapped[str] = mapped_column(ForeignKey("soas.id"), primary_key=True)
+    confirmed_run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"))
+
+
 class SoaChange(Model):
     """What one run changed on one SOA; `changes` is JSON {field: [before, after]}."""
 

@@ -15,7 +15,7 @@ from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.soa import Invoice, Soa, changes
 from portal.extensions import db
 from portal.store import models, soas
-from portal.store.models import SoaChange, StagedSoa, SyncFailure, SyncRun
+from portal.store.models import SoaChange, StagedSoa, SyncFailure, SyncRun, UnconfirmedSoa
 
 BATCH = 500
 
@@ -189,6 +189,28 @@ def close_absent(run_id: int, today: date) -> int:
         found = soas.get_many(ids)
         write(run_id, [(soa, replace(soa, status="closed")) for soa in found.values()], today)
         closed += len(ids)
+
+
+def note_unconfirmed(run_id: int) -> None:
+    """Remember which open SOAs this run did not confirm, and since which run that is so; forget those it did. Call it when SOAs that may
+    be closed are closed, and before the run is completed."""
+    staged = exists().where(StagedSoa.run_id == run_id, StagedSoa.soa_id == UnconfirmedSoa.soa_id)
+    closed = exists().where(models.Soa.id == UnconfirmedSoa.soa_id, models.Soa.status == "closed")
+    db.session.execute(delete(UnconfirmedSoa).where(staged | closed))
+    confirmed = select(func.max(SyncRun.id)).where(SyncRun.status == "completed", SyncRun.id < run_id).scalar_subquery()
+    missing = select(models.Soa.id, confirmed).where(
+        models.Soa.status == "active",
+        ~exists().where(StagedSoa.run_id == run_id, StagedSoa.soa_id == models.Soa.id),
+        ~exists().where(UnconfirmedSoa.soa_id == models.Soa.id),
+        confirmed.is_not(None),
+    )
+    db.session.execute(insert(UnconfirmedSoa).from_select(["soa_id", "confirmed_run_id"], missing))
+
+
+def confirm(soa_ids: Sequence[str]) -> None:
+    """These SOAs were read from PSCloud by themselves just now."""
+    for batch in _batches(soa_ids):
+        db.session.execute(delete(UnconfirmedSoa).where(UnconfirmedSoa.soa_id.in_(batch)))
 
 
 def _row(run_id: int, soa: Soa, today: date) -> dict[str, Any]:

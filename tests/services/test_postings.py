@@ -237,3 +237,34 @@ def test_balances_agree_before_and_after_the_next_download(world: World) -> None
     assert sync.run(run_id, world.client(), world.now) == "completed"
     assert due() == 100, "and now PSCloud's own figure says so"
     assert soas.get_many([soa.id])[soa.id].amount_due == Decimal("1.00")
+
+
+@pytest.mark.parametrize("how", ["its absence is in doubt", "its record cannot be read"])
+def test_an_soa_the_last_download_did_not_confirm_never_shows_a_posted_payment_as_owed_again(world: World, how: str) -> None:
+    from portal.services.snapshot import snapshot
+
+    soa = world.soas[3]
+    left = 0 if how.startswith("its absence") else 100
+    world.phone.pay(soa, int(soa.amount_due * 100) - left)
+    send(world.phone)
+    assert world.post().completed == 1
+
+    def due() -> int:
+        db.session.rollback()
+        return next(record for record in snapshot(1, ["BUL-01"], {})["soas"] if record["id"] == soa.id)["amount_due"]
+
+    for _ in range(2):
+        if how.startswith("its absence"):
+            world.pscloud.control(total_add=1)  # settled there, so absent; the counts disagree, so nothing is closed here
+        else:
+            world.pscloud.change_soa(soa.id, fault=[{"path": ["due_date"], "value": "2026-02-31"}])
+        world.now.on(minutes=10)
+        run_id = sync.request_run("manual", "test", world.now())
+        assert sync.run(run_id, world.client(), world.now) == "completed"
+        assert due() == left, "our figures of this SOA are older than the posting, whatever the last download was"
+    world.pscloud.reset()
+    world.pscloud.change_soa(soa.id, fault=None, balance_add="77.00")
+    world.now.on(minutes=10)
+    run_id = sync.request_run("manual", "test", world.now())
+    assert sync.run(run_id, world.client(), world.now) == "completed"
+    assert due() == left + 7700, "and a download that read it counts again"

@@ -516,6 +516,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_postings_due", ["status", "next_attempt_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_postings_lease"), ["lease"], unique=False)
 
+    op.create_table(
+        "unconfirmed_soas",
+        sa.Column("soa_id", sa.String(length=100), nullable=False),
+        sa.Column("confirmed_run_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["confirmed_run_id"], ["sync_runs.id"], name=op.f("fk_unconfirmed_soas_confirmed_run_id")),
+        sa.ForeignKeyConstraint(["soa_id"], ["soas.id"], name=op.f("fk_unconfirmed_soas_soa_id")),
+        sa.PrimaryKeyConstraint("soa_id", name=op.f("pk_unconfirmed_soas")),
+    )
     op.execute("INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '" + "0" * 64 + "')")
     protect()
 
