@@ -445,7 +445,7 @@ def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         confirmed = select(UnconfirmedSoa.soa_id, SyncRun.started_at).join(SyncRun).where(UnconfirmedSoa.soa_id.in_(some))
-        older = {row[0]: row[1] for row in db.session.execute(confirmed)}
+        older: dict[str, datetime] = {row[0]: row[1] for row in db.session.execute(confirmed) if row[1] is not None}
         query = (
             select(
                 Payment.soa_id,
