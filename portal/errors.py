@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
@@ -16,6 +18,8 @@ from portal.domain.errors import PortalError
 from portal.extensions import db
 
 log = structlog.get_logger(__name__)
+WORTH_TAKING = 64 * 1024 * 1024
+SECONDS_FOR_THE_REST = 10.0
 
 TITLES = {
     400: "That request could not be read",
@@ -71,13 +75,23 @@ def answer(status: int, message: str, code: str | None = None, headers: dict[str
     return response
 
 
+def _take_the_rest() -> None:
+    """Read what is too large to its end, within reason: who is still sending when we hang up sees a broken line, not our answer."""
+    left, deadline = WORTH_TAKING, time.monotonic() + SECONDS_FOR_THE_REST
+    while left > 0 and time.monotonic() < deadline:
+        part = request.environ["wsgi.input"].read(min(left, 64 * 1024))
+        if not part:
+            return
+        left -= len(part)
+
+
 def register(app: Flask) -> None:
     """Install the handlers."""
 
     @app.errorhandler(PortalError)
     def portal_error(error: PortalError) -> Response:
         db.session.rollback()
-        return answer(error.status, error.message, error.code, {"Retry-After": "5"} if error.status == 503 else None)
+        return answer(error.status, error.message, error.code, {"Retry-After": "5"} if error.status == 503 else None, **error.extra)
 
     @app.errorhandler(CSRFError)
     def csrf_error(error: CSRFError) -> Response:
@@ -91,9 +105,14 @@ def register(app: Flask) -> None:
             return error
         if status == 401 and not wants_json():
             if request.headers.get("HX-Request"):
-                return answer(401, "Your login has ended. Log in again.", headers={"HX-Redirect": url_for("auth.login")})
+                seen = urlsplit(request.headers.get("HX-Current-URL", ""))
+                page = f"{seen.path}?{seen.query}" if seen.query else seen.path
+                target = url_for("auth.login", next=page if page not in {"", "/"} else None)
+                return answer(401, "Your login has ended. Log in again.", headers={"HX-Redirect": target})
             own = request.full_path.rstrip("?") if request.method == "GET" else "/"
             return redirect(url_for("auth.login", next=own if own != "/" else None))
+        if status == 413:
+            _take_the_rest()
         own_text = error.description if status in {400, 401, 403} and type(error).description != error.description else None
         headers = {"Retry-After": "60"} if status == 429 else {}
         if status == 405 and hasattr(error, "valid_methods"):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 
 class PortalError(Exception):
     """Something the user can understand and mend. `code` is stable for programs; the message is for people."""
 
     code = "error"
     status = 400
+    extra: ClassVar[Mapping[str, object]] = {}
+    """What a program is told besides."""
 
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)

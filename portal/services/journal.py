@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -52,6 +52,7 @@ class TooLarge(PortalError):
 
     code = "too_large"
     status = 413
+    extra: ClassVar[Mapping[str, object]] = {"limit": LIMIT}
 
 
 @dataclass(frozen=True, slots=True)

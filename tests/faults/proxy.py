@@ -57,6 +57,7 @@ class Fault:
     applied: int = 0
     work_done: list[int] = field(default_factory=list)
     """Statuses the server answered with although nobody, or nobody in time, heard of it."""
+    lost: bool = False
     _seen: int = 0
     _released: threading.Event = field(default_factory=threading.Event)
 
@@ -68,8 +69,9 @@ class Fault:
         self._seen += 1
         return self._seen > self.skip and self.applied < self.times
 
-    def release(self) -> None:
-        """Let go what is held."""
+    def release(self, *, lost: bool = False) -> None:
+        """Let go what is held, or lose it."""
+        self.lost = lost
         self._released.set()
 
     async def released(self) -> None:
@@ -175,6 +177,8 @@ class FaultProxy:
         if fault.kind == "hold_request":
             fault.applied += 1
             await fault.released()
+            if fault.lost:
+                raise Broken
             await _send(writer, await self._ask(head, body))
             return
         if fault.kind == "cut_request":
@@ -200,6 +204,8 @@ class FaultProxy:
             raise Broken
         if fault.kind == "hold_answer":
             await fault.released()
+            if fault.lost:
+                raise Broken
             await _send(writer, answer)
         elif fault.kind == "drip":
             await _send(writer, answer, fault.bytes_per_second)

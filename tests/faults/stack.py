@@ -244,7 +244,7 @@ class Stack:
         self.to_web = FaultProxy(self.port)
         self.postgres: Postgres | None = None
         self.phones: list[HttpPhone] = []
-        self._pool = Pool()
+        self.pool = Pool()
         self.processes: dict[str, Process] = {}
         self._offices: dict[str, Office] = {}
         if database == "postgresql":
@@ -504,6 +504,11 @@ class Stack:
             figures = (int(Decimal(payment["amount"]) * 100), payment["receipt_number"], payment["soa_id"])
             assert figures == ledger[payment["reference"]], payment["reference"]
 
+    def compare_books_after_posting(self) -> None:
+        """Compare as soon as everything that is on the phones is posted."""
+        self.wait_until_posted([payment["payment"] for phone in self.phones for payment in phone.payments()])
+        self.compare_books()
+
     # --- between two tests
 
     def phone(self, user: str = "nena") -> HttpPhone:
@@ -514,7 +519,7 @@ class Stack:
 
     def pay(self, phone: HttpPhone, count: int = 3, amount: int = 5000) -> list[str]:
         """Take so many payments, each on an SOA that nobody has paid on; their ids."""
-        return pay(phone, self._pool.take(phone, count), amount)
+        return pay(phone, self.pool.take(phone, count), amount)
 
     def heal(self) -> None:
         """Everything up and well, nothing under way: where a test begins."""
