@@ -10,11 +10,12 @@ from flask import Flask, Response, g, has_request_context, request, session
 from flask.sessions import SecureCookieSessionInterface
 from flask_login import UserMixin, current_user
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import BadRequest, NotFound, Unauthorized
 from werkzeug.exceptions import Forbidden as ForbiddenPage
-from werkzeug.exceptions import Unauthorized
+from werkzeug.routing import IntegerConverter
 
 from portal import access, clock
-from portal.extensions import db, login_manager, read_only
+from portal.extensions import db, login_manager, patience, read_only
 from portal.services import users
 from portal.store.users import UserRow
 
@@ -42,6 +43,12 @@ class Person(UserMixin):
         return bool(access.effective(self.roles) & set(roles))
 
 
+class Id(IntegerConverter):
+    """A whole number in an address that fits a column of either database; a longer one is simply not found."""
+
+    regex = r"\d{1,18}"
+
+
 class Cookies(SecureCookieSessionInterface):
     """The session cookie: `__Host-` and Secure on every HTTPS request; plain only over loopback HTTP, where a browser refuses Secure."""
 
@@ -59,6 +66,11 @@ class Cookies(SecureCookieSessionInterface):
     def get_cookie_path(self, app: Flask) -> str:
         """The whole origin."""
         return "/"
+
+
+def _never_typed(text: str) -> bool:
+    """Whether a text holds NUL: PostgreSQL stores none, SQLite stops reading at it, and no person types it."""
+    return "\x00" in text
 
 
 def _https() -> bool:
@@ -105,6 +117,7 @@ def _same_site() -> bool:
 def register(app: Flask) -> None:
     """Install the gate and the headers."""
     app.session_interface = Cookies()
+    app.url_map.converters["int"] = Id
 
     @app.before_request
     def gate() -> None:
@@ -116,6 +129,10 @@ def register(app: Flask) -> None:
             return
         if request.method not in SAFE_METHODS and not _same_site():
             raise ForbiddenPage("This request came from another website, so nothing was done.")
+        if _never_typed(request.path):
+            raise NotFound
+        if request.method not in SAFE_METHODS and any(_never_typed(value) for _, value in request.form.items(multi=True)):
+            raise BadRequest("A field holds a character that no keyboard types, so nothing was done. Type it anew.")
         declared = access.declared(app.view_functions[request.endpoint])
         if declared is not None and access.PUBLIC in declared:
             return
@@ -135,11 +152,14 @@ def register(app: Flask) -> None:
         if sign_in is None or now - sign_in.last_seen_at < TOUCH_EVERY:
             return
         db.session.rollback()
+        hurry = patience.set(100)  # a page never waits for a download that is just being written
         try:
             users.note_activity(sign_in.sign_in_id, now)
         except SQLAlchemyError:
             db.session.rollback()
-            app.logger.warning("could not note activity of a sign-in; it will be tried at the next request")
+            app.logger.info("could not note activity of a sign-in; it will be tried at the next request")
+        finally:
+            patience.reset(hurry)
 
     @app.after_request
     def headers(response: Response) -> Response:
@@ -148,9 +168,9 @@ def register(app: Flask) -> None:
             response.headers.setdefault(name, value)
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
-        if request.endpoint != "static" and "Cache-Control" not in response.headers:
+        if "Cache-Control" not in response.headers:  # files and the phone's shell have said `no-cache` themselves
             response.headers["Cache-Control"] = "no-store"
-        if request.endpoint not in {"static"}:
+        if request.endpoint != "static" or response.status_code >= 400:  # an error page shows who is signed in
             response.vary.update(["Cookie", "HX-Request"])
         return response
 

@@ -156,7 +156,7 @@ class Call:
     def send(self, client: FlaskClient, method: str, headers: Mapping[str, str] | None = None) -> TestResponse:
         """Do it."""
         body: dict[str, Any] = {"json": self.json} if self.json is not None else {"data": self.form} if self.form is not None else {}
-        return client.open(self.path, method=method, headers=dict(headers or {}), **body)
+        return client.open(self.path, method=method, headers=dict(headers or {}), buffered=True, **body)
 
 
 Case = Callable[[World, str], Call]
