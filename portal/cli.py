@@ -13,6 +13,7 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from portal import clock, doorbell
 from portal.access import ROLES
@@ -23,16 +24,30 @@ from portal.services import postings, sync, users
 from portal.store import audit, health, incidents, journal, sync_runs
 
 WHO = "command line"
-user_commands = AppGroup("users", help="People and their roles.")
-sync_commands = AppGroup("sync", help="Downloads from PSCloud.")
-payment_commands = AppGroup("payments", help="Payments on their way to PSCloud.")
-audit_commands = AppGroup("audit", help="The audit log.")
-pscloud_commands = AppGroup("pscloud", help="The connection to PSCloud.")
-demo_commands = AppGroup("demo", help="The demo.")
 
 
 class Failure(click.ClickException):
     """A command that did not do what was asked: the reason on standard error, exit code 1."""
+
+
+class Commands(AppGroup):
+    """A group whose commands say in plain words that the database is not there or has no tables yet."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (OperationalError, ProgrammingError) as error:
+            reason = str(error.orig).splitlines()[0]
+            raise Failure(f"The database does not answer or has no tables yet ({reason}). Start ./run once, or: flask db upgrade") from None
+
+
+user_commands = Commands("users", help="People and their roles.")
+sync_commands = Commands("sync", help="Downloads from PSCloud.")
+payment_commands = Commands("payments", help="Payments on their way to PSCloud.")
+audit_commands = Commands("audit", help="The audit log.")
+pscloud_commands = Commands("pscloud", help="The connection to PSCloud.")
+demo_commands = Commands("demo", help="The demo.")
 
 
 def register(app: Flask) -> None:
