@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -79,9 +80,19 @@ def ago(value: datetime | None) -> str:
     return "just now"
 
 
+def recorded(value: str) -> str:
+    """A value as a record of changes holds it: days and amounts as pages write them, everything else as it is."""
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            return day(date.fromisoformat(value))
+    except ValueError:
+        return value
+    return money.show(Decimal(value)) if re.fullmatch(r"\d{1,12}\.\d\d", value) else value
+
+
 def register(app: Flask) -> None:
     """Make the filters and word lists known to every template."""
-    for function in (pesos, amount, centavos, day, moment, ago):
+    for function in (pesos, amount, centavos, day, moment, ago, recorded):
         app.add_template_filter(function)
     app.add_template_filter(lambda word: STATUS_WORDS.get(word, str(word).replace("_", " ").capitalize()), "status_word")
     app.add_template_filter(lambda word: TENDER_WORDS.get(word, str(word)), "tender_word")

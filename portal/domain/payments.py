@@ -44,8 +44,10 @@ LARGEST_PAYMENT = 100_000_000_00
 
 def move(current: str, new: str) -> str:
     """The new status, when the move is legal. Raises Conflict naming both when it is not."""
+    if current == new:
+        raise Conflict(f"This payment is {current} already. Reload the page to see where it stands.")
     if (current, new) not in MOVES:
-        raise Conflict(f"A payment that is {current} cannot become {new}.")
+        raise Conflict(f"This payment is {current}, so it cannot become {new}. Reload the page to see where it stands.")
     return new
 
 
@@ -221,13 +223,13 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d
 
 
 def read_instant(text: str) -> datetime:
-    """An instant with its offset, between the years 2000 and 2200. Raises InvalidInput."""
+    """An instant with its offset, between the years 1970 and 2200. Raises InvalidInput."""
     try:
         if not _INSTANT.fullmatch(text):
             raise ValueError(text)
         instant = datetime.fromisoformat(text)
     except (ValueError, TypeError):
         raise InvalidInput(f"{text!r} is not an instant such as 2026-11-20T08:15:30.123+08:00.") from None
-    if instant.tzinfo is None or not 2000 <= instant.year <= 2200:
-        raise InvalidInput(f"{text!r} is not an instant with an offset between the years 2000 and 2200.")
+    if instant.tzinfo is None or not 1970 <= instant.year <= 2200:
+        raise InvalidInput(f"{text!r} is not an instant with an offset between the years 1970 and 2200.")
     return instant

@@ -15,7 +15,7 @@ def test_codes_show_holders_accounts_money_and_double_collection_risk(site: Site
 
 def test_soas_without_a_known_code_are_pointed_at(site: Site) -> None:
     text = text_of(site.page("carla", "/collector-codes"))
-    assert "SOAs that no collector downloads" in text and "ZZ9 : 1 account" in text and "No code : 1 account" in text
+    assert "SOAs without a known collector code" in text and "ZZ9 : 1 account" in text and "No code : 1 account" in text
     assert "/soas?collector_code=-" in attributes(site.page("carla", "/collector-codes"), "href")
 
 

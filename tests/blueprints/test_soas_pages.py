@@ -7,6 +7,7 @@ import io
 
 import pytest
 
+from portal.filters import recorded
 from tests.blueprints.office_site import TRICKY, Site, attributes, element, text_of
 
 
@@ -148,3 +149,9 @@ def test_every_page_carries_the_tested_htmx_settings_and_no_inline_script(site: 
         assert setting in page
     assert 'integrity="sha384-2OatzQy1H+Zd/IIrjr1TcuDGqLXeHhbooAyJY1KdQMKnr4LZ22k31GBLdYKHmVjg"' in page and "htmx_fallback.js" in page
     assert "hx-on" not in page and " style=" not in page and "<script>" not in page and "javascript:" not in page
+
+
+def test_what_a_download_changed_reads_like_the_rest_of_the_page() -> None:
+    assert [recorded(value) for value in ("2026-11-20", "12345.60", "HP-2026-00001", "2026-99-99", "")] == [
+        "20 Nov 2026", "12,345.60", "HP-2026-00001", "2026-99-99", "",
+    ]  # fmt: skip
