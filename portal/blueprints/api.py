@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from portal import clock, doorbell
 from portal.access import ROLES, public, roles
-from portal.blueprints.auth import account_and_address, login_limit
+from portal.blueprints.auth import account_and_address, login_limit, refused
 from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.security import start_session
@@ -36,6 +36,11 @@ class WaitingTerminal(Forbidden):
     code = "terminal_not_active"
 
 
+def own_name() -> str:
+    """Key of a limit per person: all phones of an office may share one address."""
+    return f"user {current_user.name}" if current_user.is_authenticated else f"address {request.remote_addr}"
+
+
 def body() -> dict[str, Any]:
     """The JSON object of this request. Raises BadRequest in plain words."""
     try:
@@ -46,7 +51,14 @@ def body() -> dict[str, Any]:
         raise BadRequest("The body is not JSON.") from None
     if not isinstance(data, dict):
         raise BadRequest("The body must be a JSON object.")
+    if any(isinstance(value, str) and not storable(value) for value in data.values()):
+        raise BadRequest("A text in the body holds characters that cannot be kept.")
     return data
+
+
+def storable(text: str) -> bool:
+    """Whether both databases can keep it: JSON lets through NUL and halves of characters. Within an entry the journal judges them."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def greeting() -> dict[str, Any]:
@@ -75,7 +87,7 @@ def ping() -> ResponseReturnValue:
 @bp.post("/session")
 @public
 @csrf.exempt
-@limiter.limit(login_limit, key_func=account_and_address)
+@limiter.limit(login_limit, key_func=account_and_address, deduct_when=refused)
 def log_in() -> ResponseReturnValue:
     """Log a collector in. No CSRF token yet: the browser's own origin headers are checked, and nothing but this sign-in changes."""
     data = body()
@@ -101,7 +113,7 @@ def log_out() -> ResponseReturnValue:
 
 @bp.post("/terminals")
 @roles("collector")
-@limiter.limit("20 per hour")
+@limiter.limit("20 per hour", key_func=own_name)
 def enroll() -> ResponseReturnValue:
     """Enrol this phone's browser by its public key."""
     data = body()
@@ -164,7 +176,7 @@ def soas() -> ResponseReturnValue:
 
 @bp.post("/journal")
 @roles("collector")
-@limiter.limit("120 per minute")
+@limiter.limit("120 per minute", key_func=own_name)
 def upload_journal() -> ResponseReturnValue:
     """Take entries of a terminal's journal; a verdict for each."""
     data = body()
