@@ -19,7 +19,7 @@ from portal.domain.money import from_centavos
 from portal.domain.payments import Reader, read_instant, read_payment
 from portal.extensions import db
 from portal.services import payments, readings, terminals
-from portal.store import audit, incidents
+from portal.store import audit, incidents, users
 from portal.store import journal as store
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -122,7 +122,7 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
         raise BadSignature("The upload was not signed by the key of this terminal, so nothing was stored.")
     batch = _Batch(terminal, uploader, policy, store.add_upload(terminal.id, uploader.user_id, entries, str(signature), now), now)
     verdicts = batch.take(entries)
-    terminal_store.set_fields(terminal.id, last_contact_at=now)
+    terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
     db.session.commit()
     return Answer(batch.head_seq, verdicts, batch.approved)
 
@@ -135,6 +135,7 @@ class _Batch:
         self.head_seq, self.head_hash = terminal.head_seq, terminal.head_hash
         self.approved = False
         self.aside: dict[str, tuple[str, str]] = {}
+        self.codes = users.codes_of(terminal.user_id)
 
     def take(self, entries: list[Entry]) -> list[dict[str, Any]]:
         """Store and book all; verdicts in the order sent."""
@@ -233,7 +234,6 @@ class _Batch:
         self.head_seq, self.head_hash = entry.seq, entry.hash
         if entry.hash in self.aside:  # it was held, and now came again by itself
             store.set_aside_state(self.terminal.id, entry.seq, entry.hash, "released", "")
-        terminal_store.set_fields(self.terminal.id, head_seq=entry.seq, head_hash=entry.hash)
 
     def _release_held(self) -> None:
         while (whole := store.held_next(self.terminal.id, self.head_seq + 1, self.head_hash)) is not None:
@@ -279,6 +279,7 @@ class _Batch:
                     read_payment(entry.payload),
                     self.terminal,
                     self.uploader.name,
+                    self.codes,
                     main_chain,
                     self.policy.approval,
                     self.policy.stale_soa_days,

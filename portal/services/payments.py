@@ -16,7 +16,7 @@ from portal.domain.money import centavos, from_centavos, show_pesos
 from portal.domain.payments import Payment, move, read_instant
 from portal.domain.soa import Soa
 from portal.extensions import db
-from portal.store import audit, incidents, journal, ledger, postings, soas, users
+from portal.store import audit, incidents, journal, ledger, postings, soas
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
 
@@ -25,12 +25,13 @@ MANILA = ZoneInfo("Asia/Manila")
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A payment on its way into the ledger; `main_chain` is False for one that a forked journal brought."""
+    """A payment on its way into the ledger; `codes` are the collector codes held now, `main_chain` is False for one of a forked journal."""
 
     entry: Entry
     payment: Payment
     terminal: TerminalRow
     collector: str
+    codes: tuple[str, ...]
     main_chain: bool
     approval: str
     stale_soa_days: int
@@ -67,8 +68,7 @@ def record(booking: Booking, now: datetime) -> bool:
     flags: dict[str, str] = {}
     soa = soas.get_many([payment.soa]).get(payment.soa)
     registry = terminal_store.registry(payment.registry)
-    user = users.get(terminal.user_id)
-    codes = user.codes if user else ()
+    codes = booking.codes
     if soa is None:
         flags["unassigned_account"] = f"The portal knows no SOA {payment.soa}."
     elif soa.collector_code not in codes:
@@ -196,18 +196,13 @@ def _check_number(booking: Booking, flags: dict[str, str], now: datetime) -> str
         incidents.add("number_quarantined", f"Receipt number {text} {why}.", now, terminal.id, booking.payment.id)
         return None
     if booking.main_chain:
-        last = _last_receipt(terminal)
+        last = terminal_store.last_receipt(terminal.id)
         if number > last + 1:
             gap = f"{receipts.receipt_number(code, last + 1)} to {receipts.receipt_number(code, number - 1)}"
             incidents.add("missing_receipts", f"Receipts {gap} never arrived.", now, terminal.id, text)
         if number > last:
             terminal_store.set_fields(terminal.id, last_receipt=number)
     return text
-
-
-def _last_receipt(terminal: TerminalRow) -> int:
-    current = terminal_store.by_code(terminal.code, lock=True)
-    return current.last_receipt if current else 0
 
 
 def snapshot_name(run_id: int, last_received: datetime | None) -> str:

@@ -83,6 +83,12 @@ def by_name(name: str) -> UserRow | None:
     return _rows([user])[0] if user else None
 
 
+def codes_of(user_id: int) -> tuple[str, ...]:
+    """The collector codes a person holds now."""
+    query = select(CodeHolding.code).where(CodeHolding.user_id == user_id, CodeHolding.until.is_(None)).order_by(CodeHolding.code)
+    return tuple(db.session.execute(query).scalars())
+
+
 def password_hash(user_id: int) -> str:
     """The stored password hash. The user must exist."""
     return db.session.execute(select(User.password_hash).where(User.id == user_id)).scalar_one()
