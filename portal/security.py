@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, has_request_context, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import UserMixin, current_user
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import BadRequest, NotFound, Unauthorized
@@ -67,6 +67,10 @@ class Cookies(SecureCookieSessionInterface):
         """The whole origin."""
         return "/"
 
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        """Only when something in it changed: a file that any cache may keep must carry nobody's session."""
+        return session.modified
+
 
 def _never_typed(text: str) -> bool:
     """Whether a text holds NUL: PostgreSQL stores none, SQLite stops reading at it, and no person types it."""
@@ -81,7 +85,7 @@ def _https() -> bool:
 def load_person(token: str) -> Person | None:
     """The person a live sign-in belongs to; None once it was ended, idle too long, or its user disabled.
 
-    Raises SQLAlchemyError when the database cannot tell, but once in a request: the page that reports it asks again who is signed in."""
+    Raises what went wrong when it cannot be told, but once in a request: the page that reports it asks again who is signed in."""
     from flask import current_app
 
     if not isinstance(token, str) or g.get("sign_in_unreadable"):
@@ -89,7 +93,7 @@ def load_person(token: str) -> Person | None:
     now = clock.now()
     try:
         found = users.who_is(token, now, current_app.config["IDLE_MINUTES"], current_app.config["SIGN_IN_HOURS"])
-    except SQLAlchemyError:
+    except Exception:
         g.sign_in_unreadable = True
         raise
     if found is None:
