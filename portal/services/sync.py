@@ -126,7 +126,7 @@ def _job_id(run_id: int) -> str:
 
 @dataclass
 class _Work:
-    """One run in progress, with its numbers so far; `announced` is PSCloud's own count."""
+    """One run in progress, with its numbers so far; `announced` is PSCloud's own count, `moved` that it changed from page to page."""
 
     run_id: int
     lease: str
@@ -140,6 +140,7 @@ class _Work:
     announced: int = 0
     as_of: datetime | None = None
     repeated: int = 0
+    moved: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -217,9 +218,11 @@ def _stage(work: _Work, page: Page) -> None:
         work.notes.append("PSCloud forgot the list while it was being read, so it was read again from the start.")
         work.succeeded = work.failed = 0
         work.amount_due = ZERO
+        work.moved = False
     good, bad = _read(page, work.client)
     put = staging.put(work.run_id, good)
     sync_runs.add_failures(work.run_id, bad)
+    work.moved |= work.pages > 0 and page.total != work.announced
     work.pages += 1
     work.announced, work.as_of = page.total, page.as_of
     work.repeated += put.again
@@ -297,7 +300,7 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
         listed = [collector_codes.Listed(one.code, one.name, one.area, one.active) for one in codes]
         collector_codes.refresh(listed, now)
     written = staging.write_changed(work.run_id, today)
-    doubt = _doubt_about_counts(work, staged.count, failed_ids, summary)
+    doubt = _doubt_about_totals(work, staged, failed_ids, summary)
     absent, active = staging.count_absent(work.run_id)
     objection = doubt or _objection_to_closing(absent, active, failed_ids)
     closed = 0
@@ -339,18 +342,24 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
     db.session.commit()
 
 
-def _doubt_about_counts(work: _Work, staged: int, failed_ids: list[str | None], summary: Summary | None) -> str:
-    """Why the snapshot may not be complete, in plain words; empty when PSCloud's own counts confirm it."""
+def _doubt_about_totals(work: _Work, staged: staging.Totals, failed_ids: list[str | None], summary: Summary | None) -> str:
+    """Why the snapshot may not be complete, in plain words; empty when PSCloud's own totals confirm it.
+
+    Counts alone do not: an SOA that leaves a page already read makes room for one that is then never read, and both counts agree."""
     if summary is None:
         return "the count could not be checked against PSCloud's control totals."
     known = {one for one in failed_ids if one is not None}
-    distinct = staged + failed_ids.count(None) + len(known) - staging.count_staged(work.run_id, known)
-    if distinct == work.announced == summary.count:
-        return ""
-    return (
-        f"the counts do not agree. {distinct:,} different SOAs were read, PSCloud's list announced {work.announced:,} and its summary "
-        f"says {summary.count:,}. The next download settles it if PSCloud was just changing."
-    )
+    distinct = staged.count + failed_ids.count(None) + len(known) - staging.count_staged(work.run_id, known)
+    if distinct != work.announced or distinct != summary.count:
+        return (
+            f"the counts do not agree. {distinct:,} different SOAs were read, PSCloud's list announced {work.announced:,} and its summary "
+            f"says {summary.count:,}. The next download settles it if PSCloud was just changing."
+        )
+    if work.moved:
+        return "PSCloud's list changed while it was read, so one of them may have been missed. The next download settles it."
+    if not failed_ids and summary.amount_due != staged.amount_due:
+        return "the amounts due do not agree. The next download settles it if PSCloud was just changing."
+    return ""
 
 
 def _objection_to_closing(absent: int, active: int, failed_ids: list[str | None]) -> str:

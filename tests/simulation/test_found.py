@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from random import Random
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from portal.extensions import db
-from portal.services import journal
+from portal.services import journal, sync
 from portal.services.journal import Answer, Policy, Uploader
-from portal.store import ledger
+from portal.store import ledger, sync_runs
 from portal.store.models import Payment
 from tests.factories import NOW, Phone, make_phone, make_soa, make_user, store_soas
+from tests.simulation.pscloud import ModelClient, Pscloud
 
 AUTOMATIC = Policy("automatic", 7)
 
@@ -36,6 +38,14 @@ def send(phone: Phone) -> Answer:
     )
 
 
+def download(client: ModelClient) -> sync_runs.RunRow:
+    run_id = sync.request_run("manual", "test", NOW)
+    sync.run(run_id, client, lambda: NOW)  # type: ignore[arg-type]
+    row = sync_runs.get(run_id)
+    assert row
+    return row
+
+
 def test_a_phone_whose_clock_began_anew_in_1970_keeps_its_money_in_the_ledger(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     phone.append("clock_jump", {"seconds": -1_795_000_000})
     monkeypatch.setattr(phone, "at", lambda: "1970-01-01T08:00:30.000+08:00")
@@ -44,3 +54,36 @@ def test_a_phone_whose_clock_began_anew_in_1970_keeps_its_money_in_the_ledger(ph
     detail = ledger.get(entry.payload["payment"])
     assert detail and "clock_jump" in detail.row.flags and detail.row.status == "pending"
     assert db.session.execute(select(Payment.amount)).scalar_one() == 1
+
+
+def test_an_soa_that_a_shifting_list_skipped_is_not_closed(app: Flask) -> None:
+    rng = Random(1)
+    server = Pscloud(rng, lambda: NOW, dedupes=True, soas=11)
+    download(ModelClient(server, rng, lambda _what: None))
+    server.faults.read = "shift"
+    asked: list[str] = []
+
+    def paid_off_after_the_first_page(what: str) -> None:
+        asked.append(what)
+        if asked == ["page", "page"]:
+            server.active()[0].status = "settled"
+
+    row = download(ModelClient(server, rng, paid_off_after_the_first_page))
+    assert (row.status, row.closed) == ("completed", 0)
+    assert "changed while it was read" in row.note
+
+
+def test_equal_counts_with_other_pesos_close_nothing(app: Flask) -> None:
+    rng = Random(2)
+    server = Pscloud(rng, lambda: NOW, dedupes=True, soas=6)
+    download(ModelClient(server, rng, lambda _what: None))
+
+    def one_goes_one_comes(what: str) -> None:
+        if what == "summary":
+            server.active()[0].status = "settled"
+            server.add_soa(rng)
+
+    server.active()[-1].status = "settled"
+    row = download(ModelClient(server, rng, one_goes_one_comes))
+    assert (row.status, row.closed) == ("completed", 0)
+    assert "amounts due do not agree" in row.note
