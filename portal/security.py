@@ -44,9 +44,9 @@ class Person(UserMixin):
 
 
 class Id(IntegerConverter):
-    """A whole number in an address that fits a column of either database; a longer one is simply not found."""
+    """A whole number in an address that fits an INTEGER column of either database; a longer one is simply not found."""
 
-    regex = r"\d{1,18}"
+    regex = r"\d{1,9}"
 
 
 class Cookies(SecureCookieSessionInterface):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import string
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from flask import Flask
@@ -14,10 +15,13 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from config import TestConfig
+from portal import create_app
 from portal.domain import journal
+from portal.extensions import db
 from portal.store import ledger
-from tests.factories import PASSWORD, Phone, make_soa, raw
-from tests.security.world import NAMES, World, changed, dump
+from tests.factories import PASSWORD, Phone, api_headers, make_phone, make_soa, make_user, raw, sign_in, store_soas
+from tests.security.world import NAMES, World, changed, dump, jwk
 
 LISTS = {
     "/soas": ("q", "collector_code", "due_from", "due_to", "overdue", "penalty", "status", "sort", "page", "after", "before"),
@@ -348,3 +352,68 @@ def test_odd_passwords_are_wrong_passwords(app: Flask, password: str) -> None:
     body = json.dumps({"username": "nena", "password": password})
     response = app.test_client().post("/api/v1/session", data=body, content_type="application/json")
     assert (response.status_code, response.get_json()["error"]["code"]) in {(401, "wrong_login"), (400, "bad_request")}
+
+
+# --- what SQLite forgives
+
+
+def test_the_other_database_refuses_no_more(tmp_path: Path, database_url: str, rings: list[str]) -> None:
+    """PostgreSQL stores no NUL and knows shorter numbers: it must not answer 500 where SQLite is content."""
+    app = create_app(TestConfig(tmp_path, DATABASE_URL=database_url))
+    with app.app_context():
+        make_user("nena", "collector", codes=["A1"])
+        make_user("sol", "supervisor")
+        make_user("ada", "admin")
+        store_soas(make_soa())
+        own = make_phone("nena")
+        own.start()
+        entry = own.pay(make_soa(), 10000)
+        body = own.upload_body()
+    clients = {name: sign_in(app, name) for name in ("nena", "sol", "ada")}
+    tokens = {name: api_headers(client) for name, client in clients.items()}
+    assert clients["nena"].post("/api/v1/journal", json=body, headers=tokens["nena"]).status_code == 200
+    stranger = app.test_client()
+    values = ("a\x00b", "\x00", "9" * 30, "3000000000", "9223372036854775808", "'", "\\", "🙏" * 200)
+    for value in values:
+        quoted = quote(value)
+        for path, names in LISTS.items():
+            assert clients["sol"].get(path, query_string=dict.fromkeys(names, value), buffered=True).status_code == 200, (path, value)
+        for path in ("/soas/{}", "/payments/{}", "/readings/{}", "/syncs/{}", "/readings/{}.pdf"):
+            assert clients["sol"].get(path.format(quoted)).status_code == 404, (path, value)
+        assert clients["nena"].get(f"/api/v1/terminals/{quoted}").status_code == 404
+        for path in (f"/terminals/{quoted}/revoke", f"/users/{quoted}/disable"):
+            assert clients["ada"].post(path, headers=tokens["ada"]).status_code == 404
+        hold = clients["sol"].post(f"/payments/{entry.payload['payment']}/hold", data={"reason": f"x{value}xx"}, headers=tokens["sol"])
+        assert hold.status_code in {303, 400, 409, 422}
+        for path in ("/collector-codes", "/collector-codes/remove", "/users"):
+            answer = clients["ada"].post(path, data=dict.fromkeys(FIELDS, value), headers=tokens["ada"])
+            assert answer.status_code in {303, 400, 404, 409, 422}, (path, value)
+        form = {"username": value, "password": value, "next": value}
+        assert stranger.post("/login", data=form, headers=api_headers(stranger)).status_code in {400, 401}
+        json_body = {
+            "username": value,
+            "password": value,
+            "terminal": value,
+            "name": value,
+            "public_key": jwk(),
+            "entries": [],
+            "signature": value,
+        }
+        for path in ("/api/v1/session", "/api/v1/journal", "/api/v1/terminals"):
+            answer = clients["nena"].post(path, json=json_body, headers=tokens["nena"])
+            assert answer.status_code < 500, (path, value)
+    for cursor in CURSORS:
+        for path in ("/soas", "/payments"):
+            assert clients["sol"].get(path, query_string={"after": cursor}).status_code == 200, (path, cursor)
+    odd = own.append("promise", {"soa": "a\x00b", "note": "\x00"})
+    answer = clients["nena"].post(
+        "/api/v1/journal", data=json.dumps(own.upload_body([odd])), content_type="application/json", headers=tokens["nena"]
+    )
+    assert answer.status_code == 200 and len(answer.get_json()["verdicts"]) == 1
+    close_any(app)
+
+
+def close_any(app: Flask) -> None:
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
