@@ -39,7 +39,8 @@ def tag(user_id: int, codes: Sequence[str], business: Mapping[str, object]) -> s
 
     How far the journals are included is left out: an older `included` stays right as long as no payment came in."""
     included = sorted((terminal.code, terminal.state) for terminal in terminals.of_user(user_id))
-    parts = repr((soas.data_as_of(), ledger.last_received(), ledger.last_allocation(), included, sorted(codes), sorted(business.items())))
+    figures = (soas.data_as_of(), soas.last_change(), ledger.last_received(), ledger.last_allocation())
+    parts = repr((*figures, included, sorted(codes), sorted(business.items())))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 

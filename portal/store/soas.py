@@ -377,6 +377,11 @@ def data_as_of() -> tuple[int, datetime] | None:
     return None if run is None else (run.id, run.as_of or run.finished_at or run.requested_at)
 
 
+def last_change() -> int:
+    """The newest change's id: moves whenever a download or a retry of failed records changes any SOA."""
+    return db.session.execute(select(func.max(SoaChange.id))).scalar_one_or_none() or 0
+
+
 def _whole(query: Select[Any]) -> Iterator[tuple[domain.Soa, Row[Any]]]:
     """SOAs with their invoices in ONE statement, so that no run can come between the two; ordered by id."""
     chosen = query.with_only_columns(

@@ -314,20 +314,16 @@ def i8_i9_counters_never_go_back(world: World, known: Known) -> None:
         known.counters[terminal_id] = counters
 
 
+def bent(world: World, code: str) -> bool:
+    """Whether an entry of this terminal was damaged on the way at least once: its payments may have been booked after their Z."""
+    rows = world.portal.rows("SELECT e.hash FROM journal_entries e JOIN terminals t ON t.id = e.terminal_id WHERE t.code = ?", code)
+    return any(row[0] in world.seen.damaged for row in rows)
+
+
 def excused(world: World, terminal_id: int, phone: dict[str, Any]) -> bool:
     """Whether a difference between the phone's reading and the portal's has a reason that is an incident of its own."""
     code = world.portal.one("SELECT code FROM terminals WHERE id = ?", terminal_id)
-    if code in world.seen.forked or not phone:
-        return True
-    return bool(
-        world.portal.one(
-            "SELECT count(*) FROM journal_entries WHERE terminal_id = ? AND (verdict = 'quarantined' AND kind IN "
-            "('payment', 'unreadable', 'registry_opened', 'count', 'cash_drop', 'reading_z'))",
-            terminal_id,
-        )
-    ) or any(
-        hash_ in world.seen.damaged for (hash_,) in world.portal.rows("SELECT hash FROM journal_entries WHERE terminal_id = ?", terminal_id)
-    )
+    return code in world.seen.forked or not phone or bent(world, code)
 
 
 @every_change
@@ -527,7 +523,7 @@ def i13_no_payment_falls_between(world: World, known: Known) -> None:
     """I9: in every terminal that was never copied, each booked payment of an ended registry is in exactly one Z of the portal: what the
     terminal accumulated is what the ledger holds of it in ended registries."""
     for terminal_id, code, accumulated in world.portal.rows("SELECT id, code, accumulated FROM terminals"):
-        if code in world.seen.forked:
+        if code in world.seen.forked or bent(world, code):
             continue
         booked = world.portal.one(
             "SELECT coalesce(sum(p.amount), 0) FROM payments p JOIN registries r ON r.id = p.registry_id WHERE p.terminal_id = ? "
@@ -589,14 +585,7 @@ def i22_only_what_is_wrong_is_quarantined(world: World, known: Known) -> None:
         "SELECT t.code, e.kind, e.seq, e.hash, e.reason FROM journal_entries e JOIN terminals t ON t.id = e.terminal_id "
         "WHERE e.verdict = 'quarantined'"
     ):
-        if own in world.seen.poisoned or code in world.seen.forked:
-            continue
-        if any(
-            row[0] in world.seen.damaged
-            for row in world.portal.rows(
-                "SELECT e.hash FROM journal_entries e JOIN terminals t ON t.id = e.terminal_id WHERE t.code = ?", code
-            )
-        ):
+        if own in world.seen.poisoned or code in world.seen.forked or bent(world, code):
             continue
         raise Violation("I22", f"{code}/{seq} ({kind}) was quarantined without being wrong: {reason}", [own])
 

@@ -98,6 +98,11 @@ def download(world: World, rng: Random) -> None:
     phone = a_phone(world, rng)
     if phone.terminal is None or phone.terminal.stopped or phone.terminal.state == "revoked":
         enroll_this(world, rng, phone)
+    download_this(world, rng, phone)
+
+
+def download_this(world: World, rng: Random, phone: Phone) -> None:
+    """One phone downloads."""
     world.note(f"{phone.name} downloads")
 
     def work() -> None:
@@ -359,7 +364,7 @@ UPLOADS = (
     ("captive portal", 1),
     ("server error", 1),
     ("everything again", 1),
-    ("damaged", 0),
+    ("damaged", 1),
 )
 
 
@@ -647,14 +652,21 @@ def cancel_sync(world: World, rng: Random) -> None:
 
 @step("retry records", 3)
 def retry_records(world: World, rng: Random) -> None:
-    """Retry failed records of the last completed run."""
+    """Retry failed records of the last completed run, between two downloads of one phone; a worker does it now or later."""
     found = world.portal.rows("SELECT max(id) FROM sync_runs WHERE status = 'completed'")
-    if found and found[0][0]:
-        if rng.random() < 0.7:
-            for soa in world.pscloud.soas.values():
-                soa.broken = ""
-        world.note("retry failed records")
-        by_person(world, rng, lambda: sync.request_retry(found[0][0], "carla", world.tick()))
+    if not found or not found[0][0]:
+        return
+    phone = a_phone(world, rng)
+    download_this(world, rng, phone)
+    if rng.random() < 0.7:
+        for soa in world.pscloud.soas.values():
+            soa.broken = ""
+    world.note("retry failed records")
+    by_person(world, rng, lambda: sync.request_retry(found[0][0], "carla", world.tick()))
+    if rng.random() < 0.7 and world.queue and world.queue[-1][0] == "retry_failed":
+        job, args, _ = world.queue.pop()
+        world.work(rng, job, args, 0.1)
+    download_this(world, rng, phone)
 
 
 @step("work", 45)

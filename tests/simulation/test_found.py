@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.extensions import db
-from portal.services import journal, sync
+from portal.services import journal, snapshot, sync
 from portal.services.journal import Answer, Policy, Uploader
 from portal.store import ledger, sync_runs
 from portal.store.models import Payment
@@ -87,3 +87,17 @@ def test_equal_counts_with_other_pesos_close_nothing(app: Flask) -> None:
     row = download(ModelClient(server, rng, one_goes_one_comes))
     assert (row.status, row.closed) == ("completed", 0)
     assert "amounts due do not agree" in row.note
+
+
+def test_a_phone_is_not_told_that_nothing_changed_after_failed_records_were_retried(app: Flask) -> None:
+    rng = Random(3)
+    server = Pscloud(rng, lambda: NOW, dedupes=True, soas=6)
+    broken = server.active()[0]
+    broken.broken, broken.code = "amount", "A1"
+    client = ModelClient(server, rng, lambda _what: None)
+    run_id = download(client).id
+    before = snapshot.tag(1, ["A1"], {})
+    broken.broken = ""
+    assert sync.retry_failed(run_id, "carla", client, NOW).repaired == 1
+    assert broken.id in [soa["id"] for soa in snapshot.snapshot(1, ["A1"], {})["soas"]]
+    assert snapshot.tag(1, ["A1"], {}) != before
