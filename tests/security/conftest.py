@@ -11,6 +11,7 @@ from flask import Flask
 
 from config import TestConfig
 from portal import create_app, doorbell
+from portal.extensions import limiter
 from tests.conftest import migrated
 from tests.factories import NOW
 from tests.security import world as worlds
@@ -51,9 +52,22 @@ def closing(app: Flask, world: World) -> Iterator[Flask]:
     worlds.close(app)
 
 
+@pytest.fixture(scope="session")
+def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """One app for all tests that leave it as it is; making one takes longer than most of them."""
+    folder = tmp_path_factory.mktemp("shared")
+    return create_app(TestConfig(folder, DATABASE_URL=f"sqlite:///{folder / 'portal.sqlite3'}"))
+
+
 @pytest.fixture
-def app(tmp_path: Path, world: World, rings: list[str]) -> Iterator[Flask]:
+def app(shared_app: Flask, world: World, rings: list[str]) -> Iterator[Flask]:
     """The app on a copy of the world."""
+    yield from closing(shared_app, world)
+
+
+@pytest.fixture
+def own_app(tmp_path: Path, world: World, rings: list[str]) -> Iterator[Flask]:
+    """An app of the test's own, to be changed."""
     yield from closing(create_app(TestConfig(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'portal.sqlite3'}")), world)
 
 
@@ -62,3 +76,4 @@ def limited_app(tmp_path: Path, world: World, rings: list[str]) -> Iterator[Flas
     """The same with rate limits in force."""
     config = TestConfig(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'portal.sqlite3'}", LOGIN_ATTEMPTS="3 per minute")
     yield from closing(create_app(config), world)
+    limiter.enabled = False  # it is one for all apps, and the shared one came first

@@ -85,7 +85,8 @@ def test_any_kind_of_fault_is_caught(app: Flask, world: World, monkeypatch: pyte
     check_plain(world.client(app, "cashier").get("/soas"), 500)
 
 
-def test_debug_mode_shows_no_more(app: Flask, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_mode_shows_no_more(own_app: Flask, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = own_app
     app.debug = True
     break_it(monkeypatch, soas, "list_page", RuntimeError("secret-inside"))
     check_plain(world.client(app, "cashier").get("/soas"), 500)
@@ -191,7 +192,8 @@ def test_unknown_methods_are_refused_and_nothing_is_echoed(app: Flask, world: Wo
             assert "GET" in response.headers["Allow"]
 
 
-def test_metrics_are_for_this_machine_only(app: Flask, world: World) -> None:
+def test_metrics_are_for_this_machine_only(own_app: Flask, world: World) -> None:
+    app = own_app
     client = world.client(app, "admin")
     assert client.get("/metrics").status_code == 200
     for address in ("192.0.2.7", "10.0.0.5", "172.17.0.1", "::ffff:192.0.2.7", "2001:db8::1", "127.0.0.2", ""):

@@ -149,7 +149,8 @@ def test_every_view_declares_who_may_call_it(app: Flask) -> None:
     assert rules == PUBLIC
 
 
-def test_a_view_that_declares_nothing_is_closed_to_everybody(app: Flask, world: World) -> None:
+def test_a_view_that_declares_nothing_is_closed_to_everybody(own_app: Flask, world: World) -> None:
+    app = own_app
     app.add_url_rule("/forgotten", view_func=lambda: "secret", methods=["GET", "POST"])
     for person in PEOPLE:
         for method in ("GET", "POST"):
