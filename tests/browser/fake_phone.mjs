@@ -55,7 +55,7 @@ export async function openPhone() {
   const mine = () => data.payments.filter((one) => one.registry === registry()?.id);
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const period = () => ({
-    registry: state.registry.id, business_date: state.registry.business_date, terminal: "T07", collector: state.user.name, period_start: state.registry.opened_at, change_fund: state.registry.change_fund,
+    registry: registry().id, business_date: registry().business_date, terminal: "T07", collector: state.user.name, period_start: registry().opened_at, change_fund: registry().change_fund,
     payments: mine().map((one) => ({ ...one, ...parts(one.allocations) })), voids: [], void_numbers: [], drops: [], expenses: [], counted: data.counts.at(-1)?.denominations ?? null,
   });
   const view = (soa) => {
@@ -154,6 +154,7 @@ export async function openPhone() {
     reading(kind) { return data.readings[kind] ?? null; },
     async closeRegistry() { data.last = state.registry; entry({ registry: null }); },
     async collectionReport() {
+      if (!registry()) return null;
       const rows = mine().map((one) => ({ ...one, ...parts(one.allocations) }));
       const total = (key) => rows.reduce((sum, one) => sum + one[key], 0);
       return { business: BUSINESS, terminal: "T07", collector: state.user.name, registry: registry(), rows, totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount") }, by_tender: xReading({ ...period(), payments: rows }, "", "", 0).tenders, demo: true };

@@ -263,3 +263,39 @@ def test_a_receipt_prints_as_one_strip_and_again_as_a_reprint(chromium: Browser,
 def test_the_shell_stays_small() -> None:
     files = [path for path in (STATIC / "mpos").rglob("*") if path.is_file()] + list((ROOT / "portal" / "templates" / "mpos").iterdir())
     assert sum(len(gzip.compress(path.read_bytes(), 6)) for path in files) < 200_000
+
+
+def test_a_log_in_without_a_connection_keeps_what_was_typed(page: Page, address: str) -> None:
+    page.goto(f"{address}?offline=1")
+    page.get_by_label("Username").fill("nena")
+    page.get_by_label("Password").fill("secret")
+    press(page, "Log in")
+    expect(page.locator(".notice.person").filter(has_text="no connection")).to_be_visible()
+    expect(page.get_by_label("Password")).to_have_value("secret")
+
+
+def test_the_number_keys_never_hide_what_a_payment_pays(page: Page, address: str) -> None:
+    page.goto(f"{address}?start=open")
+    pay(page, "100002", "1")
+    words = page.locator(".in-short")
+    expect(words).to_be_hidden()
+    page.get_by_label("Amount", exact=True).tap()
+    expect(words).to_be_visible()
+    for key in ("1", "00"):
+        page.get_by_role("button", name=key, exact=True).tap()
+    expect(words).to_have_text(re.compile(r"^Pays INV-\d+-1, remaining ₱[\d,]+\.\d\d$"))
+    place = page.get_by_role("button", name="Confirm payment").bounding_box()
+    page.get_by_role("button", name="Done", exact=True).tap()
+    expect(words).to_be_hidden()
+    assert page.get_by_role("button", name="Confirm payment").bounding_box() == place
+
+
+def test_readings_of_a_phone_that_never_opened_a_registry_offer_none(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_label("Username").fill("nena")
+    page.get_by_label("Password").fill("secret")
+    press(page, "Log in")
+    press(page, "Enroll this phone")
+    page.get_by_role("link", name="Readings").click()
+    expect(page.get_by_text("No registry was opened on this phone yet.")).to_be_visible()
+    expect(page.get_by_role("button", name="Collection Report")).to_have_count(0)

@@ -1,5 +1,6 @@
 // @ts-check
 /** Entry of the phone app: opens the phone, keeps strip and tabs, shows one screen at a time. The only module that acts when imported. */
+import { PhoneError } from "./errors.mjs";
 import { openPhone } from "./phone.mjs";
 import { clearPrinter } from "./printer.mjs";
 import { address, startRouting } from "./routing.mjs";
@@ -215,6 +216,6 @@ try {
 } catch (error) {
   console.error(error);
   fill(main, h("div", { class: "page" }, h("h1", {}, "The app could not start"),
-    notice("danger", `${/** @type {any} */ (error)?.message ?? error} Payments already stored stay on this phone. Close other tabs of this app, leave private browsing, then try again.`,
+    notice("danger", `${error instanceof PhoneError ? error.message : "The browser does not let this app store anything."} Payments already stored stay on this phone. Close other tabs of this app, leave private browsing, then try again.`,
       button("Try again", () => location.reload(), { class: "button small" }))));
 }

@@ -127,7 +127,7 @@ export class Line extends Sessions {
     if (!session) return;
     if (status === 401) session.signedIn = false;
     // No connection is no trouble on the street: it has its own sign.
-    session.problem = error.code === "offline" ? null : { code: error.code, message: error.message };
+    session.problem = error.code === "offline" ? null : { code: error.code, message: status === 401 ? SIGNED_OUT : error.message };
   }
 
   /**

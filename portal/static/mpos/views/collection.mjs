@@ -70,7 +70,11 @@ export function collectionScreen(ctx) {
       setText(stage, `Downloaded ${counted(phone.state.snapshot?.count ?? 0, "SOA")}.`);
     } catch (error) {
       setText(stage, "");
-      says.fail(error);
+      if (/** @type {any} */ (error)?.code === "offline") {
+        says.say("person", `The portal cannot be reached, so nothing was downloaded. ${phone.state.snapshot ? "The list you have stays in use; download" : "Download"} again when there is a connection.`);
+      } else {
+        says.fail(error);
+      }
     } finally {
       progress.hidden = true;
       draw();
@@ -146,7 +150,7 @@ export function collectionScreen(ctx) {
       h("span", { class: "soa-meta" },
         h("span", { class: isLate(soa) ? "late" : "" }, dueWords(soa, date)), " ",
         h("span", {}, soa.account_number), " ",
-        paid && h("span", { class: "paid" }, "Paid today on this phone")), " ",
+        paid && h("span", { class: "paid" }, "Paid on this phone")), " ",
       h("span", { class: "soa-amount" }, show(soa.amount_due)));
   }
 

@@ -81,7 +81,8 @@ function enrollForm(ctx, look) {
         await ctx.phone.enroll(chosen);
         says.clear();
       } catch (error) {
-        says.fail(error);
+        if (/** @type {any} */ (error)?.code === "offline") says.say("person", "The portal cannot be reached. A terminal number needs a connection, this once; try again when there is one.");
+        else says.fail(error);
       }
     },
     { class: look },

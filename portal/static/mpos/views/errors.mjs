@@ -4,6 +4,9 @@ import { button, fill, h, notice } from "./dom.mjs";
 
 /** @typedef {import("../app.mjs").Context} Context */
 
+/** No money is at risk and trying again later helps. */
+const PASSING = new Set(["offline", "timeout", "busy", "login_page", "signed_out", "slow_down"]);
+
 /** What to say about an error: ours carry their own words, anything else is named as unexpected. @param {any} error */
 export function wordsFor(error) {
   if (error && error.name === "QuotaExceededError") {
@@ -25,7 +28,7 @@ export function messages(ctx) {
     /** @param {any} error @param {...any} actions */
     fail(error, ...actions) {
       const ways = error?.code === "signed_out" ? [button("Log in again", () => ctx.go("log-in"), { class: "button small" })] : actions;
-      fill(node, notice("danger", wordsFor(error), ...ways));
+      fill(node, notice(PASSING.has(error?.code) ? "person" : "danger", wordsFor(error), ...ways));
       node.scrollIntoView({ block: "nearest" });
     },
   };

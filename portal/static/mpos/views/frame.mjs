@@ -65,7 +65,7 @@ export function startFrame(phone) {
 
 /** @param {any} state */
 function registryWords(state) {
-  if (!state.user) return "Not logged in";
+  if (!state.user) return "Logged out";
   if (!state.terminal) return "";
   if (!state.registry) return "Registry not open";
   return `${state.registry.z_done ? "Z made" : "Open"} ${day(state.registry.business_date)}`;

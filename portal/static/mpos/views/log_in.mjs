@@ -36,7 +36,7 @@ export function logInScreen(ctx) {
       else ctx.refresh();
     } catch (error) {
       says.fail(error);
-      password.input.value = "";
+      if (/** @type {any} */ (error)?.code === "wrong_login") password.input.value = "";
       password.input.focus();
     } finally {
       busy = false;

@@ -83,6 +83,8 @@ export function paymentScreen(ctx) {
 
   const allocation = h("section", { class: "allocation", "aria-label": "Allocation", "aria-live": "polite" });
   const over = h("div", { class: "over", "aria-live": "assertive" });
+  // The number keys cover the allocation on a small phone; the reader of a screen has heard it already.
+  const inShort = h("p", { class: "in-short", "aria-hidden": "true" });
   const confirm = h("button", { type: "button", class: "button primary wide", onclick: press }, "Confirm payment");
 
   /** @param {Exclude<keyof Form, "directed">} key @param {string} value */
@@ -152,6 +154,7 @@ export function paymentScreen(ctx) {
 
   /** @param {any} preview */
   function drawAllocation(preview) {
+    setText(inShort, preview ? shortWords(preview) : "Type an amount to see what it pays.");
     if (!preview) {
       fill(allocation, totals(soa.amount_due, 0), h("p", { class: "hint" }, "Type an amount to see which invoices it pays."));
       return;
@@ -222,8 +225,15 @@ export function paymentScreen(ctx) {
       chooser(soa, form.directed, changed),
       allocation, says.node,
     ],
-    bar: h("div", {}, over, pad.node, confirm),
+    bar: h("div", {}, over, inShort, pad.node, confirm),
   };
+}
+
+/** `Pays 2 invoices, advance 50.00, remaining 0.00`. @param {any} preview */
+function shortWords(preview) {
+  const numbers = [...new Set(preview.allocations.map((/** @type {any} */ part) => part.invoice_number).filter(Boolean))];
+  const advance = preview.over > 0 ? `${numbers.length > 0 ? ", advance" : "Advance"} ${show(preview.over)}` : "";
+  return `${numbers.length > 0 ? `Pays ${numbers.length === 1 ? numbers[0] : `${numbers.length} invoices`}` : ""}${advance}, remaining ${showPesos(preview.balance_after)}`;
 }
 
 /** @param {number | null} given @param {number | null} due */

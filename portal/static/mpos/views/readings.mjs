@@ -26,10 +26,12 @@ export async function readingsScreen(ctx) {
     const key = JSON.stringify([registry, unsent.count, uploading, count?.total, z?.z_counter]);
     if (key === drawn) return;
     drawn = key;
-    fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}`] : "No registry is open. The last one can still be read and printed.");
+    const last = registry ? null : await phone.collectionReport();
+    const idle = last ? "No registry is open. The last one can still be read and printed." : "No registry was opened on this phone yet. Open one under Collection.";
+    fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}`] : idle);
     const upload = task("Upload Payments", unsent.count > 0 ? unsentWords(unsent) : pill("safe", "All uploaded"), startUpload, "upload");
     if (!registry) {
-      fill(tasks, upload, task("Collection Report", "last registry", () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
+      fill(tasks, upload, last && task("Collection Report", "last registry", () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
       return;
     }
     fill(tasks,

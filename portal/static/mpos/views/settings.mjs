@@ -50,7 +50,7 @@ export function settingsScreen(ctx) {
     } catch (error) {
       if (/** @type {any} */ (error)?.code !== "unsent_entries") return says.fail(error);
       const count = phone.state.unsent.count;
-      fill(leaving, notice("danger", `${counted(count, "entry", "entries")} on this phone ${count === 1 ? "is" : "are"} not uploaded. They stay here and only you can send them, after logging in again on this phone.`,
+      fill(leaving, notice("danger", `${counted(count, "entry", "entries")} on this phone ${count === 1 ? "is" : "are"} not uploaded. ${count === 1 ? "It stays here and only you can send it" : "They stay here and only you can send them"}, after logging in again on this phone.`,
         button("Upload first", () => ctx.go("readings"), { class: "button small primary" }),
         button("Log out anyway", () => logOut(true), { class: "button small danger" })));
       leaving.scrollIntoView({ block: "nearest" });
