@@ -35,6 +35,8 @@ def create_app(config: Config) -> Flask:
     login_manager.init_app(app)
     login_manager.session_protection = None  # the token is the session; a phone changes its address all day
     app.config.setdefault("RATELIMIT_STORAGE_URI", app.config["REDIS_URL"] or "memory://")
+    if app.config["REDIS_URL"]:  # a Redis that hangs must not hold up those who are counted; then each process counts by itself
+        app.config.setdefault("RATELIMIT_STORAGE_OPTIONS", {"socket_connect_timeout": 1, "socket_timeout": 1})
     app.config["COMPRESS_MIMETYPES"] = ["text/html", "text/css", "text/javascript", "application/json", "image/svg+xml", "text/csv"]
     compress.init_app(app)
     security.register(app)

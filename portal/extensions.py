@@ -79,7 +79,7 @@ def get_redis() -> Redis:
 
     client: Redis = current_app.extensions.setdefault(
         "portal_redis",
-        Redis.from_url(current_app.config["REDIS_URL"] or "redis://127.0.0.1:1", socket_connect_timeout=1, socket_timeout=5),
+        Redis.from_url(current_app.config["REDIS_URL"] or "redis://127.0.0.1:1", socket_connect_timeout=1, socket_timeout=2),
     )
     return client
 

@@ -17,8 +17,9 @@ from portal.store import audit, incidents, ledger, postings
 from portal.store.postings import PostingItem
 
 log = structlog.get_logger(__name__)
-LEASE = timedelta(minutes=3)
-"""Longer than one request to PSCloud with its deadline; a killed worker's payments are free again after it. A living one renews it."""
+LEASE = timedelta(seconds=95)
+"""Longer than one request to PSCloud with its deadline and a late renewal; with the sweep after it, a killed worker's payments are taken
+up again within two minutes. A living one renews it."""
 RENEW = timedelta(seconds=20)
 BATCH = 200
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0

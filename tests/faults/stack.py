@@ -27,6 +27,7 @@ from typing import Any, Literal, TypeVar
 import psycopg
 import requests
 from redis import Redis
+from rq import Worker
 from sqlalchemy import NullPool, create_engine, select, update
 
 from config import TestConfig
@@ -40,7 +41,7 @@ from portal.store.models import Soa as SoaTable
 from tests import factories, postgres
 from tests.faults.phone import HttpPhone, Pool, pay
 from tests.faults.proxy import FaultProxy
-from workers import redis_server
+from workers import jobs, redis_server
 from workers.processes import ROOT, die_with_parent, session_members
 
 Database = Literal["sqlite", "postgresql"]
@@ -299,21 +300,21 @@ class Stack:
         """People, and a first download of PSCloud's SOAs."""
         import flask_migrate
 
-        app = create_app(
+        self.app = create_app(
             TestConfig(
                 self.directory,
                 DATABASE_URL=self.url,
                 PSCLOUD_URL=self.pscloud.url,
                 PSCLOUD_TOKEN=self.pscloud.token,
-                REDIS_URL="redis://127.0.0.1:1",
+                REDIS_URL=self.redis_server.url,
                 SECRET_KEY=SECRET,
             )
         )
-        with app.app_context():
+        with self.app.app_context():
             if self.postgres is not None:
                 flask_migrate.upgrade()
             now = datetime.now(UTC)
-            with PscloudClient.from_config(app.config) as client:
+            with PscloudClient.from_config(self.app.config) as client:
                 run_id = sync.request_run("manual", "test", now)
                 assert sync.run(run_id, client, lambda: datetime.now(UTC)) == "completed"
             factories.make_user("carla", "office")
@@ -347,16 +348,14 @@ class Stack:
         return process
 
     def wait_for_worker(self, name: str) -> None:
-        """Until RQ knows this worker and it waits for jobs."""
-        from rq import Worker
+        """Until this worker waits for jobs."""
+        wait_until(lambda: self.idle(name), f"{name} waits for jobs")
 
+    def idle(self, name: str) -> bool:
+        """Whether RQ knows this worker as one that waits for jobs; it forgets those that lived when Redis was emptied."""
         process = self.processes[name]
-
-        def idle() -> bool:
-            assert process.alive, process.text()[-3000:]
-            return any(one.pid == process.pid and one.get_state() == "idle" for one in Worker.all(connection=self.redis))
-
-        wait_until(idle, f"{name} waits for jobs")
+        assert process.alive, process.text()[-3000:]
+        return any(one.pid == process.pid and one.get_state() == "idle" for one in Worker.all(connection=self.redis))
 
     def _web_answers(self) -> bool:
         process = self.processes["web"]
@@ -391,8 +390,10 @@ class Stack:
             process.signal(signal.SIGCONT)
 
     def sweep(self) -> None:
-        """Have the scheduler look now: it sweeps when it starts."""
-        self.restart("scheduler")
+        """Sweep now, as the scheduler does every fifteen seconds (and this may happen at the same moment as its own)."""
+        with self.app.app_context():
+            jobs.sweep()
+            db.session.remove()
 
     # --- what stands in the database
 
@@ -536,6 +537,9 @@ class Stack:
         self.redis.config_set("maxmemory", 0)
         for key in self.redis.scan_iter("LIMITS*"):
             self.redis.delete(key)
+        for name in ("worker sync", "worker posting"):
+            if self.processes[name].alive and not self.idle(name):
+                self.processes[name].kill()
         self.start()
         self.change(
             update(SyncRun).where(SyncRun.status.in_(["pending", "processing"])).values(status="cancelled", active_slot=None, lease=None)
@@ -553,6 +557,8 @@ class Stack:
             process.end()
         self.redis.close()
         self._engine.dispose()
+        with self.app.app_context():
+            db.engine.dispose()
         if self.postgres is not None:
             self.postgres.stop()
             shutil.rmtree(self.postgres.directory, ignore_errors=True)
