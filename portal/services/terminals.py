@@ -25,7 +25,14 @@ from portal.store.terminals import TerminalRow
 def _decode(text: object) -> bytes:
     if not isinstance(text, str) or not text.isascii():
         raise ValueError("not base64url")
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def _exactly_32(text: object) -> bytes:
+    number = _decode(text)
+    if len(number) != 32:
+        raise ValueError("not a coordinate of P-256")
+    return number
 
 
 def _public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
@@ -33,7 +40,7 @@ def _public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
     try:
         if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256" or "d" in jwk:
             raise ValueError("not a public P-256 key")
-        x, y = (int.from_bytes(_decode(jwk[name]), "big") for name in ("x", "y"))
+        x, y = (int.from_bytes(_exactly_32(jwk[name]), "big") for name in ("x", "y"))
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     except (ValueError, KeyError, binascii.Error):
         raise InvalidInput("The key of this phone is not a P-256 public key.") from None

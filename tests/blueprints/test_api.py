@@ -77,6 +77,8 @@ def test_enrolling_twice_with_one_key_is_one_terminal(app: Flask, nena: FlaskCli
         {"name": "x"},
         {"name": "x", "public_key": {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}},
         {"name": "x", "public_key": {"kty": "oct"}},
+        {"name": "x", "public_key": {"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "A" * 43}},
+        {"name": "x", "public_key": {"kty": "EC", "crv": "P-256", "x": "!" + "A" * 43, "y": "A" * 43}},
         {"name": "", "public_key": {}},
         {"name": 5, "public_key": []},
     ],
@@ -209,3 +211,11 @@ def test_whatever_is_sent_gets_a_json_error_and_never_a_500(nena: FlaskClient, d
     headers = {**api_headers(nena), "Content-Type": content_type}
     answer = nena.post("/api/v1/journal", data=data, headers=headers)
     assert answer.status_code == status and code_of(answer)
+
+
+def test_a_key_with_anything_added_to_it_is_no_second_terminal(nena: FlaskClient) -> None:
+    phone = make_phone("nena")
+    for junk in ("!", "\n", "=", "A"):
+        key = {**phone.jwk(), "x": phone.jwk()["x"] + junk}
+        answer = nena.post("/api/v1/terminals", json={"name": "again", "public_key": key}, headers=api_headers(nena))
+        assert answer.status_code == 422, junk
