@@ -1,0 +1,673 @@
+"""Planted bugs: each a small change of the real code, or of the model phone, at run time. The simulation must find every one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import or_, update
+from sqlalchemy.exc import OperationalError
+
+from portal.domain import readings as rules
+from portal.domain import receipts
+from portal.domain.errors import InvalidInput
+from portal.domain.payments import read_instant
+from portal.extensions import db
+from portal.pscloud.client import PaymentResult
+from portal.services import journal, payments, postings, sync
+from portal.store import audit, ledger, soas, staging, sync_runs
+from portal.store import journal as entries_store
+from portal.store import postings as outbox
+from portal.store import terminals as terminal_store
+from portal.store.models import Payment, Posting, SyncRun
+from tests.simulation import invariants
+from tests.simulation.phone import Phone
+from tests.simulation.portal import Portal
+from workers import schedule
+
+Planting = Callable[[Portal], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug and what it stands for (a row of RELIABILITY 2 or 5, or a bug the simulation found)."""
+
+    name: str
+    stands_for: str
+    plant: Planting
+
+
+MUTANTS: list[Mutant] = []
+
+
+def bug(stands_for: str) -> Callable[[Planting], Planting]:
+    """Put a bug into the list under its function's name."""
+
+    def enter(plant: Planting) -> Planting:
+        MUTANTS.append(Mutant(plant.__name__.replace("_", " "), stands_for, plant))
+        return plant
+
+    return enter
+
+
+def swap(target: object, name: str, value: object) -> AbstractContextManager[object]:
+    """The target's attribute is something else."""
+    return patch.object(target, name, value)
+
+
+# --- the database
+
+
+def without_unique(table: str, columns: str) -> Planting:
+    """The table is rebuilt without that constraint in every fresh database."""
+
+    def door(raw: sqlite3.Connection) -> None:
+        sql = raw.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()[0]
+        others = raw.execute(
+            "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql NOT NULL", (table,)
+        ).fetchall()
+        lines = [line for line in sql.split("\n") if f"UNIQUE ({columns})" not in line]
+        assert len(lines) < len(sql.split("\n")), sql
+        changed = "\n".join(lines).replace(f"CREATE TABLE {table}", "CREATE TABLE rebuilt", 1)
+        changed = changed.replace(f'CREATE TABLE "{table}"', "CREATE TABLE rebuilt", 1)
+        if changed.rstrip().removesuffix(")").rstrip().endswith(","):
+            changed = changed.rstrip().removesuffix(")").rstrip().removesuffix(",") + ")"
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute("PRAGMA legacy_alter_table = ON")
+        raw.execute(changed)
+        raw.execute(f"INSERT INTO rebuilt SELECT * FROM {table}")
+        raw.execute(f"DROP TABLE {table}")
+        raw.execute(f"ALTER TABLE rebuilt RENAME TO {table}")
+        for (statement,) in others:
+            raw.execute(statement)
+        raw.execute("PRAGMA foreign_keys = ON")
+
+    @contextmanager
+    def plant(portal: Portal) -> Iterator[None]:
+        portal.doors.append(door)
+        try:
+            yield
+        finally:
+            portal.doors.remove(door)
+
+    return plant
+
+
+@bug("erpnext 15699, kobotoolbox 5047: uniqueness only in code, not in the database")
+def unique_receipt_number_dropped(portal: Portal) -> AbstractContextManager[object]:
+    return without_unique("payments", "receipt_number")(portal)
+
+
+@bug("F31: the same place of a journal twice")
+def unique_place_in_the_journal_dropped(portal: Portal) -> AbstractContextManager[object]:
+    return without_unique("journal_entries", "terminal_id, seq")(portal)
+
+
+@bug("F16: two downloads at once; only behaviour is looked at, the missing constraint itself is forgiven")
+@contextmanager
+def two_downloads_at_once(portal: Portal) -> Iterator[None]:
+    forgiven = {**invariants.UNIQUE, "sync_runs": set()}
+    with without_unique("sync_runs", "active_slot")(portal), swap(invariants, "UNIQUE", forgiven):
+        yield
+
+
+@bug("I7: the trigger that protects the facts of a payment is gone, and a job tidies amounts")
+@contextmanager
+def amounts_are_rewritten(portal: Portal) -> Iterator[None]:
+    def door(raw: sqlite3.Connection) -> None:
+        raw.execute("DROP TRIGGER facts_of_a_payment")
+
+    really = postings._settle
+
+    def settle(item: Any, *rest: Any) -> None:
+        really(item, *rest)
+        db.session.execute(update(Payment).where(Payment.id == item.payment_id).values(amount=item.amount + 1))
+
+    portal.doors.append(door)
+    try:
+        with swap(postings, "_settle", settle):
+            yield
+    finally:
+        portal.doors.remove(door)
+
+
+# --- the upload
+
+
+@bug("FINERACT-2485, F32: same id, other content: answered as if it were the first")
+def changed_content_answered_as_repeat(_: Portal) -> AbstractContextManager[object]:
+    return swap(journal._Batch, "_fork", lambda self, entry: ("repeat", ""))
+
+
+@bug("odoo 125037: a fork's money is acknowledged and dropped as a duplicate")
+@contextmanager
+def fork_acknowledged_and_not_booked(_: Portal) -> Iterator[None]:
+    def fork(self: Any, entry: Any) -> tuple[str, str]:
+        entries_store.add_aside(self.terminal.id, entry, journal._whole(entry), "conflict", "x", self.upload_id, self.now)
+        return "conflict", "x"
+
+    with swap(journal._Batch, "_fork", fork):
+        yield
+
+
+@bug("odoo 211219: entries behind a gap are answered as stored and kept nowhere")
+def held_entries_answered_as_stored(_: Portal) -> AbstractContextManager[object]:
+    return swap(journal._Batch, "_hold", lambda self, entry: ("stored", ""))
+
+
+@bug("held entries booked before what is missing came")
+@contextmanager
+def held_entries_join_the_chain(_: Portal) -> Iterator[None]:
+    with swap(journal._Batch, "_hold", lambda self, entry: self._accept(entry)):
+        yield
+
+
+@bug("erpnext 11230, F34: one bad entry blocks the whole upload")
+def one_bad_entry_refuses_all(_: Portal) -> AbstractContextManager[object]:
+    def refuse(_self: Any, _entry: Any, reason: str) -> tuple[str, str]:
+        raise InvalidInput(reason)
+
+    return swap(journal._Batch, "_quarantine", refuse)
+
+
+@bug("F07, F11: the answer is given though the commit failed")
+@contextmanager
+def answer_without_commit(_: Portal) -> Iterator[None]:
+    class Session:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(db.session, name)
+
+        def commit(self) -> None:
+            try:
+                db.session.commit()
+            except OperationalError:
+                db.session.rollback()
+
+    class Database:
+        session = Session()
+
+    with swap(journal, "db", Database()):
+        yield
+
+
+@bug("no savepoint: what a bad entry had half done stays")
+def no_savepoint(_: Portal) -> AbstractContextManager[object]:
+    return patch.object(db.session, "begin_nested", lambda: nullcontext())
+
+
+@bug("odoo 16781: a taken receipt number is not looked for, so the second sale is lost")
+def taken_number_not_noticed(_: Portal) -> AbstractContextManager[object]:
+    return swap(ledger, "receipt_taken", lambda number: False)
+
+
+@bug("found by this simulation: a clock that began anew in 1970 made entries unreadable")
+def clocks_before_2000_refused(_: Portal) -> AbstractContextManager[object]:
+    really = read_instant
+
+    def read(text: str) -> datetime:
+        if text < "2000":
+            raise InvalidInput("too old")
+        return really(text)
+
+    return swap(journal, "read_instant", read)
+
+
+# --- money
+
+
+@bug("re-allocation loses a centavo")
+@contextmanager
+def reallocation_loses_a_centavo(_: Portal) -> Iterator[None]:
+    really = payments._allocate
+
+    def allocate(payment: Any, soa: Any, flags: dict[str, str]) -> Any:
+        parts = really(payment, soa, flags)
+        if "reallocated" in flags and parts[-1].amount > 1:
+            parts[-1] = replace(parts[-1], amount=parts[-1].amount - 1)
+        return parts
+
+    with swap(payments, "_allocate", allocate):
+        yield
+
+
+@bug("an advance is dropped on the way into the ledger")
+@contextmanager
+def advance_dropped(_: Portal) -> Iterator[None]:
+    really = ledger.add
+
+    def add(values: Any, parts: Any, printed: Any, flags: Any, now: Any) -> None:
+        kept = [part for part in parts if part.kind != "advance"] or parts
+        really(values, kept, kept if parts == printed else printed, flags, now)
+
+    with swap(ledger, "add", add):
+        yield
+
+
+@bug("automatic approval ignores flags")
+@contextmanager
+def flags_ignored_by_approval(_: Portal) -> Iterator[None]:
+    really = ledger.add
+
+    def add(values: dict[str, Any], parts: Any, printed: Any, flags: Any, now: Any) -> None:
+        really({**values, "status": "approved"}, parts, printed, flags, now)
+        if values["status"] != "approved":
+            outbox.add(values["id"], now)
+
+    with swap(ledger, "add", add):
+        yield
+
+
+@bug("the list forgets payments that PSCloud does not show yet")
+def unposted_payments_forgotten_in_the_list(_: Portal) -> AbstractContextManager[object]:
+    return swap(ledger, "unreflected", lambda ids: {})
+
+
+@bug("I28: a phone gets everybody's SOAs")
+@contextmanager
+def everybody_s_soas(_: Portal) -> Iterator[None]:
+    really = soas.for_codes
+    with swap(soas, "for_codes", lambda codes: really(["A1", "A2", "B1", "C1"])):
+        yield
+
+
+@bug("found by this simulation: a retry of failed records did not move the list's tag")
+def tag_does_not_move_with_a_retry(_: Portal) -> AbstractContextManager[object]:
+    return swap(soas, "last_change", lambda: 0)
+
+
+# --- readings
+
+
+@bug("the Z counter is not moved")
+@contextmanager
+def z_counter_stays(_: Portal) -> Iterator[None]:
+    really = terminal_store.set_fields
+
+    def set_fields(terminal_id: int, **values: Any) -> None:
+        if "accumulated" in values:
+            values.pop("z_counter")
+        really(terminal_id, **values)
+
+    with swap(terminal_store, "set_fields", set_fields):
+        yield
+
+
+@bug("Z counter and accumulated are taken from the phone")
+@contextmanager
+def accumulated_forgets_the_past(_: Portal) -> Iterator[None]:
+    really = rules.z_reading
+
+    def z_reading(period: Any, previous: Any, *rest: Any) -> dict[str, Any]:
+        return really(period, rules.Counters(previous.z_counter, 0), *rest)
+
+    with swap(rules, "z_reading", z_reading):
+        yield
+
+
+@bug("I8: the accumulated total is lowered")
+@contextmanager
+def accumulated_lowered(_: Portal) -> Iterator[None]:
+    really = rules.z_reading
+
+    def z_reading(period: Any, previous: Any, *rest: Any) -> dict[str, Any]:
+        reading = really(period, previous, *rest)
+        reading["present_accumulated"] -= max((one.amount for one in period.payments), default=0)
+        return reading
+
+    with swap(rules, "z_reading", z_reading):
+        yield
+
+
+@bug("I13: expected cash counts cheques")
+@contextmanager
+def expected_cash_counts_cheques(_: Portal) -> Iterator[None]:
+    really = ledger.taken_in_registry
+
+    def taken(*given: Any) -> Any:
+        return [replace(one, tender="cash") if one.tender == "check" else one for one in really(*given)]
+
+    with swap(ledger, "taken_in_registry", taken):
+        yield
+
+
+# --- posting
+
+
+@bug("F04, healthchecks: the outbox row is written after the commit")
+@contextmanager
+def outbox_row_after_the_commit(_: Portal) -> Iterator[None]:
+    later: list[tuple[str, datetime]] = []
+    really, really_add = journal.receive, outbox.add
+
+    def receive(*given: Any) -> Any:
+        later.clear()
+        with swap(outbox, "add", lambda payment_id, now: later.append((payment_id, now))):
+            answer = really(*given)
+        for payment_id, now in later:
+            really_add(payment_id, now)
+        db.session.commit()
+        return answer
+
+    with swap(journal, "receive", receive):
+        yield
+
+
+@bug("RELIABILITY 1.5, rq 2015: no sweep, a lost job is lost for ever")
+@contextmanager
+def sweep_missing(_: Portal) -> Iterator[None]:
+    really = schedule.Scheduler._look_at
+
+    def look_at(self: Any, one: Any, now: datetime) -> None:
+        if one.name != "sweep":
+            really(self, one, now)
+
+    with swap(schedule.Scheduler, "_look_at", look_at):
+        yield
+
+
+@bug("RELIABILITY 3: a claimed payment is claimed again by the next worker")
+def lease_ignored(_: Portal) -> AbstractContextManager[object]:
+    def claimable(now: datetime) -> Any:
+        return or_((Posting.status == "due") & (Posting.next_attempt_at <= now), Posting.status == "claimed")
+
+    return swap(outbox, "_claimable", claimable)
+
+
+@bug("a claim never expires: what a dead worker held hangs for ever (commcare-hq 22290)")
+def lease_never_expires(_: Portal) -> AbstractContextManager[object]:
+    return swap(outbox, "_claimable", lambda now: (Posting.status == "due") & (Posting.next_attempt_at <= now))
+
+
+@bug("F02: a worker whose lease is over writes its result all the same")
+@contextmanager
+def late_result_of_a_lost_lease(_: Portal) -> Iterator[None]:
+    def finish(posting_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:
+        values = {"status": status, "last_error": error, "last_answer": answer, "finished_at": now, "lease": None, "lease_until": None}
+        db.session.execute(update(Posting).where(Posting.id == posting_id).values(**values, outcome_unknown=False))
+        return True
+
+    with swap(outbox, "finish", finish):
+        yield
+
+
+@bug("F03, odoo 85527: PSCloud is not asked before sending again")
+def ask_first_skipped(_: Portal) -> AbstractContextManager[object]:
+    return swap(postings, "_ask", lambda client, items, lease, now, outcome: items)
+
+
+@bug("F03: a timeout is taken for a refusal")
+@contextmanager
+def unknown_outcome_taken_for_no(_: Portal) -> Iterator[None]:
+    really = outbox.postpone
+    with swap(outbox, "postpone", lambda posting, lease, error, at, unknown: really(posting, lease, error, at, False)):
+        yield
+
+
+@bug("F29: no result for a payment is taken for success")
+@contextmanager
+def silence_taken_for_success(_: Portal) -> Iterator[None]:
+    def postpone(item: Any, lease: str, reason: str, unknown: bool, at: datetime, outcome: Any, wish: Any = None) -> None:
+        postings._settle(item, lease, PaymentResult(item.payment_id, "accepted", "P0", "", "", "{}"), at, outcome)
+
+    with swap(postings, "_postpone", postpone):
+        yield
+
+
+@bug("fineract 5674: a new reference for each attempt")
+@contextmanager
+def new_reference_for_each_attempt(_: Portal) -> Iterator[None]:
+    really = postings._to_post
+
+    def to_post(item: Any) -> Any:
+        return replace(really(item), reference=f"{item.payment_id[:-2]}{item.attempts:02d}")
+
+    with swap(postings, "_to_post", to_post):
+        yield
+
+
+@bug("a hold leaves the payment in the outbox")
+def hold_not_withdrawn(_: Portal) -> AbstractContextManager[object]:
+    return swap(outbox, "withdraw", lambda payment_id: True)
+
+
+@bug("I25: the audit row is written in a second transaction")
+@contextmanager
+def audit_row_after_the_commit(_: Portal) -> Iterator[None]:
+    later: list[tuple[Any, ...]] = []
+    really_receive, really_add = journal.receive, audit.add
+
+    def receive(*given: Any) -> Any:
+        later.clear()
+        with swap(audit, "add", lambda *row: later.append(row)):
+            answer = really_receive(*given)
+        for row in later:
+            really_add(*row)
+        db.session.commit()
+        return answer
+
+    with swap(journal, "receive", receive):
+        yield
+
+
+@bug("I24: an audit row is changed afterwards")
+@contextmanager
+def audit_chain_skips_a_link(_: Portal) -> Iterator[None]:
+    really = audit._hash
+    with swap(audit, "_hash", lambda seq, *rest: really(seq + (seq % 40 == 0), *rest)):
+        yield
+
+
+# --- downloads
+
+
+@bug("I16: a page is visible as soon as it is read")
+@contextmanager
+def staged_page_visible_early(_: Portal) -> Iterator[None]:
+    really = staging.put
+
+    def put(run_id: int, page: Sequence[Any]) -> Any:
+        known = soas.get_many([soa.id for soa in page])
+        pairs = [(known.get(soa.id), soa) for soa in {soa.id: soa for soa in page}.values()]
+        staging.write(run_id, [(old, new) for old, new in pairs if old is None or old.version != new.version], new_day())
+        return really(run_id, page)
+
+    with swap(staging, "put", put):
+        yield
+
+
+def new_day() -> Any:
+    """Any day."""
+    return datetime(2026, 11, 20).date()  # noqa: DTZ001 - a date
+
+
+@bug("I19, pouchdb 7847: the mark of the last download moves before its data")
+@contextmanager
+def watermark_moved_early(_: Portal) -> Iterator[None]:
+    really = sync._swap
+
+    def swap_(work: Any, codes: Any, summary: Any) -> None:
+        done = {"status": "completed", "active_slot": None, "finished_at": work.now(), "as_of": work.as_of}
+        db.session.execute(update(SyncRun).where(SyncRun.id == work.run_id).values(**done))
+        db.session.commit()
+        back = {"status": "processing", "active_slot": 1, "finished_at": None}
+        db.session.execute(update(SyncRun).where(SyncRun.id == work.run_id).values(**back))
+        really(work, codes, summary)
+
+    with swap(sync, "_swap", swap_):
+        yield
+
+
+@bug("openlinker 2032, I18: closing on an incomplete snapshot")
+def closing_on_an_incomplete_snapshot(_: Portal) -> AbstractContextManager[object]:
+    return swap(sync, "_doubt_about_totals", lambda work, staged, failed_ids, summary: "")
+
+
+@bug("found by this simulation: equal counts hide a skipped SOA")
+@contextmanager
+def counts_alone_confirm(_: Portal) -> Iterator[None]:
+    really = sync._doubt_about_totals
+
+    def doubt(work: Any, staged: Any, failed_ids: Any, summary: Any) -> str:
+        found = really(work, staged, failed_ids, summary)
+        return found if "count" in found else ""
+
+    with swap(sync, "_doubt_about_totals", doubt):
+        yield
+
+
+@bug("I18: a record that could not be read is taken for absent")
+def unreadable_taken_for_absent(_: Portal) -> AbstractContextManager[object]:
+    really = staging._absent
+    return swap(staging, "_absent", lambda run_id: really(run_id)[:2])
+
+
+@bug("an ended run's worker finishes it all the same")
+@contextmanager
+def cancelled_run_completes(_: Portal) -> Iterator[None]:
+    really = sync_runs._move
+
+    def move(run_id: int, held: tuple[str, ...], holder: str | None, **values: Any) -> bool:
+        return really(run_id, (*held, "cancelled", "failed") if holder else held, None, **values)
+
+    with swap(sync_runs, "_move", move):
+        yield
+
+
+# --- the phone
+
+
+@bug("odoo 211219, workbox 2599: removed from what is unsent before the answer came")
+@contextmanager
+def marked_when_sent(_: Portal) -> Iterator[None]:
+    really = Phone.body
+
+    def body(self: Phone, code: str, entries: Sequence[Any]) -> dict[str, Any]:
+        made = really(self, code, entries)
+        for entry in entries:
+            self.disk.marks[code][entry.seq] = "stored"
+            self.on_marked(code, entry, "stored")
+        return made
+
+    with swap(Phone, "body", body):
+        yield
+
+
+@bug("odoo 211219: the phone deletes what it sent")
+@contextmanager
+def deleted_when_sent(_: Portal) -> Iterator[None]:
+    really = Phone.body
+
+    def body(self: Phone, code: str, entries: Sequence[Any]) -> dict[str, Any]:
+        made = really(self, code, entries)
+        self.disk.entries[code] = [entry for entry in self.disk.entries[code] if entry not in entries]
+        return made
+
+    with swap(Phone, "body", body):
+        yield
+
+
+@bug("F36: a 500, or a hotel's web page, is stored as an answer")
+@contextmanager
+def any_answer_counts(_: Portal) -> Iterator[None]:
+    really = Phone.take_answer
+
+    def take(self: Phone, code: str, sent: Sequence[Any], status: int, answer: Mapping[str, Any] | None) -> None:
+        if (status and status != 200) or (status == 200 and answer is None):
+            answer = {"verdicts": [{"seq": entry.seq, "status": "stored"} for entry in sent]}
+            status = 200
+        really(self, code, sent, status, answer)
+
+    with swap(Phone, "take_answer", take):
+        yield
+
+
+@bug("odoo 125037, F40: the receipt number is taken outside the transaction")
+@contextmanager
+def number_taken_outside_the_transaction(_: Portal) -> Iterator[None]:
+    def number(self: Phone) -> str:
+        code = self.disk.current
+        taken = self.disk.heads[code].receipt + 1
+        self.commit(lambda disk: disk.heads.__setitem__(code, replace(disk.heads[code], receipt=taken)))
+        return receipts.receipt_number(code, taken)
+
+    with swap(Phone, "number", number), swap(Phone, "took", lambda self, head: head.receipt):
+        yield
+
+
+@bug("odoo 267799, F41: the number is stored later than the payment")
+@contextmanager
+def number_stored_later(_: Portal) -> Iterator[None]:
+    really = Phone.confirm
+
+    def confirm(self: Phone, draft: Mapping[str, Any]) -> Any:
+        with swap(Phone, "took", lambda self, head: head.receipt):
+            before = len(self.disk.payments)
+            entry = really(self, draft)
+        if len(self.disk.payments) > before:
+            code = self.disk.current
+            self.commit(lambda disk: disk.heads.__setitem__(code, replace(disk.heads[code], receipt=disk.heads[code].receipt + 1)))
+        return entry
+
+    with swap(Phone, "confirm", confirm):
+        yield
+
+
+@bug("POSNext 50, F47: a double tap makes two payments")
+@contextmanager
+def double_tap_makes_two(_: Portal) -> Iterator[None]:
+    really = Phone.confirm
+
+    def confirm(self: Phone, draft: Mapping[str, Any]) -> Any:
+        self.disk.payments.pop(draft["intent"], None)
+        return really(self, draft)
+
+    with swap(Phone, "confirm", confirm):
+        yield
+
+
+@bug("odoo 288974, F50: a download replaces what is unsent")
+@contextmanager
+def download_replaces_unsent(_: Portal) -> Iterator[None]:
+    really = Phone.take_snapshot
+
+    def take(self: Phone, made: dict[str, Any]) -> None:
+        really(self, made)
+        code = self.disk.current
+        marks = self.disk.marks[code]
+        self.disk.entries[code] = [entry for entry in self.disk.entries[code] if entry.seq in marks or entry.kind != "payment"]
+
+    with swap(Phone, "take_snapshot", take):
+        yield
+
+
+@bug("F44: a phone put back to an older copy goes on with its series")
+@contextmanager
+def series_goes_on_after_a_restore(_: Portal) -> Iterator[None]:
+    with ExitStack() as stack:
+        really = Phone.compare
+
+        def compare(self: Phone, code: str, state: str, acknowledged: int, head_hash: str) -> None:
+            really(self, code, state, 0, "")
+
+        stack.enter_context(swap(Phone, "compare", compare))
+        yield
+
+
+@bug("I10: the phone's Z forgets what is unsent")
+@contextmanager
+def z_forgets_unsent(_: Portal) -> Iterator[None]:
+    really = Phone.period
+
+    def period(self: Phone) -> Any:
+        made = really(self)
+        marks = self.disk.marks[self.disk.current]
+        entries = {e.payload["receipt_number"]: e.seq for e in self.disk.entries[self.disk.current] if e.kind == "payment"}
+        return replace(made, payments=[one for one in made.payments if entries[str(one.receipt_number)] in marks])
+
+    with swap(Phone, "period", period):
+        yield
