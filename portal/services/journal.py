@@ -190,7 +190,11 @@ class _Batch:
     def _fork(self, entry: Entry) -> tuple[str, str]:
         reason = "The portal holds another version of this journal; both are kept, and the office looks at it."
         with db.session.begin_nested():
-            store.add_aside(self.terminal.id, entry, _whole(entry), "conflict", reason, self.upload_id, self.now)
+            if entry.hash in self.aside:  # it was held, and what now came before it is of another chain than ours
+                store.set_aside_state(self.terminal.id, entry.seq, entry.hash, "conflict", reason)
+            else:
+                store.add_aside(self.terminal.id, entry, _whole(entry), "conflict", reason, self.upload_id, self.now)
+            self.aside[entry.hash] = ("conflict", reason)
             if self.terminal.forked_at is None:
                 terminal_store.set_fields(self.terminal.id, forked_at=self.now)
             detail = f"{self.terminal.code} sent entry {entry.seq} in a second version. Was this phone restored from a backup, or copied?"

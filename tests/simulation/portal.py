@@ -95,7 +95,8 @@ class Portal:
 
     def process(self, work: Callable[[], T], fuse: int | None = None, how: str = "kill") -> T:
         """Do `work` in a session of its own. After `fuse` statements and commits it dies (Killed), or its database fails once
-        (`how` "fail": OperationalError). What it had not committed is gone."""
+        (`how` "fail": OperationalError). With `how` "commit" only commits count, twice each: before and after. What was not
+        committed is gone."""
         before = (self.left, self.how)
         self.left, self.how = fuse, how
         try:
@@ -129,12 +130,12 @@ class Portal:
         if self.left >= 0:
             return
         self.left = None
-        if self.how == "kill":
+        if self.how != "fail":
             raise Killed(statement[:80])
         raise OperationalError(statement, {}, sqlite3.OperationalError("disk I/O error"))
 
     def _statement(self, _c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith(("BEGIN", "ROLLBACK")):
+        if self.how != "commit" and not statement.startswith(("BEGIN", "ROLLBACK")):
             self._burn(statement)
 
     def _commit(self, _connection: Any) -> None:

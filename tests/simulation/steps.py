@@ -24,7 +24,7 @@ from tests.simulation.world import Violation, World
 Step = Callable[[World, Random], None]
 STEPS: dict[str, tuple[int, Step]] = {}
 """name -> (weight, what happens). The weights are those of a bad day, not of a usual one."""
-NESTED = ("pay", "upload", "work", "tick", "office", "settle", "hold", "cancel sync", "download", "redis")
+NESTED = ("pay", "upload", "work", "work", "work", "tick", "office", "settle", "hold", "cancel sync", "download", "redis")
 """What may happen while a job waits for PSCloud."""
 
 
@@ -274,7 +274,8 @@ def restore(world: World, rng: Random) -> None:
         if len(kept) < len(entries):
             world.seen.forked.add(code)
         for entry in entries[len(kept) :]:
-            if entry.kind == "payment" and entry.seq not in marks:
+            # What the portal holds only in a damaged form was whole on this phone alone.
+            if entry.kind == "payment" and (entry.seq not in marks or entry.hash in world.seen.damaged):
                 world.seen.lost.add(entry.payload["payment"])
     phone.disk = phone.backup.copy()
     phone.restart()
@@ -652,11 +653,20 @@ def cancel_sync(world: World, rng: Random) -> None:
 
 @step("retry records", 3)
 def retry_records(world: World, rng: Random) -> None:
-    """Retry failed records of the last completed run, between two downloads of one phone; a worker does it now or later."""
+    """Retry failed records of the last completed run (perhaps of one made for it), between two downloads of one phone; a worker does it now or later."""
     found = world.portal.rows("SELECT max(id) FROM sync_runs WHERE status = 'completed'")
     if not found or not found[0][0]:
         return
     phone = a_phone(world, rng)
+    if rng.random() < 0.5 and world.portal.one("SELECT count(*) FROM sync_runs WHERE active_slot = 1") == 0:
+        for soa in rng.sample(world.pscloud.active(), 2):
+            soa.broken = rng.choice(("amount", "date", "customer"))
+            world.pscloud.touch(soa)
+        world.note("a download with bad records")
+        world.pscloud.inactive_seen = {soa.id for soa in world.pscloud.soas.values() if soa.status != "active"}
+        if by_person(world, rng, lambda: sync.request_run("manual", "carla", world.tick())):
+            found = world.portal.rows("SELECT max(id) FROM sync_runs")
+            world.work(rng, "download_soas", (found[0][0],), 0)
     download_this(world, rng, phone)
     if rng.random() < 0.7:
         for soa in world.pscloud.soas.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from random import Random
 
@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal.domain.journal import Entry
 from portal.extensions import db
 from portal.services import journal, snapshot, sync
 from portal.services.journal import Answer, Policy, Uploader
@@ -98,6 +99,28 @@ def test_a_phone_is_not_told_that_nothing_changed_after_failed_records_were_retr
     run_id = download(client).id
     before = snapshot.tag(1, ["A1"], {})
     broken.broken = ""
-    assert sync.retry_failed(run_id, "carla", client, NOW).repaired == 1
+    assert sync.retry_failed(run_id, "carla", client, NOW).repaired == 1  # type: ignore[arg-type]
     assert broken.id in [soa["id"] for soa in snapshot.snapshot(1, ["A1"], {})["soas"]]
     assert snapshot.tag(1, ["A1"], {}) != before
+
+
+def test_a_forked_journal_that_arrives_later_half_first_is_taken(phone: Phone) -> None:
+    soa = make_soa()
+    lost = phone.pay(soa, 100)
+    assert send(phone).verdicts[-1]["status"] == "stored"
+    phone.entries.remove(lost)  # an older copy was put back, and the day went on
+    phone.receipts -= 1
+    entries = [phone.pay(soa, 200 + number) for number in range(4)]
+
+    def upload(chosen: Sequence[Entry]) -> set[str]:
+        body = phone.upload_body(chosen)
+        db.session.rollback()
+        uploader = Uploader(phone.terminal.user_id, "nena")
+        answer = journal.receive(phone.code, body["entries"], body["signature"], uploader, AUTOMATIC, NOW + timedelta(minutes=1))
+        return {verdict["status"] for verdict in answer.verdicts}
+
+    assert upload(entries[2:]) == {"held"}
+    assert upload(entries[:2]) == {"conflict"}
+    assert upload(entries[2:]) == {"conflict"}
+    booked = set(db.session.execute(select(Payment.id)).scalars())
+    assert booked == {entry.payload["payment"] for entry in [lost, *entries]}

@@ -163,7 +163,8 @@ class World:
         random.seed(rng.getrandbits(64))
         fuse, how = None, "kill"
         if rng.random() < risk:
-            fuse, how = int(2 ** (rng.random() * 7.5)) - 1, rng.choice(("kill", "kill", "fail"))
+            fuse, how = int(2 ** (rng.random() * 7.5)) - 1, rng.choice(("kill", "commit", "fail"))
+            fuse = rng.randrange(4) if how == "commit" else fuse
         try:
             return self.portal.process(work, fuse, how)
         except Killed:
