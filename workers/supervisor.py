@@ -228,7 +228,7 @@ class Supervisor:
                     f"Everybody who reaches {self.config.HOST} can log in with these: show it to nobody you would not show the demo.",
                 ]
         else:
-            lines += ["", "No user yet? .venv/bin/python -m flask users add NAME --role admin"]
+            lines += ["", "Add a user: .venv/bin/python -m flask users add NAME --role admin"]
         lines += ["", f"Data: {self.data_dir}", "Stop: Ctrl-C", rule]
         say("\n".join(lines))
 

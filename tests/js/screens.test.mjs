@@ -4,6 +4,7 @@ import test from "node:test";
 import { missingNumbers, readingPaper, receiptPaper, reportPaper } from "../../portal/static/mpos/paper.mjs";
 import { address, parseRoute, startRouting } from "../../portal/static/mpos/routing.mjs";
 import { denominationName } from "../../portal/static/mpos/views/count.mjs";
+import { reasons } from "../../portal/static/mpos/views/errors.mjs";
 import { age, day, dayTime, dueWords } from "../../portal/static/mpos/views/format.mjs";
 import { typed } from "../../portal/static/mpos/views/numpad.mjs";
 
@@ -161,4 +162,10 @@ test("the Collection Report names the receipt numbers that are missing", () => {
     totals: { penalty: 1000, principal: 20000, advance: 0, amount: 21000 }, by_tender: [{ tender: "check", channel: "BDO", count: 2, amount: 21000 }], demo: false };
   const text = words(reportPaper(report));
   for (const part of ["Numbers missing: T07-00000002", "TOTAL ₱210.00", "Check BDO (2) 210.00", "2 payments"]) assert.ok(text.includes(part), part);
+});
+
+test("why entries are held is said once each, in whole sentences", () => {
+  const held = ["The terminal was revoked.", "The terminal was revoked.", null, "its amount is not a number"].map((reason) => ({ reason }));
+  assert.equal(reasons(held), "The terminal was revoked. its amount is not a number.");
+  assert.equal(reasons([]), "");
 });

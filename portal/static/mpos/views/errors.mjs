@@ -17,6 +17,11 @@ export function wordsFor(error) {
   return `Something unexpected went wrong and nothing more was done. Try again; if it stays, show this to the office: ${error?.message ?? error}`;
 }
 
+/** Why entries are held, each reason once, as sentences. @param {{reason: string | null}[]} held */
+export function reasons(held) {
+  return [...new Set(held.map((one) => one.reason?.trim()).filter(Boolean))].map((text) => (/[.!?]$/.test(text ?? "") ? text : `${text}.`)).join(" ");
+}
+
 /** An empty place for messages, and the ways to use it. @param {Context} ctx */
 export function messages(ctx) {
   const node = h("div", { class: "messages" });

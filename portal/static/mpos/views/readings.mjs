@@ -1,7 +1,7 @@
 // @ts-check
 /** Readings: the end of the day as a task list, from Upload Payments to Close Registry. */
 import { button, fill, freshId, h, icon, notice, pill } from "./dom.mjs";
-import { messages } from "./errors.mjs";
+import { messages, reasons } from "./errors.mjs";
 import { age, counted, day, showPesos } from "./format.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
@@ -52,7 +52,7 @@ export async function readingsScreen(ctx) {
       const held = result.problems ?? [];
       if (result.problem) return says.fail(result.problem, button("Try again", startUpload, { class: "button small" }));
       if (held.length > 0) {
-        says.say("person", `Uploaded. The office must look at ${counted(held.length, "entry", "entries")}: ${held.map((/** @type {any} */ one) => one.reason).filter(Boolean).join("; ")}. You need not collect again.`);
+        says.say("person", `Uploaded. The office must look at ${counted(held.length, "entry", "entries")}: ${reasons(held)} You need not collect again.`);
       } else if (left > 0) {
         says.say("person", `${counted(result.acknowledged, "entry", "entries")} uploaded, ${left.toLocaleString("en-US")} still on this phone.`, button("Try again", startUpload, { class: "button small" }));
       } else {
@@ -92,7 +92,7 @@ export async function readingsScreen(ctx) {
     nav: "readings",
     body: [
       facts, says.node, tasks,
-      phone.state.problems.length > 0 && notice("person", `Held for the office: ${phone.state.problems.map((/** @type {any} */ one) => one.reason).filter(Boolean).join("; ")}.`),
+      phone.state.problems.length > 0 && notice("person", `Held for the office: ${reasons(phone.state.problems)}`),
     ],
     update: draw,
   };

@@ -1,7 +1,7 @@
 // @ts-check
 /** Transactions: every receipt of the registry, newest first, with where it stands and whether paper came out. */
 import { button, fill, h, notice, pill } from "./dom.mjs";
-import { messages } from "./errors.mjs";
+import { messages, reasons } from "./errors.mjs";
 import { counted, day, show, showPesos, stateWord, tenderName, time } from "./format.mjs";
 import { receiptPaper } from "../paper.mjs";
 import { print } from "../printer.mjs";
@@ -74,7 +74,7 @@ export async function transactionsScreen(ctx) {
     back: null,
     nav: "transactions",
     body: [
-      held.length > 0 && notice("person", `The office must look at ${counted(held.length, "entry", "entries")}: ${held.map((/** @type {any} */ one) => one.reason).filter(Boolean).join("; ")}. Nothing is lost; you need not collect again.`),
+      held.length > 0 && notice("person", `The office must look at ${counted(held.length, "entry", "entries")}: ${reasons(held)} Nothing is lost; you need not collect again.`),
       says.node, summary, list, more,
     ],
     update: draw,
