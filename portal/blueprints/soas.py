@@ -91,7 +91,14 @@ def show(soa_id: str) -> ResponseReturnValue:
     payments = ledger.payments_of_soa(soa_id)
     events = sorted([*soas.timeline(soa_id), *map(payment_event, payments)], key=lambda event: event.at, reverse=True)
     return answer(
-        "soas/show.html", "soas/_detail.html", detail=detail, soa=detail.soa, payments=payments, events=events, today=clock.today()
+        "soas/show.html",
+        "soas/_detail.html",
+        detail=detail,
+        soa=detail.soa,
+        payments=payments,
+        events=events,
+        today=clock.today(),
+        collected=sum(part.amount for part in ledger.unreflected([soa_id]).get(soa_id, [])),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -155,3 +156,8 @@ def test_what_a_download_changed_reads_like_the_rest_of_the_page() -> None:
     assert [recorded(value) for value in ("2026-11-20", "12345.60", "HP-2026-00001", "2026-99-99", "")] == [
         "20 Nov 2026", "12,345.60", "HP-2026-00001", "2026-99-99", "",
     ]  # fmt: skip
+
+
+def test_an_soa_says_what_was_collected_since_pscloud_counted(site: Site) -> None:
+    assert "Collected by phones" not in (page := text_of(site.page("carla", "/soas/N1"))) and "N1" in page
+    assert re.search(r"Collected by phones, not yet in these figures of PSCloud 300\.00", text_of(site.page("carla", "/soas/S1")))
