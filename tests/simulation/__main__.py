@@ -25,9 +25,9 @@ def main() -> int:
             print(found, flush=True)
             missed += found.invariant is None
         return 1 if missed else 0
-    failures = steps = seeds = 0
-    for outcome in campaign.run_seeds(range(given.first, given.first + given.seeds), given.steps, given.processes):
-        seeds += 1
+    failures = steps = 0
+    outcomes = campaign.run_seeds(range(given.first, given.first + given.seeds), given.steps, given.processes)
+    for seeds, outcome in enumerate(outcomes, 1):
         steps += outcome.steps
         if outcome.failure:
             failures += 1

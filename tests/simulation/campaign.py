@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.simulation import mutants, run, steps
-from tests.simulation.portal import Portal
+from tests.simulation.portal import Portal, have_process_to_itself
 
 CORES = len(os.sched_getaffinity(0))
 SEEDS_FOR_A_MUTANT = 24
@@ -51,7 +51,9 @@ class Found:
 @cache
 def portal() -> Portal:
     """This process's portal."""
-    return Portal(Path(tempfile.mkdtemp(prefix="simulation-")))
+    made = Portal(Path(tempfile.mkdtemp(prefix="simulation-")))
+    have_process_to_itself()
+    return made
 
 
 def one_seed(seed: int, count: int, seconds: float = 45) -> Outcome:

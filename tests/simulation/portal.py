@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from config import TestConfig
-from portal import create_app, logs
+from portal import create_app
 from portal.extensions import db
 from portal.store import users
 
@@ -54,10 +56,6 @@ class Portal:
         config = TestConfig(directory, DATABASE_URL="sqlite:///:memory:")
         config.SQLALCHEMY_ENGINE_OPTIONS = {"creator": lambda: self.raw, "poolclass": StaticPool}
         self.app = create_app(config)
-        structlog.configure(processors=[_silence])
-        logs.logging.getLogger("portal").setLevel("CRITICAL")
-        logs.logging.getLogger("workers").setLevel("CRITICAL")
-        logs.logging.getLogger("alembic").setLevel("ERROR")
         self.template = sqlite3.connect(":memory:")
         self.left: int | None = None
         self.how = "kill"
@@ -150,6 +148,16 @@ class Portal:
     def one(self, query: str, *values: object) -> Any:
         """The one value a query finds."""
         return self.raw.execute(query, values).fetchone()[0]
+
+
+def have_process_to_itself() -> None:
+    """Make this process fast and quiet: the faults are meant, so nobody reads what the product logs of them."""
+    structlog.configure(processors=[_silence])
+    for name, level in (("portal", "CRITICAL"), ("workers", "CRITICAL"), ("alembic", "ERROR")):
+        logging.getLogger(name).setLevel(level)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)  # a seed makes many short-lived objects and hardly any rings
 
 
 def _silence(_logger: Any, _name: str, _event: Any) -> Any:

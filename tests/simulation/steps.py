@@ -150,7 +150,7 @@ def ready(world: World, rng: Random, phone: Phone) -> None:
         world.on_phone(rng, phone, lambda: phone.open_registry(rng))
 
 
-@step("pay", 75)
+@step("pay", 68)
 def pay(world: World, rng: Random) -> None:
     """Collect a payment: any tender, exact, partial, over, directed; confirmed once, twice, or again after a crash."""
     phone = a_phone(world, rng)
@@ -166,7 +166,7 @@ def pay(world: World, rng: Random) -> None:
             if again:
                 phone.crash = None
                 phone.confirm(draft)
-        if rng.random() < 0.5:
+        if rng.random() < 0.3:
             phone.print_receipt(entry.payload["payment"])
 
     world.on_phone(rng, phone, work)
@@ -190,7 +190,7 @@ def x_reading(world: World, rng: Random) -> None:
     world.on_phone(rng, phone, phone.x_reading)
 
 
-@step("count", 5)
+@step("count", 10)
 def count(world: World, rng: Random) -> None:
     """Count the cash."""
     phone = a_phone(world, rng)
@@ -244,7 +244,7 @@ def next_day(world: World, rng: Random) -> None:
     world.note(f"it is {local + timedelta(days=1):%d %b}")
 
 
-@step("restart phone", 6)
+@step("restart phone", 12)
 def restart(world: World, rng: Random) -> None:
     """A phone is killed and started."""
     phone = a_phone(world, rng)
@@ -300,7 +300,7 @@ def back_to_1970(world: World) -> timedelta:
     return datetime(1970, 1, 2, tzinfo=MANILA) - world.time
 
 
-@step("contact", 12)
+@step("contact", 20)
 def contact(world: World, rng: Random) -> None:
     """A phone speaks to the portal and compares journals."""
     phone = a_phone(world, rng)
@@ -369,7 +369,7 @@ UPLOADS = (
 )
 
 
-@step("upload", 60)
+@step("upload", 50)
 def upload(world: World, rng: Random) -> None:
     """Upload Payments, in every way a bad line can spoil."""
     phone = a_phone(world, rng)
@@ -576,7 +576,7 @@ def disable(world: World, rng: Random) -> None:
 # --- PSCloud and the workers -------------------------------------------------------------------------------------------------
 
 
-@step("settle", 12)
+@step("settle", 20)
 def change_pscloud(world: World, rng: Random) -> None:
     """PSCloud changes: paid at the office, cancelled, a new penalty or invoice, another collector code, a new SOA, a damaged record."""
     soa = rng.choice(list(world.pscloud.soas.values()))
@@ -653,7 +653,7 @@ def cancel_sync(world: World, rng: Random) -> None:
 
 @step("retry records", 3)
 def retry_records(world: World, rng: Random) -> None:
-    """Retry failed records of the last completed run (perhaps of one made for it), between two downloads of one phone; a worker does it now or later."""
+    """Retry failed records of the last completed run, or of one made for it, between two downloads of one phone."""
     found = world.portal.rows("SELECT max(id) FROM sync_runs WHERE status = 'completed'")
     if not found or not found[0][0]:
         return
@@ -714,7 +714,7 @@ def work(world: World, rng: Random) -> None:
         world.pscloud.accept([json.loads(json.dumps(again))])  # an old request arrives at PSCloud once more
 
 
-@step("tick", 25)
+@step("tick", 30)
 def tick(world: World, rng: Random) -> None:
     """The scheduler looks around: the daily download and the sweep."""
     world.pass_time(seconds=rng.choice((15, 15, 100, 200, 1000)))
@@ -730,7 +730,7 @@ def redis(world: World, rng: Random) -> None:
     world.note(f"Redis is {'emptied' if world.redis else 'away'}")
 
 
-@step("time", 10)
+@step("time", 20)
 def time_passes(world: World, rng: Random) -> None:
     """Some time goes by."""
     world.pass_time(seconds=rng.choice((1, 30, 300, 3600)))

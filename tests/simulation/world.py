@@ -19,7 +19,7 @@ from portal.domain.errors import PortalError
 from portal.domain.journal import Entry
 from portal.services import journal, snapshot, sync, terminals
 from portal.services.journal import Policy, Uploader
-from portal.store import reading_view, users
+from portal.store import reading_view
 from portal.store import terminals as terminal_store
 from tests.simulation.phone import Phone, PhoneDied, Refused, jwk
 from tests.simulation.portal import COLLECTORS, START, Killed, Portal
@@ -64,6 +64,15 @@ class Observer:
     held_by_people: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     """What this step did, for people."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """A signed-in collector."""
+
+    id: int
+    name: str
+    codes: tuple[str, ...]
 
 
 class World:
@@ -173,10 +182,13 @@ class World:
 
     # --- the web
 
-    def signed_in(self, phone: Phone) -> users.UserRow | None:
-        """The user of a phone, when the portal still lets them in."""
-        found = users.get(self.portal.ids[phone.user])
-        return found if found and found.active and "collector" in found.roles else None
+    def signed_in(self, phone: Phone) -> Person | None:
+        """The user of a phone, when the portal still lets them in. Read past the product's code, which does it in its own sign-ins."""
+        own = self.portal.ids[phone.user]
+        if not self.portal.one("SELECT active FROM users WHERE id = ?", own):
+            return None
+        codes = self.portal.rows("SELECT code FROM code_holdings WHERE user_id = ? AND until IS NULL ORDER BY code", own)
+        return Person(own, phone.user, tuple(row[0] for row in codes))
 
     def web_upload(self, rng: Random, phone: Phone, body: dict[str, Any], risk: float = 0.12) -> tuple[int, dict[str, Any] | None]:
         """POST /api/v1/journal as the blueprint does it: (status, JSON answer). Status 0: the connection broke."""
