@@ -81,7 +81,9 @@ def ago(value: datetime | None) -> str:
 
 
 def recorded(value: str) -> str:
-    """A value as a record of changes holds it: days and amounts as pages write them, everything else as it is."""
+    """A value as a record of changes holds it, an invoice's parts too: days and amounts as pages write them, everything else as it is."""
+    if value.startswith("balance "):
+        return " ".join(recorded(part[:-1]) + "," if part.endswith(",") else recorded(part) for part in value.split(" "))
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
             return day(date.fromisoformat(value))

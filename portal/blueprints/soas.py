@@ -13,6 +13,7 @@ from portal import clock
 from portal.access import roles
 from portal.blueprints.pages import Query, answer
 from portal.domain.errors import NotFound
+from portal.domain.money import from_centavos
 from portal.exports import Cell, csv_response
 from portal.filters import STATUS_WORDS, TENDER_WORDS, pesos
 from portal.store import collector_codes, ledger, soas
@@ -98,7 +99,7 @@ def show(soa_id: str) -> ResponseReturnValue:
         payments=payments,
         events=events,
         today=clock.today(),
-        collected=sum(part.amount for part in ledger.unreflected([soa_id]).get(soa_id, [])),
+        collected=from_centavos(sum(part.amount for part in ledger.unreflected([soa_id]).get(soa_id, []))),
     )
 
 
