@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from portal.extensions import db
 from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, PaymentResult, PscloudClient, Rejected, Retryable
+from portal.pscloud.profile import Profile
 from portal.store import audit, incidents, ledger, postings
 from portal.store.postings import PostingItem
 
@@ -22,6 +24,9 @@ LEASE = timedelta(seconds=95)
 up again within two minutes. A living one renews it."""
 RENEW = timedelta(seconds=20)
 BATCH = 200
+ABOUT_CONTENT = frozenset({400, 409, 413, 422})
+"""Refusals that speak of what was sent, not of us or of the address."""
+TRIES_ALONE = 3
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
 
 
@@ -104,16 +109,60 @@ def _ask(client: PscloudClient, items: list[PostingItem], lease: str, now: Calla
 
 
 def _post(client: PscloudClient, items: list[PostingItem], lease: str, now: Callable[[], datetime], outcome: Outcome) -> None:
-    records = [mapping.to_payment(_to_post(item), client.profile) for item in items]
+    """Post these and store each result. A request that PSCloud refuses for what is in it is halved until the payment that is meant stands
+    alone, so that it stops nobody else; a 409 may speak of our own earlier request, so PSCloud is asked first what it holds."""
+    records = _records(client.profile, items, lease, now, outcome)
+    waiting = [[item for item in items if item.posting_id in records]]
+    alone: list[tuple[PostingItem, Rejected]] = []
+    part: list[PostingItem] = []
+    got_through = False
     try:
-        results = {result.reference: result for result in client.post_payments(records)}
-    except Retryable as error:
-        _give_back(items, lease, error, error.outcome_unknown, now, outcome)
+        while waiting and (part := waiting.pop()):
+            try:
+                results = client.post_payments([records[item.posting_id] for item in part])
+            except Rejected as refusal:
+                if refusal.status not in ABOUT_CONTENT:
+                    raise
+                if refusal.status == 409 and not all(item.ask_first for item in part):
+                    asked, part = [replace(item, ask_first=True) for item in part], []
+                    left = _ask(client, asked, lease, now, outcome)
+                    got_through |= len(left) < len(asked)
+                    waiting += [left] if left else []
+                elif len(part) > 1:
+                    waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
+                else:
+                    alone.append((part[0], refusal))
+                continue
+            got_through = True
+            _store(part, {result.reference: result for result in results}, lease, now(), outcome)
+    except (Retryable, AuthFailed, Rejected) as error:
+        _give_back(part, lease, error, isinstance(error, Retryable) and error.outcome_unknown, now, outcome)
+        _give_back([item for some in waiting for item in some] + [item for item, _ in alone], lease, error, False, now, outcome)
         raise
-    except (AuthFailed, Rejected) as error:
-        _give_back(items, lease, error, False, now, outcome)
-        raise
-    at = now()
+    for item, why in alone:
+        if got_through or item.attempts >= TRIES_ALONE:
+            _settle(item, lease, PaymentResult(item.payment_id, "rejected", None, "", why.message, ""), now(), outcome)
+        else:  # nothing at all got through: the fault may lie elsewhere
+            _postpone(item, lease, why.message, item.ask_first, now(), outcome)
+    db.session.commit()
+
+
+def _records(
+    profile: Profile, items: list[PostingItem], lease: str, now: Callable[[], datetime], outcome: Outcome
+) -> dict[int, dict[str, Any]]:
+    """What PSCloud is sent, by posting; a payment that must not leave the house fails by itself."""
+    records = {}
+    for item in items:
+        try:
+            records[item.posting_id] = mapping.to_payment(_to_post(item), profile)
+        except ValueError as error:
+            kept = PaymentResult(item.payment_id, "rejected", None, "", f"{error}.", "")
+            _settle(item, lease, kept, now(), outcome, "It was not sent to PSCloud: ")
+    db.session.commit()
+    return records
+
+
+def _store(items: list[PostingItem], results: dict[str, PaymentResult], lease: str, at: datetime, outcome: Outcome) -> None:
     for item in items:
         result = results.get(item.payment_id)
         if result is None:
@@ -137,7 +186,9 @@ def _to_post(item: PostingItem) -> mapping.PaymentToPost:
     )
 
 
-def _settle(item: PostingItem, lease: str, result: PaymentResult, at: datetime, outcome: Outcome) -> None:
+def _settle(
+    item: PostingItem, lease: str, result: PaymentResult, at: datetime, outcome: Outcome, whose: str = "PSCloud refused it: "
+) -> None:
     """Store one payment's result, its status and its audit row together; nothing when the lease is no longer ours."""
     good = result.status in {"accepted", "duplicate", "voided"}
     reason = "" if good else (result.error_message or result.error_code or "PSCloud gave no reason.")
@@ -151,8 +202,8 @@ def _settle(item: PostingItem, lease: str, result: PaymentResult, at: datetime, 
             told = f"{item.receipt_number}: PSCloud holds it as voided, which nobody asked for here."
             incidents.add("voided_in_pscloud", told, at, subject=item.payment_id)
     else:
-        ledger.set_status(item.payment_id, "processing", "failed", f"PSCloud refused it: {reason}", at)
-        incidents.add("posting_failed", f"{item.receipt_number}: PSCloud refused it: {reason}", at, subject=item.payment_id)
+        ledger.set_status(item.payment_id, "processing", "failed", f"{whose}{reason}", at)
+        incidents.add("posting_failed", f"{item.receipt_number}: {whose}{reason}", at, subject=item.payment_id)
         outcome.failed += 1
     detail = {"result": result.status, "pscloud_id": result.pscloud_id, "reason": reason, "attempt": item.attempts}
     audit.add("posting", f"payment_{status}", item.payment_id, detail, at)

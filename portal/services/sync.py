@@ -33,6 +33,8 @@ NO_JOB = timedelta(minutes=2)
 NO_WORKER = timedelta(minutes=15)
 HEARTBEAT = timedelta(seconds=5)
 LONGEST_RAW = 200_000
+OVERTIME = "JobTimeoutException"
+"""What the queue raises in the middle of a job that exceeds its time; known here by its name only."""
 
 
 class RunEnded(Exception):
@@ -173,6 +175,10 @@ def run(run_id: int, client: PscloudClient, now_fn: Callable[[], datetime]) -> s
         return _fail(work, error.message)
     except Exception as error:
         log.exception("Download %s failed", run_id)
+        if type(error).__name__ == OVERTIME:
+            return _fail(
+                work, "The download took too long and was stopped. Press Sync now; if it ends like this again, PSCloud is too slow."
+            )
         return _fail(work, f"The portal could not finish the download ({type(error).__name__}). The log of the worker says more.")
     finally:
         client.on_wait = _nothing

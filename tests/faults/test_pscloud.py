@@ -208,7 +208,8 @@ def test_f29_an_answer_that_does_not_say_enough_is_followed_by_a_question(on_sql
     ids = stack.pay(phone, 5)
     phone.upload()
     wait_until(lambda: fault.applied and stack.statuses(ids)["processing"] == 0, "the answer was read")
-    assert stack.statuses(ids)["completed"] == (2 if name == "for some only" else 0)
+    # A 409 is cleared up at once: it may speak of payments that are there already.
+    assert stack.statuses(ids)["completed"] == {"for some only": 2, "409 duplicate": 5}.get(name, 0)
     try_again(stack, ids)
     assert stack.sent_to_pscloud() == Counter(ids), "asked, and never sent a second time"
     stack.compare_books()

@@ -283,9 +283,9 @@ def test_f17_a_download_that_exceeds_its_time_ends_with_a_reason(stack: Stack) -
     run_id = stack.sync_now()
     stack.redis.delete("rq:queue:sync")
     queue = Queue("sync", connection=stack.redis, serializer=JSONSerializer)
-    queue.enqueue_call("workers.jobs.download_soas", args=(run_id,), timeout=3)
+    queue.enqueue_call("workers.jobs.download_soas", args=(run_id,), timeout=6)
     stack.start("worker sync")
-    run = stack.wait_for_run(run_id, 20)
+    run = stack.wait_for_run(run_id, 40)
     assert held.applied == 1 and run.status == "failed" and "took too long" in run.error, run.error
     assert stack.active_soas() == before
     stack.to_pscloud.clear()
@@ -300,9 +300,9 @@ def test_f17_a_push_that_exceeds_its_time_is_made_good(stack: Stack) -> None:
     phone.upload()
     stack.redis.delete("rq:queue:posting")
     queue = Queue("posting", connection=stack.redis, serializer=JSONSerializer)
-    job = queue.enqueue_call("workers.jobs.post_payments", timeout=3)
+    job = queue.enqueue_call("workers.jobs.post_payments", timeout=6)
     stack.start("worker posting")
-    wait_until(lambda: job.get_status(refresh=True).value == "failed", "the job was ended", 20)
+    wait_until(lambda: job.get_status(refresh=True).value == "failed", "the job was ended", 40)
     assert held.applied == 1
     stack.to_pscloud.clear()
     stack.pass_time(LEASE.total_seconds())
