@@ -201,8 +201,11 @@ def check_pscloud(profile: str | None) -> None:
 def doctor() -> None:
     """Say what is wrong with this installation, if anything."""
     problems = []
-    if not health.database_answers():
-        problems.append("The database does not answer or has no tables. Run: flask db upgrade")
+    database = health.database_state()
+    if database == "away":
+        problems.append("The database does not answer.")
+    elif database == "outdated":
+        problems.append("The database has not the tables of this program. Run: flask db upgrade")
     else:
         count, broken = audit.verify()
         click.echo(f"Database: answers. Audit log: {'broken at row ' + str(broken.seq) if broken else f'whole, {count} rows'}.")

@@ -34,6 +34,19 @@ def test_upgrading_again_changes_nothing(any_app: Flask) -> None:
     assert db.session.execute(text("SELECT hash FROM audit_head")).scalar_one() == "kept"
 
 
+def test_an_outdated_database_is_named_as_such_and_not_as_busy(app: Flask) -> None:
+    assert app.test_client().get("/readyz").get_json()["database"] == "ok"
+    db.session.execute(text("UPDATE alembic_version SET version_num = 'before'"))
+    db.session.execute(text("ALTER TABLE users RENAME TO people"))
+    db.session.commit()
+    answer = app.test_client().get("/readyz")
+    assert (answer.status_code, answer.get_json()["database"]) == (503, "outdated")
+    body = {"username": "nena", "password": "whatever it was"}
+    refused = app.test_client().post("/api/v1/session", json=body)
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (503, "outdated")
+    assert app.test_cli_runner().invoke(args=["doctor"]).exit_code == 1
+
+
 def test_migrations_never_go_back(app: Flask) -> None:
     with pytest.raises(SystemExit), pytest.MonkeyPatch.context() as patch:
         patch.setattr("flask_migrate.log.error", lambda *_: None)

@@ -24,10 +24,11 @@ def healthz() -> ResponseReturnValue:
 @bp.get("/readyz")
 @public
 def readyz() -> ResponseReturnValue:
-    """200 when the database answers; Redis away is reported but not fatal, since nothing of value lives there."""
-    database = health.database_answers()
-    parts = {"database": "ok" if database else "away", "redis": "ok" if health.redis_answers() else "away"}
-    return jsonify({"status": "ready" if database else "not ready", **parts}), 200 if database else 503
+    """200 when the database answers and is up to date; Redis away is reported but not fatal, since nothing of value lives there."""
+    database = health.database_state()
+    ready = database == "ok"
+    parts = {"database": database, "redis": "ok" if health.redis_answers() else "away"}
+    return jsonify({"status": "ready" if ready else "not ready", **parts}), 200 if ready else 503
 
 
 @bp.get("/metrics")

@@ -122,6 +122,9 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
         raise BadSignature("The upload was not signed by the key of this terminal, so nothing was stored.")
     batch = _Batch(terminal, uploader, policy, store.add_upload(terminal.id, uploader.user_id, entries, str(signature), now), now)
     verdicts = batch.take(entries)
+    if terminal.state == "revoked" and batch.head_seq > terminal.head_seq:
+        detail = f"{code} was revoked and sent entries {terminal.head_seq + 1} to {batch.head_seq}. Its payments wait for approval."
+        incidents.add("revoked_terminal", detail, now, terminal.id, code)
     terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
     db.session.commit()
     return Answer(batch.head_seq, verdicts, batch.approved)

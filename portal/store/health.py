@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
+from alembic.script import ScriptDirectory
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import RedisError
@@ -15,14 +18,20 @@ from portal.store import incidents
 from portal.store.models import Payment
 
 
-def database_answers() -> bool:
-    """Whether the database answers and has our tables."""
+@cache
+def newest_migration() -> str | None:
+    """The migration this program was written for."""
+    return ScriptDirectory(str(Path(__file__).parent.parent / "migrations")).get_current_head()
+
+
+def database_state() -> str:
+    """`ok`; `outdated` when it has not the tables this program was written for; `away` when it does not answer."""
     try:
-        db.session.execute(text("SELECT seq FROM audit_head"))
-    except SQLAlchemyError:
+        found = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    except SQLAlchemyError as error:
         db.session.rollback()
-        return False
-    return True
+        return "outdated" if "alembic_version" in str(getattr(error, "orig", "")) else "away"
+    return "ok" if found == newest_migration() else "outdated"
 
 
 def redis_answers() -> bool:

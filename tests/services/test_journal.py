@@ -337,6 +337,8 @@ def test_a_revoked_terminals_payments_are_kept_for_review(phone: Phone) -> None:
     answer = send(phone)
     assert set(statuses(answer)) == {"quarantined"} and answer.acknowledged_seq == len(phone.entries)
     assert payment(entry).row.flags == ("revoked_terminal",) and payment(entry).row.status == "pending"
+    send(phone)
+    assert [incident.kind for incident in incidents.open_incidents()] == ["revoked_terminal"], "told once, not at every repetition"
 
 
 def test_a_receipt_number_out_of_series_counts_the_money_and_holds_the_number(phone: Phone) -> None:
