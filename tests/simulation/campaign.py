@@ -45,7 +45,7 @@ class Found:
     def __str__(self) -> str:
         if self.invariant is None:
             return f"NOT FOUND in {self.seeds} seeds, {self.steps} steps: {self.name} ({self.stands_for})"
-        return f"{self.steps:6d} steps, {self.seeds:2d} seeds  {self.invariant:9s} {self.name} ({self.stands_for})"
+        return f"{self.steps:6d} steps, {self.seeds:2d} seeds  {self.invariant:9s} {self.name} ({self.stands_for}): {self.detail[:70]}"
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from portal.pscloud import mapping
 from portal.services import snapshot as snapshots
 from portal.store import audit, soas
 from tests.simulation.pscloud import CODES, readable
+from tests.simulation.steps import sight
 from tests.simulation.world import BUSINESS, Violation, World
 
 UNIQUE: dict[str, set[tuple[str, ...]]] = {
@@ -48,6 +48,7 @@ class Known:
     active: set[str] = field(default_factory=set)
     last_run: int = 0
     digest: str = ""
+    ended: dict[int, str] = field(default_factory=dict)
     pscloud: int = 0
     receipts: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -334,6 +335,13 @@ def i16_i19_half_a_sync_is_never_seen(world: World, known: Known) -> None:
     last = world.portal.one("SELECT coalesce(max(id), 0) FROM sync_runs WHERE status = 'completed'")
     if world.portal.one("SELECT count(*) FROM sync_runs WHERE status IN ('pending', 'processing')") > 1:
         raise Violation("F16", "two downloads are active at once")
+    for run_id, status, done, read in world.portal.rows(
+        "SELECT id, status, added + changed + unchanged, succeeded FROM sync_runs WHERE active_slot IS NULL AND id > ?", known.last_run - 20
+    ):
+        if known.ended.setdefault(run_id, status) != status:
+            raise Violation("F16", f"a download that was {known.ended[run_id]} became {status}", [run_id])
+        if status == "completed" and done != read:
+            raise Violation("I19", f"a download of {read} SOAs is called completed with {done} of them taken over", [run_id])
     if digest != known.digest:
         retried = world.portal.one("SELECT count(*) FROM audit_log WHERE action = 'sync_retried' AND seq > ?", known.audit)
         if last == known.last_run and not retried:
@@ -346,12 +354,6 @@ def i16_i19_half_a_sync_is_never_seen(world: World, known: Known) -> None:
     elif last < known.last_run:
         raise Violation("I19", "the mark of the last completed download went back")
     known.last_run = last
-
-
-def sight(world: World) -> str:
-    """All that is seen of the SOAs, in one short text."""
-    rows = world.portal.rows("SELECT id, version, status, (SELECT count(*) FROM invoices WHERE soa_id = soas.id) FROM soas ORDER BY id")
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 @every_change

@@ -92,9 +92,9 @@ class Portal:
     # --- one process
 
     def process(self, work: Callable[[], T], fuse: int | None = None, how: str = "kill") -> T:
-        """Do `work` in a session of its own. After `fuse` statements and commits it dies (Killed), or its database fails once
-        (`how` "fail": OperationalError). With `how` "commit" only commits count, twice each: before and after. What was not
-        committed is gone."""
+        """Do `work` in a session of its own. After `fuse` statements and commits it dies (`how` "kill": Killed), or its database fails
+        once ("fail": OperationalError). With "kill at commit" and "fail at commit" only commits count, twice each: before and after.
+        What was not committed is gone."""
         before = (self.left, self.how)
         self.left, self.how = fuse, how
         try:
@@ -128,12 +128,12 @@ class Portal:
         if self.left >= 0:
             return
         self.left = None
-        if self.how != "fail":
+        if self.how.startswith("kill"):
             raise Killed(statement[:80])
         raise OperationalError(statement, {}, sqlite3.OperationalError("disk I/O error"))
 
     def _statement(self, _c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if self.how != "commit" and not statement.startswith(("BEGIN", "ROLLBACK")):
+        if "commit" not in self.how and not statement.startswith(("BEGIN", "ROLLBACK")):
             self._burn(statement)
 
     def _commit(self, _connection: Any) -> None:

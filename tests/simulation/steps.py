@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from tests.simulation.world import Violation, World
 Step = Callable[[World, Random], None]
 STEPS: dict[str, tuple[int, Step]] = {}
 """name -> (weight, what happens). The weights are those of a bad day, not of a usual one."""
-NESTED = ("pay", "upload", "work", "work", "work", "tick", "office", "settle", "hold", "cancel sync", "download", "redis")
+NESTED = ("pay", "upload", "work", "work", "work", "tick", "office", "settle", "hold", "cancel sync", "cancel sync", "download", "redis")
 """What may happen while a job waits for PSCloud."""
 
 
@@ -54,23 +55,46 @@ def plan(seed: int, count: int) -> list[tuple[str, int]]:
 def nested(world: World, rng: Random, chance: float, among: Sequence[str] = NESTED) -> Callable[[str], None]:
     """Now and then, while a job waits, something else happens."""
     salts = [(rng.choice(among), rng.getrandbits(48)) if rng.random() < chance else None for _ in range(6)]
-    stall = rng.random() < 0.05
+    stall = rng.random() < 0.1
+    second = Random(rng.getrandbits(48))
 
     def during(what: str) -> None:
+        reader_looks(world)
         chosen = salts.pop() if salts else None
-        if chosen and world.depth < 2:
-            world.depth += 1
-            try:
+        if world.depth >= 2:
+            return
+        world.depth += 1
+        try:
+            if chosen:
                 world.note(f"[while waiting for {what}: {chosen[0]}]")
                 do(world, *chosen)
-            finally:
-                world.depth -= 1
-        if stall and what == "page":
-            world.pass_time(seconds=100)
-        if stall and what == "answer" and world.pscloud.dedupes:
-            world.pass_time(seconds=300)  # a machine that slept; without references that PSCloud knows again this is not promised
+            if stall and what == "page":
+                world.pass_time(seconds=100)
+            if stall and what == "answer" and world.pscloud.dedupes:
+                # A machine that slept past its lease. Without references that PSCloud knows again this is not promised.
+                world.note("[slept; a second worker comes]")
+                world.pass_time(seconds=300)
+                world.work(second, "post_payments", (), 0.1)
+        finally:
+            world.depth -= 1
 
     return during
+
+
+def reader_looks(world: World) -> None:
+    """I16: as long as no other download completed and no records were retried, everybody sees the same SOAs, also in the middle of one."""
+    mark = world.portal.rows(
+        "SELECT (SELECT max(id) FROM sync_runs WHERE status = 'completed'), (SELECT count(*) FROM audit_log WHERE action = 'sync_retried')"
+    )[0]
+    seen = world.seen.sights.setdefault(mark, sight(world))
+    if seen != sight(world):
+        raise Violation("I16", "a reader sees a part of a download that is not complete", [mark[0]])
+
+
+def sight(world: World) -> str:
+    """All that is seen of the SOAs, in one short text."""
+    rows = world.portal.rows("SELECT id, version, status, (SELECT count(*) FROM invoices WHERE soa_id = soas.id) FROM soas ORDER BY id")
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def a_phone(world: World, rng: Random) -> Phone:
@@ -252,7 +276,7 @@ def restart(world: World, rng: Random) -> None:
     world.on_phone(rng, phone, phone.restart, 0.2)
 
 
-@step("back up phone", 4)
+@step("back up phone", 6)
 def back_up(world: World, rng: Random) -> None:
     """Somebody keeps a copy of a phone."""
     phone = a_phone(world, rng)
@@ -260,7 +284,7 @@ def back_up(world: World, rng: Random) -> None:
     world.note(f"{phone.name} is backed up")
 
 
-@step("restore phone", 2)
+@step("restore phone", 3)
 def restore(world: World, rng: Random) -> None:
     """The copy is put back: what came after it is gone from the phone."""
     phone = a_phone(world, rng)
@@ -281,13 +305,22 @@ def restore(world: World, rng: Random) -> None:
     phone.restart()
 
 
-@step("move clock", 3)
+@step("move clock", 4)
 def move_clock(world: World, rng: Random) -> None:
     """A phone's clock is set: hours, days, decades; while the app runs or while it is closed."""
     phone = a_phone(world, rng)
     before = phone.offset
     phone.offset = rng.choice(
-        (timedelta(0), timedelta(0), timedelta(hours=-3), timedelta(days=1), timedelta(days=-1), timedelta(minutes=5), back_to_1970(world))
+        (
+            timedelta(0),
+            timedelta(0),
+            timedelta(hours=-3),
+            timedelta(days=1),
+            timedelta(days=-1),
+            timedelta(minutes=5),
+            back_to_1970(world),
+            back_to_1970(world),
+        )
     )
     seconds = (phone.offset - before).total_seconds()
     world.note(f"{phone.name}'s clock moves by {seconds:.0f} s")
@@ -651,7 +684,7 @@ def cancel_sync(world: World, rng: Random) -> None:
         by_person(world, rng, lambda: sync.cancel(found[0][0], "carla", world.tick()))
 
 
-@step("retry records", 3)
+@step("retry records", 4)
 def retry_records(world: World, rng: Random) -> None:
     """Retry failed records of the last completed run, or of one made for it, between two downloads of one phone."""
     found = world.portal.rows("SELECT max(id) FROM sync_runs WHERE status = 'completed'")
@@ -703,7 +736,7 @@ def work(world: World, rng: Random) -> None:
     world.note(f"worker: {job} {args} {faults if faults != Faults() else ''}")
     try:
         shifting = faults.read == "shift" and job == "download_soas"
-        with world.meanwhile(nested(world, rng, 0.5, ("settle", "paid off")) if shifting else nested(world, rng, 0.12)):
+        with world.meanwhile(nested(world, rng, 0.5, ("settle", "paid off")) if shifting else nested(world, rng, 0.2)):
             world.work(rng, job, args, 0.12)
     finally:
         world.pscloud.faults = before

@@ -62,6 +62,8 @@ class Observer:
     told_to_stop: dict[str, int] = field(default_factory=dict)
     """Terminal -> last receipt the phone had when it learned that its records are not the portal's."""
     held_by_people: set[str] = field(default_factory=set)
+    sights: dict[tuple[int, int], str] = field(default_factory=dict)
+    """What everybody saw of the SOAs, by the last completed download and the number of retries."""
     notes: list[str] = field(default_factory=list)
     """What this step did, for people."""
 
@@ -172,8 +174,8 @@ class World:
         random.seed(rng.getrandbits(64))
         fuse, how = None, "kill"
         if rng.random() < risk:
-            fuse, how = int(2 ** (rng.random() * 7.5)) - 1, rng.choice(("kill", "commit", "fail"))
-            fuse = rng.randrange(4) if how == "commit" else fuse
+            fuse, how = int(2 ** (rng.random() * 7.5)) - 1, rng.choice(("kill", "kill at commit", "fail", "fail at commit"))
+            fuse = rng.randrange(4) if "commit" in how else fuse
         try:
             return self.portal.process(work, fuse, how)
         except Killed:
