@@ -7,11 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update
 
+from portal.store.models import Payment, PaymentAllocation
 from tests.faults.proxy import FOR_EVER, Fault, Request
 from tests.faults.stack import Stack, wait_until
 
@@ -258,5 +261,26 @@ def test_f33_pscloud_takes_some_and_refuses_others_with_a_reason(stack: Stack) -
     stack.compare_books()
     for one in refused:
         assert stack.office.post(f"/payments/{one}/retry").status_code == 303
+    stack.wait_until_posted(ids)
+    stack.compare_books()
+
+
+def test_f34_a_payment_whose_parts_do_not_add_up_stays_in_the_house_and_stops_nobody(stack: Stack) -> None:
+    stack.processes["worker posting"].kill()
+    phone = stack.phone()
+    ids = stack.pay(phone, 4)
+    phone.upload()
+    bad = stack.payments()[ids[0]]
+    part = {"payment_id": bad.id, "soa_id": bad.soa_id, "kind": "advance", "position": 50}
+    stack.change(insert(PaymentAllocation).values(**part, generation=bad.allocation_generation, amount=Decimal("1.00")))
+    stack.start("worker posting")
+    stack.sweep()
+    stack.wait_until_posted(ids[1:])
+    assert stack.statuses(ids[:1]) == {"failed": 1} and "do not add up" in stack.payments()[bad.id].status_reason
+    stack.compare_books()
+    newer = bad.allocation_generation + 1
+    stack.change(insert(PaymentAllocation).values(**part, generation=newer, amount=bad.amount))
+    stack.change(update(Payment).where(Payment.id == bad.id).values(allocation_generation=newer))
+    assert stack.office.post(f"/payments/{bad.id}/retry").status_code == 303
     stack.wait_until_posted(ids)
     stack.compare_books()
