@@ -38,10 +38,10 @@ export async function openPhone() {
   const asked = new URLSearchParams(location.search);
   const listeners = new Set();
   const saved = JSON.parse(sessionStorage.getItem("fake-phone") ?? "null");
-  const data = saved ?? { soas: [], payments: [], counts: [], readings: {}, last: null, entries: 0, z: 0, accumulated: 0 };
+  const data = saved ?? { soas: [], payments: [], counts: [], readings: {}, last: null, entries: 0, holds: {}, z: 0, accumulated: 0 };
   let state = saved?.state ?? {
     user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: asked.get("problem"),
-    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), storage_persistent: true, problems: [], version: "test",
+    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], storage_persistent: true, problems: [], version: "test",
   };
   window.addEventListener("online", () => set({ online: true }));
   window.addEventListener("offline", () => set({ online: false }));
@@ -51,6 +51,11 @@ export async function openPhone() {
     for (const fn of listeners) fn();
   }
   const entry = (more = {}) => set({ ...more, unsent: { count: state.unsent.count + 1, oldest_at: state.unsent.oldest_at ?? instant() } });
+  const unsentFor = (name) => {
+    const others = Object.entries(data.holds).filter(([who, { count }]) => who !== name && count > 0).map(([who, unsent]) => ({ name: who, ...unsent }));
+    const none = { count: 0, oldest_at: null };
+    return { others, unsent: name === null ? others.reduce((sum, { count, oldest_at }) => ({ count: sum.count + count, oldest_at }), none) : (data.holds[name] ?? none) };
+  };
   const registry = () => state.registry ?? data.last;
   const mine = () => data.payments.filter((one) => one.registry === registry()?.id);
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -71,11 +76,12 @@ export async function openPhone() {
       await pause(50);
       if (!state.online) throw new PhoneError("offline", "There is no connection, and nobody has logged in on this phone before. Connect once, then log in.");
       if (password !== "secret") throw new PhoneError("wrong_login", "User name or password is wrong. Check both and try again; ask the office for a new password if you forgot it.");
-      set({ user: { name: username, display_name: "Nena Salazar" }, signed_in: true });
+      set({ user: { name: username, display_name: username === "nena" ? "Nena Salazar" : username }, signed_in: true, ...unsentFor(username) });
     },
     async logOut({ force } = {}) {
       if (state.unsent.count && !force) throw new PhoneError("unsent_entries", "There are unsent entries.");
-      set({ user: null, signed_in: false });
+      data.holds[state.user.name] = state.unsent;
+      set({ user: null, signed_in: false, ...unsentFor(null) });
     },
     async enroll(name) { entry({ terminal: { code: "T07", name, state: "active" } }); },
     async openRegistry(fund) { entry({ registry: { id: crypto.randomUUID(), business_date: day(0), change_fund: fund, opened_at: instant(), z_done: false } }); data.counts = []; },

@@ -243,3 +243,15 @@ def test_the_signing_key_survives_storage_and_stays_inside(page: Page) -> None:
         return { length: signature.length, extractable: private_key.extractable, refused };""",
     )
     assert result == {"length": 86, "extractable": False, "refused": "InvalidAccessError"}
+
+
+def test_settings_are_found_by_how_their_key_begins(page: Page) -> None:
+    result = run(
+        page,
+        """await store.setMeta("user", "nena");
+        await store.setMeta("unsent:nena", { count: 3 });
+        await store.setMeta("unsent:ben", { count: 1 });
+        await store.setMeta("unsent", 7);
+        return store.metaLike("unsent:");""",
+    )
+    assert result == [["ben", {"count": 1}], ["nena", {"count": 3}]]

@@ -172,6 +172,7 @@ export class Browser {
     return {
       get: async (key) => copy(shared.get(key)),
       set: async (key, value) => void (value === undefined ? shared.delete(key) : shared.set(key, copy(value))),
+      like: async (prefix) => [...shared].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key.slice(prefix.length), copy(value)]),
       close: async () => undefined,
     };
   }

@@ -47,6 +47,7 @@ export class World {
     const phone = await openPhone({
       openStore: (name) => this.browser.openStore(name),
       openShared: () => this.browser.openShared(),
+      databases: async () => [...this.browser.disks.keys()],
       fetch: this.portal.fetch,
       locks: this.locks,
       now: () => this.wall,

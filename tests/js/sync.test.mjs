@@ -360,6 +360,36 @@ test("another user on the same phone sees and sends nothing of the first", world
   assert.equal((await phone.upload()).sent, 3);
 }));
 
+test("what another user left unsent is told by name and number, never as one's own", world(async (w) => {
+  const phone = await withPayments(w);
+  const left = [{ name: "nena", count: 3, oldest_at: phone.state.unsent.oldest_at }];
+  assert.deepEqual(phone.state.others, []);
+  await phone.logOut({ force: true });
+  assert.deepEqual([phone.state.unsent, phone.state.others], [{ count: 3, oldest_at: left[0].oldest_at }, left]);
+  assert.deepEqual((await w.open()).state.others, left, "after a restart as well");
+  await phone.logIn("ben", "secret");
+  assert.deepEqual([phone.state.unsent.count, phone.state.others], [0, left]);
+  assert.deepEqual(Object.keys(phone.state.others[0]), ["name", "count", "oldest_at"], "nothing of what they hold");
+  assert.equal((await phone.upload()).sent, 0);
+  await phone.logOut();
+  await phone.logIn("nena", "secret");
+  assert.deepEqual([phone.state.unsent.count, phone.state.others], [3, []]);
+  await phone.upload();
+  await phone.logOut();
+  assert.deepEqual([phone.state.unsent.count, phone.state.others], [0, []]);
+}));
+
+test("the count of what others left is their own databases', whatever was noted", world(async (w) => {
+  const phone = await withPayments(w);
+  await phone.logOut({ force: true });
+  w.browser.shared.delete("unsent:nena");
+  assert.equal((await w.open()).state.others[0].count, 3);
+  w.browser.shared.set("unsent:nena", { count: 9, oldest_at: null });
+  assert.equal((await w.open()).state.unsent.count, 3);
+  const untold = await w.open({ databases: async () => Promise.reject(new Error("this browser does not tell")) });
+  assert.equal(untold.state.others[0].count, 3, "where the browser does not list its databases, those that left word are counted");
+}));
+
 test("nobody's entries are sent under another's log-in", world(async (w) => {
   const phone = await withPayments(w);
   const tab = await w.open();

@@ -201,6 +201,20 @@ export class Store {
     });
   }
 
+  /**
+   * The small settings whose key begins with `prefix`, as [rest of the key, value].
+   * @param {string} prefix
+   * @returns {Promise<[string, any][]>}
+   */
+  metaLike(prefix) {
+    const range = this._browser.keyRange.bound(prefix, `${prefix}\uffff`);
+    return this._run(["meta"], "readonly", async (transaction) => {
+      const store = transaction.objectStore("meta");
+      const [keys, values] = await Promise.all([answer(store.getAllKeys(range)), answer(store.getAll(range))]);
+      return keys.map((key, index) => [String(key).slice(prefix.length), values[index]]);
+    });
+  }
+
   /** @returns {Promise<Terminal[]>} every terminal this user ever enrolled in this browser */
   terminals() {
     return this._run(["terminals"], "readonly", (transaction) => answer(transaction.objectStore("terminals").getAll()));
@@ -370,7 +384,7 @@ export class Store {
   }
 }
 
-/** The little database all users of this browser share: who was logged in last. */
+/** The little database all users of this browser share: who was logged in last, and how many unsent entries each one's own database holds. */
 export class SharedStore {
   /** @param {{indexedDB: IDBFactory, keyRange: typeof IDBKeyRange}} browser */
   constructor(browser) {
@@ -385,6 +399,11 @@ export class SharedStore {
   /** @param {string} key @param {unknown} value */
   set(key, value) {
     return this._store.setMeta(key, value);
+  }
+
+  /** @param {string} prefix */
+  like(prefix) {
+    return this._store.metaLike(prefix);
   }
 
   close() {

@@ -177,6 +177,7 @@ export class Line extends Sessions {
     if (this._session?.user.name !== user.name) {
       await this._leave();
       await this._openUser(user);
+      await this._recount();
     }
     this._tabs?.postMessage({ kind: "user" });
     const session = this._needSession();
@@ -216,6 +217,7 @@ export class Line extends Sessions {
     if (session) await this._shared.set("log_out", session.user.name);
     await this._shared.set("user", undefined);
     await this._leave();
+    await this._recount();
     this._tabs?.postMessage({ kind: "user" });
     this._publish();
     try {
@@ -362,6 +364,9 @@ export class Line extends Sessions {
       if (result.sent) await this._changed();
       else await this._refresh();
       if (result.problem) this._background(this._uploadSoon(0)); // when the back-off is over
+    } else {
+      await this._recount(); // whose entries these were has left meanwhile
+      this._publish();
     }
     return result;
   }

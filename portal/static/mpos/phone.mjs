@@ -18,7 +18,8 @@ export function browser() {
   const from = { indexedDB: globalThis.indexedDB, keyRange: globalThis.IDBKeyRange };
   return {
     openStore: (/** @type {string} */ name) => new Store(name, from),
-    openShared: () => /** @type {Pick<SharedStore, "get"|"set"|"close">} */ (new SharedStore(from)),
+    openShared: () => /** @type {Pick<SharedStore, "get"|"set"|"like"|"close">} */ (new SharedStore(from)),
+    databases: async () => ((await globalThis.indexedDB?.databases?.()) ?? []).map(({ name }) => name ?? ""),
     fetch: /** @type {typeof fetch} */ ((resource, options) => globalThis.fetch(resource, options)),
     crypto: globalThis.crypto,
     locks: /** @type {LockManager|undefined} */ (navigator?.locks),
@@ -65,6 +66,7 @@ export class Phone extends Till {
     this._persistent = (await storage?.persisted?.().catch(() => null)) ?? null;
     const user = await this._shared.get("user");
     if (user) await this._openUser(user);
+    await this._recount();
     this._listen();
     this._publish();
     if (this._from.automatic) this._background(this._contact());
@@ -117,6 +119,7 @@ export class Phone extends Till {
       if (user?.name === this._session?.user.name) return;
       await this._leave();
       if (user) await this._openUser(user);
+      await this._recount();
       this._publish();
     } else if (message?.kind === "changed" && message.user === this._session?.user.name) {
       await this._refresh();

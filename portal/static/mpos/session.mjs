@@ -22,6 +22,31 @@ import { makeIndex } from "./search.mjs";
  *   views: Map<string, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
  *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, checked: boolean}} Session */
 
+/** Begins the name of each user's database. */
+const OWN = "mpos-";
+/** Begins the key, in the shared database, of how many unsent entries a user's own database holds. A hint for people: the truth is the user's own database. */
+const UNSENT = "unsent:";
+
+/** @typedef {{count: number, oldest_at: string|null}} Unsent */
+
+/**
+ * The unsent entries of all terminals in one user's database, and the instant of the oldest.
+ * @param {import("./db.mjs").Store} store
+ * @param {Terminal[]} terminals
+ * @returns {Promise<Unsent>}
+ */
+async function unsentOf(store, terminals) {
+  const found = [];
+  for (const { code } of terminals) found.push(await store.unsentSummary(code));
+  return sum(found);
+}
+
+/** @param {Unsent[]} parts @returns {Unsent} */
+function sum(parts) {
+  const oldest = parts.flatMap(({ oldest_at }) => oldest_at ?? []).sort();
+  return { count: parts.reduce((total, { count }) => total + count, 0), oldest_at: oldest[0] ?? null };
+}
+
 /** @param {string} code */
 export function waiting(code) {
   return `Terminal ${code} waits for an administrator's approval. Everything stays on this phone until then. Ask the office to approve it, then try again.`;
@@ -43,6 +68,8 @@ export class Sessions {
     this._updateReady = false;
     /** @type {boolean|null} */
     this._persistent = null;
+    /** @type {Map<string, Unsent>} by user name, as far as this tab knows */
+    this._holds = new Map();
     /** @type {number|null} */
     this._savedSkew = null;
     this._lastContact = -Infinity;
@@ -86,6 +113,10 @@ export class Sessions {
     const terminal = session?.terminal ?? null;
     const registry = session?.head?.registry ?? null;
     const snapshot = session?.snapshot ?? null;
+    const others = [...this._holds]
+      .filter(([name, { count }]) => count > 0 && name !== session?.user.name)
+      .map(([name, unsent]) => Object.freeze({ name, ...unsent }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
     const problem = terminal?.stopped ?? session?.problem ?? null;
     return Object.freeze({
       user: session && Object.freeze({ ...session.user }),
@@ -103,7 +134,8 @@ export class Sessions {
           opened_at: registry.opened_at,
           z_done: registry.z_done,
         }),
-      unsent: Object.freeze(session ? { ...session.unsent } : { count: 0, oldest_at: null }),
+      unsent: Object.freeze(session ? { ...session.unsent } : sum(others)), // of whoever is logged in; of the whole phone when nobody is
+      others: Object.freeze(others), // who else left unsent entries here: names and numbers, nothing of what they hold
       uploading: this._uploading > 0,
       problem: problem?.message ?? null,
       snapshot: snapshot && Object.freeze({ as_of: snapshot.as_of, count: snapshot.count, amount_due: snapshot.amount_due }),
@@ -129,7 +161,7 @@ export class Sessions {
 
   /** @param {{name: string, display_name: string}} user */
   async _openSession(user) {
-    const store = this._from.openStore(`mpos-${user.name}`);
+    const store = this._from.openStore(`${OWN}${user.name}`);
     await store.ready();
     this._session = {
       user,
@@ -182,17 +214,11 @@ export class Sessions {
         session.soas = new Map((list?.soas ?? []).map((soa) => [soa.id, soa]));
         session.listOf = listOf;
       }
-      let count = 0;
-      let oldest = null;
-      for (const { code: each } of terminals) {
-        const summary = await store.unsentSummary(each);
-        count += summary.count;
-        if (summary.oldest_at && (!oldest || summary.oldest_at < oldest)) oldest = summary.oldest_at;
-      }
+      const unsent = await unsentOf(store, terminals);
       session.terminals = terminals;
       session.terminal = terminal;
       session.head = head;
-      session.unsent = { count, oldest_at: oldest };
+      session.unsent = unsent;
       const included = this._included(session);
       session.payments = terminal ? await store.payments(terminal.code, included + 1) : [];
       session.paidBySoa = new Map();
@@ -204,6 +230,7 @@ export class Sessions {
       session.problems = terminal
         ? (await store.troubles(terminal.code)).map(({ seq, status, reason }) => ({ seq, status: String(status), reason }))
         : [];
+      await this._note(session.user.name, unsent);
       if (this._clock.skew !== this._savedSkew) {
         this._savedSkew = this._clock.skew;
         await this._shared.set("skew", this._savedSkew);
@@ -212,6 +239,49 @@ export class Sessions {
     });
     this._refreshed = run.catch(() => undefined); // the caller of this refresh hears of it; the next one starts anew
     return run;
+  }
+
+  /**
+   * Leave word in the shared database of how many unsent entries a user's own database holds.
+   * @param {string} name
+   * @param {Unsent} unsent
+   */
+  async _note(name, unsent) {
+    const known = this._holds.get(name);
+    if (known?.count === unsent.count && known.oldest_at === unsent.oldest_at) return;
+    try {
+      await this._shared.set(`${UNSENT}${name}`, unsent.count ? unsent : undefined);
+    } catch (error) {
+      // A full phone must not make a stored payment look failed: the next change, or the count at the next start, sets the word right.
+      if (!(error instanceof PhoneError)) throw error;
+      console.warn("How many entries wait could not be noted:", error);
+      return;
+    }
+    this._holds.set(name, unsent);
+  }
+
+  /** Count, reading only, what the other users' databases on this phone hold unsent; what was noted stands where one cannot be read. */
+  async _recount() {
+    if (this._closed) return;
+    const noted = new Map(await this._shared.like(UNSENT));
+    const own = this._session?.user.name;
+    const mine = own === undefined ? undefined : this._holds.get(own);
+    this._holds = noted;
+    if (own !== undefined && mine) noted.set(own, mine);
+    const databases = await this._from.databases().catch(() => []); // not every browser tells: then those that left word are known
+    const names = new Set([...noted.keys(), ...databases.filter((name) => name.startsWith(OWN)).map((name) => name.slice(OWN.length))]);
+    for (const name of names) {
+      if (name === own) continue;
+      const store = this._from.openStore(`${OWN}${name}`);
+      try {
+        await this._note(name, await unsentOf(store, await store.terminals()));
+      } catch (error) {
+        if (!(error instanceof PhoneError)) throw error;
+        console.warn("Another user's records could not be counted:", error);
+      } finally {
+        await store.close();
+      }
+    }
   }
 
   /** Up to which journal entry the list's figures hold this terminal's payments. @param {Session} session */

@@ -1,6 +1,7 @@
 // @ts-check
 /** Turns what went wrong into a message with a way out. */
 import { button, fill, h, notice } from "./dom.mjs";
+import { othersWords } from "./format.mjs";
 
 /** @typedef {import("../app.mjs").Context} Context */
 
@@ -20,6 +21,19 @@ export function wordsFor(error) {
 /** Why entries are held, each reason once, as sentences. @param {{reason: string | null}[]} held */
 export function reasons(held) {
   return [...new Set(held.map((one) => one.reason?.trim()).filter(Boolean))].map((text) => (/[.!?]$/.test(text ?? "") ? text : `${text}.`)).join(" ");
+}
+
+/** A place for what other users left unsent on this phone; `draw` it anew after every change of state. @param {Context} ctx */
+export function othersNotice(ctx) {
+  const node = h("div", { class: "messages" });
+  let drawn = "";
+  function draw() {
+    const words = othersWords(ctx.phone.state.others);
+    if (words !== drawn) fill(node, words && notice("person", words));
+    drawn = words;
+  }
+  draw();
+  return { node, draw };
 }
 
 /** An empty place for messages, and the ways to use it. @param {Context} ctx */

@@ -47,6 +47,11 @@ export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 }
 
+/** What other users left unsent on this phone and how it leaves: names and numbers only. Empty when there is nothing. @param {{name: string, count: number}[]} others */
+export function othersWords(others) {
+  return others.map(({ name, count }) => `${counted(count, "entry", "entries")} of ${name} ${count === 1 ? "is" : "are"} still on this phone. Log in as ${name} to upload ${count === 1 ? "it" : "them"}.`).join(" ");
+}
+
 /** Centavos a person typed, null when empty; `problem` says what is wrong with it. @param {string} text @returns {{value: number | null, problem: string}} */
 export function typedAmount(text) {
   if (!text.trim()) return { value: null, problem: "" };

@@ -1,12 +1,13 @@
 // @ts-check
 /** Log in: the only screen before a collector is known; also renews the portal session during the day. */
 import { button, field, h, quiet } from "./dom.mjs";
-import { messages } from "./errors.mjs";
+import { messages, othersNotice } from "./errors.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function logInScreen(ctx) {
   const known = ctx.phone.state.user;
   const says = messages(ctx);
+  const others = othersNotice(ctx);
   const username = field("Username", { name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", value: known?.name ?? "" });
   const password = field("Password", { name: "password", type: "password", autocomplete: "current-password" });
   const reveal = h("button", { type: "button", class: "button plain small reveal", "aria-pressed": "false" }, "Show", quiet(" password"));
@@ -59,6 +60,7 @@ export function logInScreen(ctx) {
       : "Log in once while connected; after that this phone works all day without a connection.",
     back: again ? { name: "readings", text: "Back" } : null,
     nav: again ? "readings" : null,
-    body: [form, again ? button("Not now", () => ctx.back("collection"), { class: "button plain wide" }) : null],
+    body: [others.node, form, again ? button("Not now", () => ctx.back("collection"), { class: "button plain wide" }) : null],
+    update: others.draw,
   };
 }

@@ -1,13 +1,14 @@
 // @ts-check
 /** Readings: the end of the day as a task list, from Upload Payments to Close Registry. */
 import { button, fill, freshId, h, icon, notice, pill } from "./dom.mjs";
-import { messages, reasons } from "./errors.mjs";
+import { messages, othersNotice, reasons } from "./errors.mjs";
 import { age, counted, day, showPesos } from "./format.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function readingsScreen(ctx) {
   const { phone } = ctx;
   const says = messages(ctx);
+  const others = othersNotice(ctx);
   const facts = h("p", { class: "facts" });
   const tasks = h("ol", { class: "tasks" });
   let drawn = "";
@@ -20,16 +21,17 @@ export async function readingsScreen(ctx) {
   }
 
   async function draw() {
+    others.draw();
     const { registry, unsent, uploading } = phone.state;
     const count = registry ? await phone.lastCount() : null;
     const z = await phone.reading("z");
-    const key = JSON.stringify([registry, unsent.count, uploading, count?.total, z?.z_counter]);
+    const key = JSON.stringify([registry, unsent.count, phone.state.others.length, uploading, count?.total, z?.z_counter]);
     if (key === drawn) return;
     drawn = key;
     const last = registry ? null : await phone.collectionReport();
     const idle = last ? "No registry is open. The last one can still be read and printed." : "No registry was opened on this phone yet. Open one under Collection.";
     fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}`] : idle);
-    const upload = task("Upload Payments", unsent.count > 0 ? unsentWords(unsent) : pill("safe", "All uploaded"), startUpload, "upload");
+    const upload = task("Upload Payments", unsent.count > 0 ? unsentWords(unsent) : pill("safe", phone.state.others.length > 0 ? "All of yours uploaded" : "All uploaded"), startUpload, "upload");
     if (!registry) {
       fill(tasks, upload, last && task("Collection Report", "last registry", () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
       return;
@@ -50,13 +52,14 @@ export async function readingsScreen(ctx) {
       const result = await phone.upload();
       const left = phone.state.unsent.count;
       const held = result.problems ?? [];
+      const whose = phone.state.others.length > 0 ? "of yours" : "of this phone";
       if (result.problem) return says.fail(result.problem, button("Try again", startUpload, { class: "button small" }));
       if (held.length > 0) {
         says.say("person", `Uploaded. The office must look at ${counted(held.length, "entry", "entries")}: ${reasons(held)} You need not collect again.`);
       } else if (left > 0) {
         says.say("person", `${counted(result.acknowledged, "entry", "entries")} uploaded, ${left.toLocaleString("en-US")} still on this phone.`, button("Try again", startUpload, { class: "button small" }));
       } else {
-        says.say("safe", result.sent > 0 ? `Uploaded ${counted(result.sent, "entry", "entries")}. The portal has everything of this phone.` : "Nothing to upload: the portal has everything of this phone.");
+        says.say("safe", result.sent > 0 ? `Uploaded ${counted(result.sent, "entry", "entries")}. The portal has everything ${whose}.` : `Nothing to upload: the portal has everything ${whose}.`);
       }
     } catch (error) {
       says.fail(error, button("Try again", startUpload, { class: "button small" }));
@@ -91,7 +94,7 @@ export async function readingsScreen(ctx) {
     back: null,
     nav: "readings",
     body: [
-      facts, says.node, tasks,
+      facts, says.node, others.node, tasks,
       phone.state.problems.length > 0 && notice("person", `Held for the office: ${reasons(phone.state.problems)}`),
     ],
     update: draw,

@@ -1,7 +1,7 @@
 // @ts-check
 /** Settings: paper, this phone, rescue file, update, Log out. */
 import { button, fill, h, notice, radios } from "./dom.mjs";
-import { messages } from "./errors.mjs";
+import { messages, othersNotice } from "./errors.mjs";
 import { counted, day, dayTime, showPesos, today } from "./format.mjs";
 import { paperWidth, setPaperWidth } from "../printer.mjs";
 
@@ -9,6 +9,7 @@ import { paperWidth, setPaperWidth } from "../printer.mjs";
 export function settingsScreen(ctx) {
   const { phone } = ctx;
   const says = messages(ctx);
+  const others = othersNotice(ctx);
   const facts = h("dl", { class: "facts-list" });
   const update = h("div", {});
   const session = h("div", {});
@@ -16,6 +17,7 @@ export function settingsScreen(ctx) {
 
   function draw() {
     const { state } = phone;
+    others.draw();
     fill(facts, [
       fact("Collector", state.user ? `${state.user.display_name || state.user.name} (${state.user.name})` : "nobody"),
       fact("Terminal", state.terminal ? `${state.terminal.code}, ${state.terminal.name}` : "not enrolled"),
@@ -66,9 +68,9 @@ export function settingsScreen(ctx) {
     body: [
       update, session,
       radios("Paper width", [{ value: "58", text: "58 mm" }, { value: "80", text: "80 mm" }], String(paperWidth()), (value) => setPaperWidth(Number(value))),
-      h("section", {}, h("h2", {}, "This phone"), facts),
+      h("section", {}, h("h2", {}, "This phone"), facts, others.node),
       h("section", {}, h("h2", {}, "Rescue file"),
-        h("p", { class: "hint" }, "A copy of the unsent entries, for the day this phone cannot upload any more."),
+        h("p", { class: "hint" }, "A copy of your unsent entries, for the day this phone cannot upload any more."),
         button("Save rescue file", rescue, { class: "button" }), says.node),
       h("section", { class: "last" }, button("Log out", () => logOut(false), { class: "button danger" }), leaving),
     ],
