@@ -169,6 +169,9 @@ class _Batch:
         row = known.get(entry.seq)
         if row is None or row.hash != entry.hash:
             if entry.hash in self.aside:
+                if journal.intact(entry) and not store.aside_is_intact(self.terminal.id, self.terminal.code, entry.seq, entry.hash):
+                    store.mend_aside(self.terminal.id, entry, _whole(entry))
+                    self._book_fork(entry)
                 return "conflict", self.aside[entry.hash][1]
             return "repeat", ""  # the same entry twice in this very upload
         if row.verdict == "stored":
@@ -202,13 +205,17 @@ class _Batch:
                 terminal_store.set_fields(self.terminal.id, forked_at=self.now)
             detail = f"{self.terminal.code} sent entry {entry.seq} in a second version. Was this phone restored from a backup, or copied?"
             incidents.add("chain_fork", detail, self.now, self.terminal.id, f"{self.terminal.code}/{entry.seq}")
+        self._book_fork(entry)
+        return "conflict", reason
+
+    def _book_fork(self, entry: Entry) -> None:
+        """Money in a second version of the journal is booked all the same, and held."""
         if entry.kind == "payment" and journal.intact(entry):
             try:
                 with db.session.begin_nested():
                     self._book(entry, main_chain=False)
             except (PortalError, IntegrityError, DataError) as error:
                 self._incident(entry, _reason(error))
-        return "conflict", reason
 
     def _quarantine(self, entry: Entry, reason: str) -> tuple[str, str]:
         sound = _storable(entry)

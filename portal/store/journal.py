@@ -127,6 +127,26 @@ def add_aside(terminal_id: int, entry: Entry, whole: str, state: str, reason: st
     db.session.flush()
 
 
+def aside_is_intact(terminal_id: int, terminal: str, seq: int, hash_: str) -> bool:
+    """Whether the entry kept beside the chain fits its hash."""
+    from portal.domain.journal import intact
+
+    text = db.session.execute(
+        select(JournalAside.entry).where(JournalAside.terminal_id == terminal_id, JournalAside.seq == seq, JournalAside.hash == hash_)
+    ).scalar_one()
+    kept = json.loads(text)
+    return intact(Entry(terminal, seq, kept["kind"], kept["at"], kept["at_trusted"], kept["payload"], kept["prev"], hash_))
+
+
+def mend_aside(terminal_id: int, entry: Entry, whole: str) -> None:
+    """Put an intact copy in the place of a damaged one beside the chain."""
+    db.session.execute(
+        update(JournalAside)
+        .where(JournalAside.terminal_id == terminal_id, JournalAside.seq == entry.seq, JournalAside.hash == entry.hash)
+        .values(entry=whole)
+    )
+
+
 def held_next(terminal_id: int, seq: int, prev: str) -> dict[str, Any] | None:
     """The held entry that now fits behind the head, as it was sent, or None."""
     for row in db.session.execute(

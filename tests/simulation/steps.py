@@ -560,8 +560,7 @@ def hold(world: World, rng: Random) -> None:
     payment_id = chosen(world, rng, rng.choice(("approved", "approved", "processing", "completed")))
     if payment_id:
         world.note(f"ramon holds {payment_id}")
-        if by_person(world, rng, lambda: payments.hold(payment_id, "ramon", "the customer disputes it", world.tick())):
-            world.seen.held_by_people.add(payment_id)
+        by_person(world, rng, lambda: payments.hold(payment_id, "ramon", "the customer disputes it", world.tick()))
 
 
 @step("retry payment", 4)

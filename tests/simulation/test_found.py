@@ -124,3 +124,27 @@ def test_a_forked_journal_that_arrives_later_half_first_is_taken(phone: Phone) -
     assert upload(entries[2:]) == {"conflict"}
     booked = set(db.session.execute(select(Payment.id)).scalars())
     assert booked == {entry.payload["payment"] for entry in [lost, *entries]}
+
+
+def test_money_of_a_forked_journal_that_came_damaged_is_booked_when_the_intact_copy_comes(phone: Phone) -> None:
+    soa = make_soa()
+    lost = phone.pay(soa, 100)
+    send(phone)
+    phone.entries.remove(lost)  # an older copy was put back, and the day went on
+    phone.receipts -= 1
+    entry = phone.pay(soa, 200)
+    body = phone.upload_body()
+    bent = {**body["entries"][-1], "payload": {**entry.payload, "amount": 1}}
+    uploader = Uploader(phone.terminal.user_id, "nena")
+
+    def upload(last: dict[str, object]) -> str:
+        db.session.rollback()
+        answer = journal.receive(phone.code, [*body["entries"][:-1], last], body["signature"], uploader, AUTOMATIC, NOW)
+        return str(answer.verdicts[-1]["status"])
+
+    assert upload(bent) == "conflict"
+    assert ledger.get(entry.payload["payment"]) is None
+    for _ in range(2):
+        assert upload(body["entries"][-1]) == "conflict"
+        detail = ledger.get(entry.payload["payment"])
+        assert detail and detail.row.amount == 2 and "chain_fork" in detail.row.flags

@@ -61,7 +61,6 @@ class Observer:
     """Terminals whose phone was put back to an older copy."""
     told_to_stop: dict[str, int] = field(default_factory=dict)
     """Terminal -> last receipt the phone had when it learned that its records are not the portal's."""
-    held_by_people: set[str] = field(default_factory=set)
     sights: dict[tuple[int, int], str] = field(default_factory=dict)
     """What everybody saw of the SOAs, by the last completed download and the number of retries."""
     notes: list[str] = field(default_factory=list)
