@@ -33,7 +33,7 @@ function makeSoa(n) {
   };
 }
 
-/** Opens the fake; `?soas=n`, `?start=open` and `?offline=1` in the page's own address belong to this file only. */
+/** Opens the fake; `?soas=n`, `?start=open`, `?opened=-1` (the registry is yesterday's) and `?offline=1` in the page's own address belong to this file only. */
 export async function openPhone() {
   const asked = new URLSearchParams(location.search);
   const listeners = new Set();
@@ -41,7 +41,7 @@ export async function openPhone() {
   const data = saved ?? { soas: [], payments: [], counts: [], readings: {}, last: null, entries: 0, holds: {}, z: 0, accumulated: 0 };
   let state = saved?.state ?? {
     user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: asked.get("problem"),
-    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], storage_persistent: true, problems: [], version: "test",
+    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, today: day(0), storage_persistent: true, problems: [], version: "test",
   };
   window.addEventListener("online", () => set({ online: true }));
   window.addEventListener("offline", () => set({ online: false }));
@@ -84,7 +84,7 @@ export async function openPhone() {
       set({ user: null, signed_in: false, ...unsentFor(null) });
     },
     async enroll(name) { entry({ terminal: { code: "T07", name, state: "active" } }); },
-    async openRegistry(fund) { entry({ registry: { id: crypto.randomUUID(), business_date: day(0), change_fund: fund, opened_at: instant(), z_done: false } }); data.counts = []; },
+    async openRegistry(fund) { entry({ registry: { id: crypto.randomUUID(), business_date: day(Number(asked.get("opened") ?? 0)), change_fund: fund, opened_at: instant(), z_done: false } }); data.counts = []; },
     async download(onProgress) {
       const count = Number(asked.get("soas") ?? 240);
       for (let k = 1; k <= 4; k += 1) { onProgress({ received: k * 90000, total: 360000, stage: "receiving" }); await pause(30); }
@@ -148,7 +148,10 @@ export async function openPhone() {
       entry();
       return { total: countTotal(denominations), expected_cash, short_over };
     },
-    async lastCount() { return data.counts.at(-1) ?? null; },
+    async lastCount() {
+      const last = data.counts.at(-1);
+      return last ? { ...last, outdated: mine().some((one) => one.tender === "cash" && one.at > last.at) } : null;
+    },
     async xReading() { data.readings.x = xReading(period(), instant(), "ab".repeat(32), state.unsent.count); entry(); return data.readings.x; },
     async zReading() {
       data.readings.z = zReading(period(), { z_counter: data.z, accumulated: data.accumulated, reset_counter: 0 }, instant(), "ab".repeat(32), state.unsent.count);
@@ -158,7 +161,7 @@ export async function openPhone() {
       return data.readings.z;
     },
     reading(kind) { return data.readings[kind] ?? null; },
-    async closeRegistry() { data.last = state.registry; entry({ registry: null }); },
+    async closeRegistry() { data.last = state.registry; entry({ registry: null, last_registry: { business_date: data.last.business_date } }); },
     async collectionReport() {
       if (!registry()) return null;
       const rows = mine().map((one) => ({ ...one, ...parts(one.allocations) }));

@@ -56,6 +56,15 @@ async function start() {
   return { w, timers, events, document, phone, uploads };
 }
 
+test("midnight is told to the screens by itself", async () => {
+  const { w, timers, phone } = await start();
+  const seen = [];
+  phone.subscribe(() => seen.push(phone.state.today));
+  await timers.pass(16 * 3600_000);
+  assert.equal(seen.at(-1), "2026-11-21");
+  await w.close();
+});
+
 test("a payment is uploaded by itself shortly after, without making Confirm wait", async () => {
   const { w, timers, phone, uploads } = await start();
   assert.equal(phone.state.unsent.count, 0);

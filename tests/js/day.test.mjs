@@ -4,6 +4,7 @@ import test from "node:test";
 import { allocate } from "../../portal/static/mpos/domain/allocation.mjs";
 import { entryHash, FIRST_PREV } from "../../portal/static/mpos/domain/journal.mjs";
 import { expectedCash } from "../../portal/static/mpos/domain/readings.mjs";
+import { doneWords } from "../../portal/static/mpos/views/format.mjs";
 import { makeSoa } from "./fake_portal.mjs";
 import { Killed } from "./memory_store.mjs";
 import { draft, seeded, World } from "./setup.mjs";
@@ -34,8 +35,9 @@ test("a whole day, offline from the download on", world(async (w) => {
   assert.deepEqual(await phone.saveCount(count(1)), { total: 100000, expected_cash: 155000, short_over: -55000 });
   await phone.confirm(draft(5000));
   await assert.rejects(phone.zReading(), { code: "count_outdated" });
+  assert.equal((await phone.lastCount()).outdated, true);
   await phone.saveCount([...count(1), { value: 5000, kind: "bill", count: 12 }]);
-  assert.equal((await phone.lastCount()).short_over, 0);
+  assert.deepEqual([(await phone.lastCount()).short_over, (await phone.lastCount()).outdated], [0, false]);
   const z = await phone.zReading();
   assert.deepEqual(
     [z.z_counter, z.previous_accumulated, z.present_accumulated, z.gross, z.net, z.expected_cash, z.short_over],
@@ -75,6 +77,43 @@ test("a whole day, offline from the download on", world(async (w) => {
   assert.deepEqual([second.z_counter, second.previous_accumulated, second.present_accumulated, second.transaction_count], [2, 190000, 190100, 1]);
   assert.equal((await phone.upload()).problem, null);
   assert.deepEqual(w.portal.terminals.get("T07").entries.map(({ hash }) => hash), journal(w).map(({ hash }) => hash));
+}));
+
+test("a registry left open overnight takes no payment until it is closed with its own date", world(async (w) => {
+  const phone = await w.ready();
+  const form = draft(10000);
+  await phone.confirm(form);
+  w.pass(15 * 3600_000 + 59 * 60_000);
+  await phone.confirm(draft(10000));
+  w.pass(60_000); // midnight in Manila
+  await assert.rejects(phone.confirm(draft(1)), (error) => error.code === "registry_overdue" && /20 Nov 2026 is still open and today is 21 Nov 2026.*Close Registry/.test(error.message));
+  assert.match(phone.preview(draft(1)).problems.find(({ field }) => field === "registry").message, /20 Nov 2026 is still open/);
+  assert.equal((await phone.confirm(form)).seq, 4, "a payment stored yesterday stays what it is");
+  await assert.rejects(phone.openRegistry(0), (error) => error.code === "registry_open" && error.message.includes("20 Nov 2026"));
+  await phone.xReading();
+  await phone.saveCount(count(0));
+  assert.deepEqual([(await phone.zReading()).business_date, phone.reading("z").gross], ["2026-11-20", 20000]);
+  await phone.closeRegistry();
+  assert.equal(phone.state.last_registry.business_date, "2026-11-20");
+  await phone.openRegistry(0);
+  assert.equal(phone.state.registry.business_date, "2026-11-21");
+  await phone.confirm(draft(1));
+  w.wall -= 2 * 86400_000; // a clock set back: the registry's date stands
+  const late = await phone.confirm(draft(1));
+  assert.deepEqual([late.registry, late.at.slice(0, 10)], [phone.state.registry.id, "2026-11-19"]);
+}));
+
+test("after today's registry is closed the next one is promised for tomorrow", world(async (w) => {
+  const phone = await w.ready();
+  assert.deepEqual([phone.state.today, phone.state.last_registry], ["2026-11-20", null]);
+  await phone.saveCount(count(0));
+  await phone.zReading();
+  await phone.closeRegistry();
+  await assert.rejects(phone.openRegistry(0), { code: "registry_done", message: "The registry of 20 Nov 2026 was closed by its Z-Reading. The next one can be opened tomorrow." });
+  assert.equal(doneWords(phone.state), "The registry of 20 Nov 2026 was closed by its Z-Reading. The next one can be opened tomorrow.");
+  w.pass(86400_000);
+  await phone._refresh();
+  assert.equal(doneWords(phone.state), null);
 }));
 
 test("a day without a payment still has its readings", world(async (w) => {

@@ -5,7 +5,7 @@ import { missingNumbers, readingPaper, receiptPaper, reportPaper } from "../../p
 import { address, parseRoute, startRouting } from "../../portal/static/mpos/routing.mjs";
 import { denominationName } from "../../portal/static/mpos/views/count.mjs";
 import { reasons } from "../../portal/static/mpos/views/errors.mjs";
-import { age, day, dayTime, dueWords } from "../../portal/static/mpos/views/format.mjs";
+import { age, day, dayTime, dueWords, othersWords, timeOn } from "../../portal/static/mpos/views/format.mjs";
 import { typed } from "../../portal/static/mpos/views/numpad.mjs";
 
 /** A browser tab's history, as far as routing uses it. */
@@ -114,6 +114,17 @@ test("dates and ages are Manila's", () => {
   assert.equal(dueWords({ due_date: "2026-11-20", days_overdue: 0, amount_due: 1 }, "2026-11-20"), "Due today");
   assert.equal(dueWords({ due_date: "2026-11-25", days_overdue: -5, amount_due: 1 }, "2026-11-20"), "Due 25 Nov 2026");
   assert.equal(dueWords({ due_date: "2026-11-01", days_overdue: 19, amount_due: 0 }, "2026-11-20"), "Nothing left to pay");
+});
+
+test("a time shows its day when that is not the expected one", () => {
+  assert.equal(timeOn("2026-11-20T08:15:00.000+08:00", "2026-11-20"), "08:15");
+  assert.equal(timeOn("2026-11-19T23:59:00.000+08:00", "2026-11-20"), "19 Nov 2026, 23:59");
+});
+
+test("what others left is said with who can upload it", () => {
+  assert.equal(othersWords([{ name: "ben", count: 1 }, { name: "nena", count: 3 }]),
+    "1 entry of ben is still on this phone. Log in as ben to upload it. 3 entries of nena are still on this phone. Log in as nena to upload them.");
+  assert.equal(othersWords([]), "");
 });
 
 test("each denomination has a name of its own", () => {

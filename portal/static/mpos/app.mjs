@@ -87,7 +87,7 @@ function screenFor(state, name) {
 
 /** What decides which screen a gated route shows. @param {any} state */
 function gate(state) {
-  return JSON.stringify([state.user?.name, state.terminal?.code, state.terminal?.state, state.registry?.id, state.registry?.z_done]);
+  return JSON.stringify([state.user?.name, state.terminal?.code, state.terminal?.state, state.registry?.id, state.registry?.z_done, state.today]);
 }
 
 async function start() {

@@ -21,6 +21,18 @@ export function businessDate(milliseconds) {
   return instant(milliseconds).slice(0, 10);
 }
 
+const DAY = new Intl.DateTimeFormat("en-GB", { timeZone: "Asia/Manila", day: "numeric", month: "short", year: "numeric" });
+
+/**
+ * `20 Nov 2026` of a date or an instant; empty when there is none.
+ * @param {string|null|undefined} value
+ */
+export function day(value) {
+  if (!value) return "";
+  const moment = new Date(value.length === 10 ? `${value}T12:00:00+08:00` : value);
+  return Number.isNaN(moment.getTime()) ? value : DAY.format(moment);
+}
+
 /**
  * Whole days from one date (`2026-11-20`) to another; 0 when it is not after.
  * @param {string} from

@@ -7,7 +7,7 @@ import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
 import { append, wellFormed } from "./domain/journal.mjs";
 import { isCentavos, show } from "./domain/money.mjs";
 import { receiptNumber } from "./domain/receipts.mjs";
-import { HeadMoved, IntentTaken, PhoneError } from "./errors.mjs";
+import { HeadMoved, IntentTaken, PhoneError, registryOverdue } from "./errors.mjs";
 
 /** @typedef {import("./records.mjs").Allocation} Allocation */
 /** @typedef {import("./records.mjs").Draft} Draft */
@@ -190,14 +190,17 @@ function text(value) {
 }
 
 /**
- * Why no payment can be taken in this registry, or null.
+ * Why no payment can be taken in this registry today, or null. A registry left open overnight is closed first, with its own date (DOMAIN 11.14); on a
+ * phone whose date is earlier than the registry's the clock was set back: the registry's date stands.
  * @param {Head} head
+ * @param {string} today the phone's date in Manila, `2026-11-20`
  */
-export function closedForPayments(head) {
+export function closedForPayments(head, today) {
   if (!head.registry) return new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
   if (head.registry.z_done) {
     return new PhoneError("z_done", "The Z-Reading of this registry is made, so it takes no more payments. Close Registry, then open a new one.");
   }
+  if (today > head.registry.business_date) return new PhoneError("registry_overdue", registryOverdue(head.registry.business_date, today));
   return null;
 }
 
@@ -220,7 +223,7 @@ export async function confirm(writing, draft, known) {
     await write(writing, async (head, at) => {
       // Another tab, or the first of two taps, may have stored it while this one waited for the lock.
       if (await store.payment(intent)) throw new IntentTaken();
-      const closed = closedForPayments(head);
+      const closed = closedForPayments(head, at.slice(0, 10));
       if (closed || !head.registry) throw closed;
       const soa = known.find(draft.soa);
       const own = soa ? (await store.payments(terminal, known.includedSeq + 1)).filter((payment) => payment.payload.soa === soa.id) : [];

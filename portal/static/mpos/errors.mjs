@@ -1,5 +1,27 @@
 /** Errors whose message a collector can act on: what happened, what it means, what to do. */
 
+import { day } from "./clock.mjs";
+
+/**
+ * Why a registry left open since an earlier day takes no payment, and the way out.
+ * @param {string} date the registry's business date
+ * @param {string} today
+ */
+export function registryOverdue(date, today) {
+  return (
+    `The registry of ${day(date)} is still open and today is ${day(today)}, so it takes no more payments. Under Readings, count the cash, make its Z-Reading and ` +
+    "Close Registry; then open today's registry. If the date is wrong, correct this phone's clock."
+  );
+}
+
+/**
+ * Why no registry can be opened any more on a day.
+ * @param {string} date
+ */
+export function registryDone(date) {
+  return `The registry of ${day(date)} was closed by its Z-Reading. The next one can be opened tomorrow.`;
+}
+
 /** An error fit to show. `code` is stable for programs; `fields` names the form fields it is about, when there are any. */
 export class PhoneError extends Error {
   /**

@@ -97,6 +97,7 @@ export class Phone extends Till {
     const tick = () => {
       timer = setTimeout(tick, MINUTE);
       this._background(this._watchClock());
+      if (this._clock.today() !== this.state.today) this._publish(); // midnight: the registry of yesterday takes no more payments
       if (!this._session) return;
       if (this._session.unsent.count) this._background(this._uploadSoon(0));
       else if (!this._online && onLine()) this._background(this._contact());

@@ -134,6 +134,8 @@ export class Sessions {
           opened_at: registry.opened_at,
           z_done: registry.z_done,
         }),
+      last_registry: session?.head?.last_registry ? Object.freeze({ business_date: session.head.last_registry.business_date }) : null,
+      today: this._clock.today(),
       unsent: Object.freeze(session ? { ...session.unsent } : sum(others)), // of whoever is logged in; of the whole phone when nobody is
       others: Object.freeze(others), // who else left unsent entries here: names and numbers, nothing of what they hold
       uploading: this._uploading > 0,

@@ -1,10 +1,10 @@
 /** The till: the list of SOAs, the registry, payments and receipts, counts and readings. Works without any connection. */
 
-import { daysBetween } from "./clock.mjs";
+import { day, daysBetween } from "./clock.mjs";
 import { closedForPayments, confirm, lessLocal, preview, write } from "./confirm.mjs";
 import { isCentavos } from "./domain/money.mjs";
 import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReading } from "./domain/readings.mjs";
-import { PhoneError } from "./errors.mjs";
+import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
 import { find } from "./search.mjs";
 
@@ -69,11 +69,11 @@ export class Till extends Line {
     const id = this._from.crypto.randomUUID();
     await write(this._writing(session, terminal.code), (head, at) => {
       if (head.registry) {
-        throw new PhoneError("registry_open", `The registry of ${head.registry.business_date} is still open. Make its Z-Reading and close it first.`);
+        throw new PhoneError("registry_open", `The registry of ${day(head.registry.business_date)} is still open. Make its Z-Reading and close it first.`);
       }
       const business_date = at.slice(0, 10);
       if (head.last_registry?.business_date === business_date) {
-        throw new PhoneError("registry_done", `The registry of ${business_date} was closed by its Z-Reading. The next one can be opened tomorrow.`);
+        throw new PhoneError("registry_done", registryDone(business_date));
       }
       const collector = session.user.name;
       /** @type {Registry} */
@@ -109,7 +109,7 @@ export class Till extends Line {
   preview(draft) {
     const session = this._session;
     const result = preview(draft, this.soa(draft.soa));
-    const closed = session?.head ? closedForPayments(session.head) : new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
+    const closed = session?.head ? closedForPayments(session.head, this._clock.today()) : new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
     if (closed) result.problems.push({ field: "registry", message: closed.message });
     return result;
   }
@@ -283,14 +283,14 @@ export class Till extends Line {
     return { total, expected_cash, short_over: total - expected_cash };
   }
 
-  /** The last count of the open registry, held against the cash expected now; null when there is none. */
+  /** The last count of the open registry, held against the cash expected now; `outdated` when cash was taken after it, null when there is none. */
   async lastCount() {
     const session = this._needSession();
     const registry = session.head?.registry;
     if (!session.terminal || !registry?.count) return null;
-    const { total, denominations, at } = registry.count;
+    const { total, denominations, at, seq } = registry.count;
     const { expected_cash } = xReading(await this._period(session, session.terminal.code, registry), "", "", 0);
-    return { total, denominations, at, expected_cash, short_over: total - expected_cash };
+    return { total, denominations, at, outdated: registry.last_cash_seq > seq, expected_cash, short_over: total - expected_cash };
   }
 
   /** Make an X-Reading: interim, repeatable, moves nothing. */

@@ -2,7 +2,7 @@
 /** Collection: download the SOAs, find a customer. */
 import { button, fill, h, icon, notice, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, dayTime, dueWords, isLate, show, showPesos, today } from "./format.mjs";
+import { counted, day, dayTime, dueWords, isLate, overdueWords, show, showPesos, today } from "./format.mjs";
 
 const STEP = 50;
 
@@ -156,14 +156,11 @@ export function collectionScreen(ctx) {
 
   draw();
   const { registry } = phone.state;
-  const old = registry && registry.business_date < date;
-  const warning = old
-    ? notice("person", `The registry of ${day(registry.business_date)} is still open. Finish that day under Readings before you collect for today.`,
-      button("Readings", () => ctx.go("readings"), { class: "button small" }))
-    : registry?.z_done
-      ? notice("person", "The Z-Reading is made: no more payments today. Close the registry under Readings.",
-        button("Readings", () => ctx.go("readings"), { class: "button small" }))
-      : null;
+  const made = registry?.z_done
+    ? `The Z-Reading of ${day(registry.business_date)} is made: its registry takes no more payments. Close it under Readings${registry.business_date < date ? "; then open today's registry" : ""}.`
+    : null;
+  const stop = overdueWords(phone.state) ?? made;
+  const warning = stop && notice("person", stop, button("Readings", () => ctx.go("readings"), { class: "button small" }));
   let seen = phone.state.snapshot;
   return {
     title: "Collection",

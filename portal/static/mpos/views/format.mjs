@@ -1,20 +1,14 @@
 // @ts-check
 /** How figures, dates and statuses are written on the phone: pesos from centavos, times in Asia/Manila. */
+import { businessDate, day } from "../clock.mjs";
+import { registryDone, registryOverdue } from "../errors.mjs";
 import { inWords, parse, show, showPesos } from "../domain/money.mjs";
 
-export { inWords, parse, show, showPesos };
+export { day, inWords, parse, show, showPesos };
 
 const ZONE = "Asia/Manila";
-const DAY = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, day: "numeric", month: "short", year: "numeric" });
 const TIME = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const ISO_DAY = new Intl.DateTimeFormat("en-CA", { timeZone: ZONE, year: "numeric", month: "2-digit", day: "2-digit" });
-
-/** `20 Nov 2026` of a date or an instant; empty when there is none. @param {string | null | undefined} value */
-export function day(value) {
-  if (!value) return "";
-  const moment = new Date(value.length === 10 ? `${value}T12:00:00+08:00` : value);
-  return Number.isNaN(moment.getTime()) ? value : DAY.format(moment);
-}
 
 /** `08:15` in Manila. @param {string | null | undefined} value */
 export function time(value) {
@@ -26,6 +20,24 @@ export function time(value) {
 /** `20 Nov 2026, 08:15`. @param {string | null | undefined} value */
 export function dayTime(value) {
   return value ? `${day(value)}, ${time(value)}` : "";
+}
+
+/** `08:15`, with its day before it when that is not `date`. @param {string | null | undefined} value @param {string | null | undefined} date `2026-11-20` */
+export function timeOn(value, date) {
+  const moment = new Date(value ?? "");
+  return date && !Number.isNaN(moment.getTime()) && businessDate(moment.getTime()) !== date ? dayTime(value) : time(value);
+}
+
+/** Why a registry left open takes no payment today; null when it does. @param {any} state */
+export function overdueWords(state) {
+  const { registry, today: date } = state;
+  return registry && !registry.z_done && registry.business_date < date ? registryOverdue(registry.business_date, date) : null;
+}
+
+/** What to say when the registry of today is closed already; null when it is not. @param {any} state */
+export function doneWords(state) {
+  const { registry, last_registry: last, today: date } = state;
+  return !registry && last && last.business_date === date ? registryDone(date) : null;
 }
 
 /** Today's date in Manila, `2026-11-20`. @param {Date} now */

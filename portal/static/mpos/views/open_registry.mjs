@@ -2,11 +2,21 @@
 /** Open Registry: the day's start, with the change fund that the cashier handed over. */
 import { button, field, h } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { day, today, typedAmount } from "./format.mjs";
+import { day, doneWords, today, typedAmount } from "./format.mjs";
 import { numpad } from "./numpad.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function openRegistryScreen(ctx) {
+  const done = doneWords(ctx.phone.state);
+  if (done) {
+    return {
+      title: "The day is closed",
+      lead: done,
+      back: null,
+      nav: "collection",
+      body: [button("Readings", () => ctx.go("readings"), { class: "button wide" })],
+    };
+  }
   const says = messages(ctx);
   const fund = field("Change fund", {
     class: "money",

@@ -1,8 +1,8 @@
 // @ts-check
 /** Collect payment: amount, tender, where the money goes, Confirm. Nothing is stored before Confirm; the form survives a reload. */
-import { button, field, fill, freshId, h, icon, pill, radios, setText } from "./dom.mjs";
+import { button, field, fill, freshId, h, icon, notice, pill, radios, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, show, showPesos, today, typedAmount } from "./format.mjs";
+import { counted, day, overdueWords, show, showPesos, today, typedAmount } from "./format.mjs";
 import { numpad } from "./numpad.mjs";
 
 const TENDERS = [
@@ -30,6 +30,8 @@ export function paymentScreen(ctx) {
     ctx.later(() => (soa ? ctx.replace("soa", ctx.route.id) : ctx.replace("collection")));
     return { title: "Payment", lead: null, back: null, nav: "collection", body: [] };
   }
+  const overdue = overdueWords(state);
+  if (overdue) return closed(ctx, soa, overdue);
   const form = restored(ctx) ?? newForm(state.user?.name ?? "");
   const says = messages(ctx);
   let tried = false;
@@ -208,11 +210,7 @@ export function paymentScreen(ctx) {
 
   showTender();
   draw();
-  ctx.later(async () => {
-    // The phone may have been killed between storing and showing the receipt: then this form is already a receipt.
-    const stored = (await phone.transactions()).find((/** @type {any} */ one) => one.payment === form.intent);
-    if (stored && ctx.isCurrent()) ctx.replace("receipt", form.intent, { done: true });
-  });
+  showIfStored(ctx, form.intent);
   return {
     title: soa.customer_name,
     lead: `Due ${showPesos(soa.amount_due)}`,
@@ -298,6 +296,27 @@ function chooser(soa, directed, changed) {
   }
   number();
   return h("div", { class: "chooser" }, h("div", { class: "chooser-head" }, summary, open.length > 0 && toggle), list);
+}
+
+/** The phone may have been killed between storing and showing the receipt: then this form is already a receipt. @param {import("../app.mjs").Context} ctx @param {string} intent */
+function showIfStored(ctx, intent) {
+  ctx.later(async () => {
+    const stored = (await ctx.phone.transactions()).find((/** @type {any} */ one) => one.payment === intent);
+    if (stored && ctx.isCurrent()) ctx.replace("receipt", intent, { done: true });
+  });
+}
+
+/** Says why nothing can be taken, before anything is typed; what was typed yesterday stays in the history. @param {import("../app.mjs").Context} ctx @param {any} soa @param {string} words @returns {import("../app.mjs").Screen} */
+function closed(ctx, soa, words) {
+  const form = restored(ctx);
+  if (form) showIfStored(ctx, form.intent);
+  return {
+    title: soa.customer_name,
+    lead: null,
+    back: { name: "soa", id: soa.id, text: "SOA" },
+    nav: "collection",
+    body: [notice("person", words, button("Readings", () => ctx.go("readings"), { class: "button small" }))],
+  };
 }
 
 /** @param {string} user @returns {Form} */

@@ -2,7 +2,7 @@
 /** An X- or Z-reading and the Collection Report, as they stand on paper. */
 import { button, h, notice } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, showPesos, time } from "./format.mjs";
+import { counted, day, showPesos, timeOn } from "./format.mjs";
 import { readingPaper, reportPaper } from "../paper.mjs";
 import { drawPaper, print } from "../printer.mjs";
 
@@ -12,7 +12,7 @@ const BACK = { name: "readings", text: "Readings" };
 export async function xReadingScreen(ctx) {
   const reading = await ctx.phone.reading("x");
   if (!reading) return none("No X-Reading yet", "Make one under Readings.");
-  return shown(ctx, `X-Reading, ${time(reading.period_end)}`, "x", reading);
+  return shown(ctx, `X-Reading, ${timeOn(reading.period_end, reading.business_date)}`, "x", reading);
 }
 
 /** Asks before it makes the Z; shows the one that was made. @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
@@ -24,10 +24,10 @@ export async function zReadingScreen(ctx) {
   if (!registry) return none("No Z-Reading yet", "A registry has to be open first.");
   const count = await phone.lastCount();
   const says = messages(ctx);
-  if (!count) {
+  if (!count || count.outdated) {
     return {
-      title: "The Z-Reading needs a count",
-      lead: "Count the cash first; then the reading can say whether it is short or over.",
+      title: count ? "The count is outdated" : "The Z-Reading needs a count",
+      lead: count ? "Cash was collected after the last count. Count the cash again; then make the Z-Reading." : "Count the cash first; then the reading can say whether it is short or over.",
       back: BACK,
       nav: "readings",
       body: [button("Count cash", () => ctx.go("count"), { class: "button primary wide" })],

@@ -2,7 +2,7 @@
 /** Readings: the end of the day as a task list, from Upload Payments to Close Registry. */
 import { button, fill, freshId, h, icon, notice, pill } from "./dom.mjs";
 import { messages, othersNotice, reasons } from "./errors.mjs";
-import { age, counted, day, showPesos } from "./format.mjs";
+import { age, counted, day, doneWords, overdueWords, showPesos } from "./format.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function readingsScreen(ctx) {
@@ -25,12 +25,12 @@ export async function readingsScreen(ctx) {
     const { registry, unsent, uploading } = phone.state;
     const count = registry ? await phone.lastCount() : null;
     const z = await phone.reading("z");
-    const key = JSON.stringify([registry, unsent.count, phone.state.others.length, uploading, count?.total, z?.z_counter]);
+    const key = JSON.stringify([phone.state.today, registry, unsent.count, phone.state.others.length, uploading, count?.total, count?.outdated, z?.z_counter]);
     if (key === drawn) return;
     drawn = key;
     const last = registry ? null : await phone.collectionReport();
-    const idle = last ? "No registry is open. The last one can still be read and printed." : "No registry was opened on this phone yet. Open one under Collection.";
-    fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}`] : idle);
+    const idle = last ? `${doneWords(phone.state) ?? "No registry is open."} Its readings and report can still be read and printed.` : "No registry was opened on this phone yet. Open one under Collection.";
+    fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}`, overdueWords(phone.state) && h("span", { class: "late" }, ". Still open: finish this day before you collect for today")] : idle);
     const upload = task("Upload Payments", unsent.count > 0 ? unsentWords(unsent) : pill("safe", phone.state.others.length > 0 ? "All of yours uploaded" : "All uploaded"), startUpload, "upload");
     if (!registry) {
       fill(tasks, upload, last && task("Collection Report", "last registry", () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
@@ -38,10 +38,10 @@ export async function readingsScreen(ctx) {
     }
     fill(tasks,
       upload,
-      registry.z_done ? null : task("Count cash", count ? pill("safe", `Counted ${showPesos(count.total)}`) : "not counted yet", () => ctx.go("count")),
+      registry.z_done ? null : task("Count cash", countWords(count), () => ctx.go("count")),
       registry.z_done ? null : task("X-Reading", "interim", makeX),
       task("Collection Report", "every payment", () => ctx.go("report")),
-      task("Z-Reading", registry.z_done ? pill("safe", "Made") : count ? "closes the figures" : "needs a count", () => ctx.go("z-reading")),
+      task("Z-Reading", registry.z_done ? pill("safe", "Made") : !count ? "needs a count" : count.outdated ? "needs a new count" : "closes the figures", () => ctx.go("z-reading")),
       registry.z_done ? task("Close Registry", "ends the day", close) : h("li", { class: "task later" }, h("span", {}, "Then close the registry"), h("span", { class: "task-status" }, "needs the Z-Reading")));
   }
 
@@ -80,7 +80,8 @@ export async function readingsScreen(ctx) {
     try {
       const date = phone.state.registry?.business_date;
       await phone.closeRegistry();
-      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading. The next registry opens on another day.`);
+      const next = doneWords(phone.state) ? "The next one can be opened tomorrow." : "Open today's registry under Collection.";
+      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading. ${next}`);
     } catch (error) {
       says.fail(error);
     }
@@ -99,6 +100,12 @@ export async function readingsScreen(ctx) {
     ],
     update: draw,
   };
+}
+
+/** @param {{total: number, outdated: boolean} | null} count */
+function countWords(count) {
+  if (!count) return "not counted yet";
+  return count.outdated ? pill("person", `Outdated: cash taken after counting ${showPesos(count.total)}`) : pill("safe", `Counted ${showPesos(count.total)}`);
 }
 
 /** @param {{count: number, oldest_at: string | null}} unsent */

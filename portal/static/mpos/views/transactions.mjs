@@ -2,7 +2,7 @@
 /** Transactions: every receipt of the registry, newest first, with where it stands and whether paper came out. */
 import { button, fill, h, notice, pill } from "./dom.mjs";
 import { messages, reasons } from "./errors.mjs";
-import { counted, day, show, showPesos, stateWord, tenderName, time } from "./format.mjs";
+import { counted, day, show, showPesos, stateWord, tenderName, timeOn } from "./format.mjs";
 import { receiptPaper } from "../paper.mjs";
 import { print } from "../printer.mjs";
 
@@ -46,7 +46,7 @@ export async function transactionsScreen(ctx) {
       h("button", { type: "button", class: "line", onclick: () => ctx.go("receipt", one.payment) },
         h("span", { class: "line-text" },
           number, " ", h("span", {}, one.customer_name), " ",
-          h("span", { class: "hint" }, `${time(one.at)}, ${tenderName(one.tender, one.channel)}${one.reference ? ` ${one.reference}` : ""}`)), " ",
+          h("span", { class: "hint" }, `${timeOn(one.at, (phone.state.registry ?? phone.state.last_registry)?.business_date)}, ${tenderName(one.tender, one.channel)}${one.reference ? ` ${one.reference}` : ""}`)), " ",
         h("span", { class: "line-amount" }, show(one.amount))),
       h("div", { class: "line-foot" },
         h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed && pill("person", "issued, print unconfirmed")),
