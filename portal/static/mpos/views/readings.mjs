@@ -30,7 +30,7 @@ export async function readingsScreen(ctx) {
     drawn = key;
     const last = registry ? null : await phone.collectionReport();
     const idle = last ? `${doneWords(phone.state) ?? "No registry is open."} Its readings and report can still be read and printed.` : "No registry was opened on this phone yet. Open one under Collection.";
-    fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}`, overdueWords(phone.state) && h("span", { class: "late" }, ". Still open: finish this day before you collect for today")] : idle);
+    fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}.`, overdueWords(phone.state) && h("strong", {}, " Finish this day before you collect for today.")] : idle);
     const upload = task("Upload Payments", unsent.count > 0 ? unsentWords(unsent) : pill("safe", phone.state.others.length > 0 ? "All of yours uploaded" : "All uploaded"), startUpload, "upload");
     if (!registry) {
       fill(tasks, upload, last && task("Collection Report", "last registry", () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
@@ -80,8 +80,8 @@ export async function readingsScreen(ctx) {
     try {
       const date = phone.state.registry?.business_date;
       await phone.closeRegistry();
-      const next = doneWords(phone.state) ? "The next one can be opened tomorrow." : "Open today's registry under Collection.";
-      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading. ${next}`);
+      const next = doneWords(phone.state) ? "" : " Then open today's registry under Collection.";
+      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading.${next}`);
     } catch (error) {
       says.fail(error);
     }

@@ -66,9 +66,9 @@ export function settingsScreen(ctx) {
     back: null,
     nav: "settings",
     body: [
-      update, session,
+      update, session, others.node,
       radios("Paper width", [{ value: "58", text: "58 mm" }, { value: "80", text: "80 mm" }], String(paperWidth()), (value) => setPaperWidth(Number(value))),
-      h("section", {}, h("h2", {}, "This phone"), facts, others.node),
+      h("section", {}, h("h2", {}, "This phone"), facts),
       h("section", {}, h("h2", {}, "Rescue file"),
         h("p", { class: "hint" }, "A copy of your unsent entries, for the day this phone cannot upload any more."),
         button("Save rescue file", rescue, { class: "button" }), says.node),
