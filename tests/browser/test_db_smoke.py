@@ -255,3 +255,20 @@ def test_settings_are_found_by_how_their_key_begins(page: Page) -> None:
         return store.metaLike("unsent:");""",
     )
     assert result == [["ben", {"count": 1}], ["nena", {"count": 3}]]
+
+
+def test_what_another_user_left_is_counted_from_that_users_own_database(page: Page) -> None:
+    result = run(
+        page,
+        """const { openPhone } = await import("/mpos/phone.mjs");
+        const left = new Store("mpos-nena", from);
+        await left.updateTerminal("T07", { name: "phone" });
+        await append(left);
+        await append(left);
+        const phone = await openPhone({ automatic: false, serviceWorker: undefined });
+        const { user, unsent, others } = phone.state;
+        await phone.close();
+        const noted = await new Store("mpos", from).meta("unsent:nena");
+        return { user, count: unsent.count, others: others.map(({ name, count }) => [name, count]), noted: noted.count };""",
+    )
+    assert result == {"user": None, "count": 2, "others": [["nena", 2]], "noted": 2}
