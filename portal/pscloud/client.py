@@ -124,6 +124,7 @@ class PscloudClient:
     def close(self) -> None:
         """Give the connections back."""
         self._session.close()
+        self._guard.tidy()
 
     def __enter__(self) -> PscloudClient:
         return self
@@ -364,6 +365,7 @@ class PscloudClient:
             raise Retryable(_why(error, self.host), outcome_unknown=unknown) from None
         finally:
             too_late.cancel()
+            self._guard.tidy()
 
     def _cut(self, cut: threading.Event) -> None:
         cut.set()

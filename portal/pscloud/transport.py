@@ -37,6 +37,7 @@ class Guard:
         """`allow_private` lets private, loopback and link-local addresses through (PSCLOUD_ALLOW_PRIVATE)."""
         self.allow_private = allow_private
         self._open: set[socket.socket] = set()
+        self._left: set[socket.socket] = set()
         self._lock = threading.Lock()
 
     def connect(self, connection: HTTPConnection) -> tuple[socket.socket, socket.socket]:
@@ -71,15 +72,22 @@ class Guard:
         raise NewConnectionError(connection, f"no address answered: {failure}") from failure
 
     def forget(self, handle: socket.socket) -> None:
-        """The connection was closed; its second handle goes too."""
+        """The connection was closed. An answer with `Connection: close` may still be read from it, so it can be cut until tidy()."""
         with self._lock:
             self._open.discard(handle)
-        handle.close()
+            self._left.add(handle)
+
+    def tidy(self) -> None:
+        """No answer is being read any more: closed connections lose their second handle too."""
+        with self._lock:
+            left, self._left = self._left, set()
+        for handle in left:
+            handle.close()
 
     def cut(self) -> None:
         """End every open connection at once; whoever reads from one gets an error."""
         with self._lock:
-            for handle in self._open:
+            for handle in self._open | self._left:
                 try:
                     handle.shutdown(socket.SHUT_RDWR)
                 except OSError:

@@ -179,14 +179,15 @@ def test_on_wait_can_stop_a_request_that_is_waiting(server: Script) -> None:
 # --- the deadline
 
 
-@pytest.mark.parametrize("part", ["headers", "body"])
+@pytest.mark.parametrize("part", ["headers", "body", "body of a server that closes"])
 def test_a_slow_drip_meets_the_deadline(server: Script, part: str) -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        if part == "body":
-            handler.wfile.write(b"Content-Length: 100000\r\n\r\n")
+        if part != "headers":
+            closing = b"Connection: close\r\n" if part.endswith("closes") else b""
+            handler.wfile.write(closing + b"Content-Length: 100000\r\n\r\n")
         for _ in range(60):
-            handler.wfile.write(b"X" if part == "body" else b"X-Drip: 1\r\n")
+            handler.wfile.write(b"X" if part != "headers" else b"X-Drip: 1\r\n")
             handler.wfile.flush()
             time.sleep(0.1)
 
@@ -249,6 +250,7 @@ def test_a_name_that_changes_its_mind_is_checked_again(server: Script, monkeypat
     first, handle = guard.connect(connection)
     first.close()
     guard.forget(handle)
+    guard.tidy()
     assert connected == [("93.184.216.34", server.port)], "it connects to the very address that was checked"
     with pytest.raises(transport.AddressRefused):
         guard.connect(connection)
