@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from alembic.script import ScriptDirectory
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import RedisError
@@ -20,8 +19,9 @@ from portal.store.models import Payment
 
 @cache
 def newest_migration() -> str | None:
-    """The migration this program was written for."""
-    return ScriptDirectory(str(Path(__file__).parent.parent / "migrations")).get_current_head()
+    """The migration this program was written for: files are named by their revision, in rising order."""
+    files = (Path(__file__).parent.parent / "migrations" / "versions").glob("[0-9]*_*.py")
+    return max((file.name.partition("_")[0] for file in files), default=None)
 
 
 def database_state() -> str:

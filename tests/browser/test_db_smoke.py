@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 STATIC = Path(__file__).parents[2] / "portal" / "static"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -54,18 +52,14 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page(address: str) -> Iterator[Page]:
-    """A tab of Chromium with the helpers below loaded."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        tab = browser.new_page()
-        tab.goto(address)
-        tab.evaluate(HELPERS)
-        yield tab
-        browser.close()
+def page(address: str, chromium: Browser) -> Iterator[Page]:
+    """A tab of Chromium, in storage of its own, with the helpers below loaded."""
+    context = chromium.new_context()
+    tab = context.new_page()
+    tab.goto(address)
+    tab.evaluate(HELPERS)
+    yield tab
+    context.close()
 
 
 HELPERS = """async () => {
