@@ -18,7 +18,7 @@ from portal.domain.errors import InvalidAmount
 from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.soa import days_overdue
 from portal.extensions import db
-from portal.store.models import Invoice, Soa, SoaChange, SyncRun
+from portal.store.models import Invoice, Soa, SoaChange, SyncRun, UnconfirmedSoa
 
 Status = Literal["active", "closed", "all"]
 NO_CODE = "-"
@@ -377,9 +377,11 @@ def data_as_of() -> tuple[int, datetime] | None:
     return None if run is None else (run.id, run.as_of or run.finished_at or run.requested_at)
 
 
-def last_change() -> int:
-    """The newest change's id: moves whenever a download or a retry of failed records changes any SOA."""
-    return db.session.execute(select(func.max(SoaChange.id))).scalar_one_or_none() or 0
+def last_change() -> tuple[int, int]:
+    """Moves whenever a download or a retry of failed records changes any SOA, or confirms that its figures are still right: the
+    newest change's id, and how many SOAs the last download could not confirm."""
+    unconfirmed = db.session.execute(select(func.count()).select_from(UnconfirmedSoa)).scalar_one()
+    return db.session.execute(select(func.max(SoaChange.id))).scalar_one_or_none() or 0, unconfirmed
 
 
 def _whole(query: Select[Any]) -> Iterator[tuple[domain.Soa, Row[Any]]]:

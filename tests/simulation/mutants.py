@@ -277,7 +277,7 @@ def everybody_s_soas(_: Portal) -> Iterator[None]:
 
 @bug("found by this simulation: a retry of failed records did not move the list's tag")
 def tag_does_not_move_with_a_retry(_: Portal) -> AbstractContextManager[object]:
-    return swap(soas, "last_change", lambda: 0)
+    return swap(soas, "last_change", lambda: (0, 0))
 
 
 # --- readings

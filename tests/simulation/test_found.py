@@ -148,3 +148,16 @@ def test_money_of_a_forked_journal_that_came_damaged_is_booked_when_the_intact_c
         assert upload(body["entries"][-1]) == "conflict"
         detail = ledger.get(entry.payload["payment"])
         assert detail and detail.row.amount == 2 and "chain_fork" in detail.row.flags
+
+
+def test_a_phone_hears_that_a_retry_confirmed_figures_that_had_not_changed(app: Flask) -> None:
+    rng = Random(4)
+    server = Pscloud(rng, lambda: NOW, dedupes=True, soas=6)
+    client = ModelClient(server, rng, lambda _what: None)
+    download(client)
+    server.active()[0].broken = "amount"
+    run_id = download(client).id
+    before = snapshot.tag(1, ["A1"], {})
+    server.active()[0].broken = ""
+    assert sync.retry_failed(run_id, "carla", client, NOW).repaired == 1  # type: ignore[arg-type]
+    assert snapshot.tag(1, ["A1"], {}) != before, "payments it holds now come off no more"
