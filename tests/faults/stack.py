@@ -199,9 +199,10 @@ class Postgres:
 
     def crash(self) -> int:
         """Kill one server process of the portal with SIGKILL, at which PostgreSQL drops everybody and recovers; its id."""
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = 'portal' LIMIT 1"
         with self.connect("postgres") as connection:
-            found = connection.execute("SELECT pid FROM pg_stat_activity WHERE datname = 'portal' LIMIT 1").fetchone()
-        assert found is not None
+            found = wait_until(lambda: connection.execute(query).fetchone(), "the portal is connected")
+        assert found
         os.kill(found[0], signal.SIGKILL)  # a child of the server that was started here
         return int(found[0])
 

@@ -35,9 +35,11 @@ def uploading(*phones: HttpPhone) -> Iterator[list[threading.Thread]]:
     threads = [threading.Thread(target=work, args=(phone,)) for phone in phones]
     for thread in threads:
         thread.start()
-    yield threads
-    for thread in threads:
-        thread.join(100)
+    try:
+        yield threads
+    finally:
+        for thread in threads:
+            thread.join(100)
     assert failures == [] and not any(thread.is_alive() for thread in threads)
 
 
