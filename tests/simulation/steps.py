@@ -44,11 +44,11 @@ def do(world: World, name: str, salt: int) -> None:
     STEPS[name][1](world, Random(salt))
 
 
-def plan(seed: int, count: int) -> list[tuple[str, int]]:
-    """The steps of a seed."""
+def plan(seed: int, count: int, focus: Sequence[str] = ()) -> list[tuple[str, int]]:
+    """The steps of a seed; those of `focus` are drawn far more often."""
     rng = Random(f"steps {seed}")
     names = list(STEPS)
-    weights = [STEPS[name][0] for name in names]
+    weights = [STEPS[name][0] + (120 if name in focus else 0) for name in names]
     return [(name, rng.getrandbits(48)) for name in rng.choices(names, weights, k=count)]
 
 
@@ -718,13 +718,32 @@ def work(world: World, rng: Random) -> None:
         return
     job, args, job_id = world.queue.pop(rng.randrange(len(world.queue)))
     before = world.pscloud.faults
-    if rng.random() < 0.35:
+    if rng.random() < (0.55 if job == "download_soas" else 0.35):
         world.pscloud.faults = Faults(
             post=rng.choice(
                 ("lost answer", "lost answer", "lost request", "half", "silent", "html", "busy", "gone", "auth", "refused", "")
             ),
             find=rng.choice(("", "", "gone", "auth", "refused")),
-            read=rng.choice(("shift", "shift", "twice", "restart", "busy", "gone", "auth", "refused", "summary", "count", "codes", "one")),
+            read=rng.choice(
+                (
+                    "shift",
+                    "shift",
+                    "shift",
+                    "shift",
+                    "shift",
+                    "shift",
+                    "twice",
+                    "restart",
+                    "busy",
+                    "gone",
+                    "auth",
+                    "refused",
+                    "summary",
+                    "count",
+                    "codes",
+                    "one",
+                )
+            ),
             at=rng.randrange(4),
         )
     else:
@@ -735,7 +754,7 @@ def work(world: World, rng: Random) -> None:
     world.note(f"worker: {job} {args} {faults if faults != Faults() else ''}")
     try:
         shifting = faults.read == "shift" and job == "download_soas"
-        with world.meanwhile(nested(world, rng, 0.5, ("settle", "paid off")) if shifting else nested(world, rng, 0.2)):
+        with world.meanwhile(nested(world, rng, 0.5, ("settle", "paid off", "paid off")) if shifting else nested(world, rng, 0.2)):
             world.work(rng, job, args, 0.12)
     finally:
         world.pscloud.faults = before
