@@ -45,7 +45,7 @@ class Mutant:
 
 
 MUTANTS: list[Mutant] = []
-SELDOM = frozenset({"lease ignored", "counts alone confirm", "cancelled run completes"})
+SELDOM = frozenset({"lease ignored", "counts alone confirm", "cancelled run completes", "closing on an incomplete snapshot"})
 """Found in some runs, but not surely within the seeds that ./test spends on a bug: they need several events at one moment. Hunted by
 `python -m tests.simulation --mutants`, not counted by ./test."""
 
