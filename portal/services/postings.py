@@ -118,6 +118,9 @@ def _post(client: PscloudClient, items: list[PostingItem], lease: str, now: Call
     got_through = False
     try:
         while waiting and (part := waiting.pop()):
+            part = _still_ours(part, lease, now())
+            if not part:
+                continue
             try:
                 results = client.post_payments([records[item.posting_id] for item in part])
             except Rejected as refusal:
@@ -145,6 +148,13 @@ def _post(client: PscloudClient, items: list[PostingItem], lease: str, now: Call
         else:  # nothing at all got through: the fault may lie elsewhere
             _postpone(item, lease, why.message, item.ask_first, now(), outcome)
     db.session.commit()
+
+
+def _still_ours(items: list[PostingItem], lease: str, at: datetime) -> list[PostingItem]:
+    """Those that no other worker took while this one slept past its lease, held anew for longer than one request can last."""
+    held = postings.keep(lease, at + LEASE)
+    db.session.commit()
+    return [item for item in items if item.posting_id in held]
 
 
 def _records(

@@ -129,9 +129,10 @@ def claim(lease: str, now: datetime, until: datetime, limit: int) -> list[Postin
     ]
 
 
-def keep(lease: str, until: datetime) -> None:
-    """Hold what this lease holds until then: the work goes on."""
+def keep(lease: str, until: datetime) -> set[int]:
+    """Hold what this lease still holds until then. Returns those rows' ids; what another worker took meanwhile is not among them."""
     db.session.execute(update(Posting).where(Posting.lease == lease, Posting.status == "claimed").values(lease_until=until))
+    return set(db.session.execute(select(Posting.id).where(Posting.lease == lease, Posting.status == "claimed")).scalars())
 
 
 def finish(posting_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:

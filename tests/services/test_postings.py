@@ -153,6 +153,34 @@ def test_two_workers_at_once_post_each_payment_once(world: World, any_app: Flask
     assert only_ours(world, ids) == sorted(ids)
 
 
+def test_a_worker_that_slept_past_its_lease_posts_nothing_that_another_took(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = world.pay(2)
+    records, others = postings._records, list[postings.Outcome]()
+
+    def sleep_here(*arguments: Any) -> Any:
+        found = records(*arguments)
+        if not others:
+            others.append(postings.Outcome())
+            world.now.on(minutes=10)
+            others[0] = world.post()
+        return found
+
+    monkeypatch.setattr(postings, "_records", sleep_here)
+    sleeper = world.client()
+    sent: list[int] = []
+    post = sleeper.post_payments
+
+    def counted(payments: Any) -> Any:
+        sent.append(len(payments))
+        return post(payments)
+
+    monkeypatch.setattr(sleeper, "post_payments", counted)
+    outcome = postings.post_due(sleeper, world.now)
+    assert others[0].completed == 2 and outcome.completed == 0
+    assert sent == [], "a PSCloud that does not know a reference again would hold them twice"
+    assert only_ours(world, ids) == sorted(ids)
+
+
 def test_a_rejected_payment_fails_with_pscloud_s_reason_and_can_be_tried_again(world: World) -> None:
     first, second = world.pay(2)
     world.pscloud.change_soa(world.soas[0].id, status="cancelled")
