@@ -99,7 +99,7 @@ def test_f18_a_download_in_lasting_trouble_ends_with_a_reason_and_changes_nothin
     assert stack.wait_for_run(stack.sync_now()).status == "completed"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_f18_an_answer_that_drips_is_cut_after_its_deadline(on_sqlite: Stack) -> None:
     stack = on_sqlite
     fault = stack.to_pscloud.fault("drip", SOAS, bytes_per_second=200)

@@ -65,7 +65,7 @@ def test_f01_worker_and_work_horse_killed_in_mid_page(stack: Stack) -> None:
     assert stack.active_soas() == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_f01_f03_f18_dead_workers_are_noticed_within_two_minutes_of_real_time(on_sqlite: Stack) -> None:
     stack = on_sqlite

@@ -13,7 +13,7 @@ def test_there_are_enough_bugs_and_each_has_a_reason() -> None:
     assert all(mutant.stands_for for mutant in mutants.MUTANTS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_every_planted_bug_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     found = list(campaign.find_mutants(leave_out=mutants.SELDOM))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation import campaign
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "60"))
 STEPS = 500
 
 
