@@ -126,9 +126,7 @@ def register(app: Flask) -> None:
         db.session.rollback()
         log.error("database did not answer", error=str(error.orig))
         if str(error.orig).startswith(("no such table", "no such column")):  # waiting will not mend this one
-            message = (
-                "The database is older than the program. Nothing was lost. The administrator must run: flask db upgrade"
-            )
+            message = "The database is older than the program. Nothing was lost. The administrator must run: flask db upgrade"
             return answer(503, message, "outdated")
         message = "The database is busy or away. Nothing was lost and nothing was half done. Try again in a few seconds."
         return answer(503, message, "busy", {"Retry-After": "5"})
