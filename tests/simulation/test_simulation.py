@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation import campaign
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "60"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
 STEPS = 500
 
 
