@@ -58,15 +58,11 @@ def ring(job_name: str, *args: int | str, job_id: str | None = None) -> bool:
     return True
 
 
-def is_expected(job_name: str, job_id: str) -> bool:
-    """Whether Redis still holds that job, queued or being worked on; False also when Redis does not answer."""
-    from rq.exceptions import NoSuchJobError
-    from rq.job import Job as RqJob
-    from rq.serializers import JSONSerializer
+def is_waiting(job_name: str, job_id: str) -> bool:
+    """Whether that job lies in its queue, for a worker to take; False also when Redis does not answer.
 
+    A job that was taken does not count: its worker may be dead, and RQ finds that out only minutes later."""
     try:
-        queue = get_queue(JOBS[job_name].queue)
-        job = RqJob.fetch(job_id, connection=queue.connection, serializer=JSONSerializer)
-        return job.get_status() in {"queued", "started", "deferred", "scheduled"}
-    except (NoSuchJobError, RedisError):
+        return get_queue(JOBS[job_name].queue).get_job_position(job_id) is not None
+    except RedisError:
         return False

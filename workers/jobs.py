@@ -66,5 +66,5 @@ def sweep() -> None:
     """Find what a lost job or a dead worker left behind: stalled runs, payments that are due."""
     now = clock.now()
     sync.fail_stalled(now)
-    if postings.anything_due(now) and not doorbell.is_expected("post_payments", "post-sweep"):
+    if postings.anything_due(now) and not doorbell.is_waiting("post_payments", "post-sweep"):
         doorbell.ring("post_payments", job_id="post-sweep")

@@ -112,7 +112,7 @@ def _why_nobody_came(run_id: int, waited: timedelta) -> str:
     """Why a waiting run is given up; empty while there is hope, after ringing again where its job was lost."""
     if waited >= NO_WORKER:
         return "No worker took the download within 15 minutes. Check that the worker for downloads is running, then press Sync now."
-    if waited < RING_AGAIN or doorbell.is_expected("download_soas", _job_id(run_id)):
+    if waited < RING_AGAIN or doorbell.is_waiting("download_soas", _job_id(run_id)):
         return ""
     if doorbell.ring("download_soas", run_id, job_id=_job_id(run_id)) or waited < NO_JOB:
         return ""

@@ -137,6 +137,27 @@ def test_f03_worker_killed_after_pscloud_took_the_payments_and_before_our_books(
     stack.compare_books()
 
 
+def test_f03_a_worker_killed_in_the_sweep_s_own_job_does_not_silence_the_sweep(stack: Stack) -> None:
+    stack.processes["worker posting"].kill()
+    fault = stack.to_pscloud.fault("hold_answer", "/api/v1/payments", method="POST")
+    phone = stack.phone()
+    ids = stack.pay(phone, 4)
+    phone.upload()
+    stack.redis.delete("rq:queue:posting")  # the ring of the upload is lost
+    stack.sweep()
+    stack.processes["worker posting"].start()
+    wait_until(lambda: fault.applied, "the worker posts what the sweep found")
+    stack.processes["worker posting"].kill()
+    fault.release(lost=True)
+    assert stack.statuses(ids) == {"processing": 4}
+    stack.start("worker posting")
+    stack.pass_time(LEASE.total_seconds())
+    stack.sweep()
+    stack.wait_until_posted(ids)
+    assert stack.sent_to_pscloud() == Counter(ids) and lookups(stack) >= 1
+    stack.compare_books()
+
+
 def test_f04_web_killed_after_our_commit_and_before_the_job_was_queued(stack: Stack) -> None:
     phone = stack.phone()
     ids = stack.pay(phone, 4)

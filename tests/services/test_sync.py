@@ -46,7 +46,7 @@ def bell(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return True
 
     monkeypatch.setattr(doorbell, "ring", ring)
-    monkeypatch.setattr(doorbell, "is_expected", lambda job_name, job_id: False)
+    monkeypatch.setattr(doorbell, "is_waiting", lambda job_name, job_id: False)
     return rings
 
 
@@ -408,7 +408,7 @@ def test_a_run_nobody_can_hear_of_fails(app: Flask, monkeypatch: pytest.MonkeyPa
 
 def test_a_run_no_worker_takes_fails_in_the_end(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = sync.request_run("manual", "cora", NOW)
-    monkeypatch.setattr(doorbell, "is_expected", lambda *args: True)
+    monkeypatch.setattr(doorbell, "is_waiting", lambda *args: True)
     assert sync.fail_stalled(NOW + timedelta(minutes=10)) == 0
     assert sync.fail_stalled(NOW + timedelta(minutes=16)) == 1
     row = sync_runs.get(run_id)

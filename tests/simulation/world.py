@@ -99,7 +99,7 @@ class World:
         for what, name, value in (
             (clock, "now", self.tick),
             (doorbell, "ring", self.ring),
-            (doorbell, "is_expected", self.is_expected),
+            (doorbell, "is_waiting", self.is_waiting),
             (jobs.PscloudClient, "from_config", lambda _config: self.client(self.job_rng)),
         ):
             self.stack.enter_context(patch.object(what, name, value))
@@ -283,7 +283,7 @@ class World:
         self.queue.append((job.removeprefix("workers.jobs."), args, job_id))
         return True
 
-    def is_expected(self, _job: str, job_id: str) -> bool:
+    def is_waiting(self, _job: str, job_id: str) -> bool:
         """Whether that job is in the queue."""
         return self.redis and any(one[2] == job_id for one in self.queue)
 

@@ -27,7 +27,7 @@ def bell(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(doorbell, "ring", ring)
-    monkeypatch.setattr(doorbell, "is_expected", lambda *args: False)
+    monkeypatch.setattr(doorbell, "is_waiting", lambda *args: False)
     return rings
 
 

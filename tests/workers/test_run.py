@@ -85,13 +85,18 @@ def test_a_job_rung_for_is_run_by_its_queue_s_worker(
 ) -> None:
     app.config["REDIS_URL"] = redis_url
     done: list[int] = []
-    monkeypatch.setattr(jobs, "download_soas", done.append)
-    assert not doorbell.is_expected("download_soas", "download-7")
+
+    def work(run_id: int) -> None:
+        done.append(run_id)
+        assert not doorbell.is_waiting("download_soas", f"download-{run_id}"), "it was taken"
+
+    monkeypatch.setattr(jobs, "download_soas", work)
+    assert not doorbell.is_waiting("download_soas", "download-7")
     assert doorbell.ring("download_soas", 7, job_id="download-7")
     assert doorbell.ring("workers.jobs.post_payments")
-    assert doorbell.is_expected("download_soas", "download-7")
+    assert doorbell.is_waiting("download_soas", "download-7")
     run.make_worker("sync", redis).work(burst=True, logging_level="CRITICAL")
-    assert done == [7] and not doorbell.is_expected("download_soas", "download-7")
+    assert done == [7] and not doorbell.is_waiting("download_soas", "download-7")
     waiting = Queue("posting", connection=redis, serializer=JSONSerializer)
     assert [job.func_name for job in waiting.jobs] == ["workers.jobs.post_payments"]
     assert waiting.jobs[0].timeout == 600
@@ -100,7 +105,7 @@ def test_a_job_rung_for_is_run_by_its_queue_s_worker(
 def test_without_redis_ringing_says_no_and_breaks_nothing(app: Flask) -> None:
     app.config["REDIS_URL"] = "redis://127.0.0.1:1"
     assert doorbell.ring("download_soas", 1) is False
-    assert doorbell.is_expected("download_soas", "x") is False
+    assert doorbell.is_waiting("download_soas", "x") is False
     with pytest.raises(KeyError):
         doorbell.ring("os.system", "true")
 

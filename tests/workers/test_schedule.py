@@ -56,7 +56,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(doorbell, "ring", ring)
-    monkeypatch.setattr(doorbell, "is_expected", lambda *args: False)
+    monkeypatch.setattr(doorbell, "is_waiting", lambda *args: False)
     return rings
 
 
