@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from portal.migrations.triggers import refuse
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -559,20 +561,6 @@ def protect() -> None:
         "OR NEW.last_receipt < OLD.last_receipt OR NEW.head_seq < OLD.head_seq",
         "the counters of a terminal never go back",
     )
-
-
-def refuse(name: str, event: str, table: str, when: str, message: str) -> None:
-    """One trigger that refuses, in the words of either database."""
-    if op.get_bind().dialect.name == "sqlite":
-        condition = f"WHEN {when}" if when else ""
-        op.execute(f"CREATE TRIGGER {name} {event} ON {table} {condition} BEGIN SELECT RAISE(ABORT, '{message}'); END")
-    else:
-        condition = f"WHEN ({when})" if when else ""
-        op.execute(
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
-        )
-        op.execute(f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW {condition} EXECUTE FUNCTION {name}()")
 
 
 def downgrade() -> None:
