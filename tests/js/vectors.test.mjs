@@ -107,6 +107,19 @@ test("readings agree with the vectors", () => {
   }
 });
 
+test("a registry's entries give the period and the readings of the vectors, voids included", () => {
+  const vectors = read("periods");
+  for (const { entries, period, previous, period_end, head_hash, unsent, x, z } of vectors) {
+    const mine = readings.periodOf(entries);
+    assert.deepEqual(mine, period);
+    assert.deepEqual(readings.xReading(mine, period_end, head_hash, unsent), x);
+    assert.deepEqual(readings.zReading(mine, previous, period_end, head_hash, unsent), z);
+  }
+  assert.ok(vectors.some(({ x }) => x.less_void > x.less_voided_cash && x.less_voided_cash > 0), "cash and other tenders are voided");
+  assert.ok(vectors.some(({ x }) => x.less_void === 0 && x.first_void !== null), "a void was asked for and none approved");
+  assert.ok(vectors.some(({ x }) => x.net < 0), "a payment of an earlier registry is voided in a day that took less");
+});
+
 test("the denominations are those of the vectors, in their order", () => {
   const counted = read("readings").find(({ period }) => period.counted).period.counted;
   assert.deepEqual(readings.DENOMINATIONS.map(({ value, kind }) => ({ value, kind })), counted.map(({ value, kind }) => ({ value, kind })));

@@ -207,8 +207,107 @@ def reading_vectors() -> list[dict[str, Any]]:
     return cases
 
 
+def period_vectors() -> list[dict[str, Any]]:
+    """A registry's entries as the phone wrote them, with voids, and the period and readings that follow from them."""
+    rng = random.Random(7)
+    cases = []
+    for number in range(16):
+        registry, earlier = (f"{rng.getrandbits(32):08x}-6a3a-4c37-9a0e-0d8c3f0a1b2c" for _ in range(2))
+        fund = rng.choice([0, 50000])
+        opened = {
+            "registry": registry,
+            "business_date": "2026-11-20",
+            "change_fund": fund,
+            "collector": "nena",
+            "z_counter": 3,
+            "accumulated": 900,
+        }
+        steps: list[tuple[str, dict[str, Any]]] = [("registry_opened", opened)]
+        payments, voids, void_numbers, drops = [], [], [], []
+        counted = None
+        # What may be voided: payment, receipt number, amount, tender. Two are of the registry before, where the void of one was asked for.
+        open_ = [("p-0a", "T07-00000001", 70000, "cash"), ("p-0b", "T07-00000002", 31050, "check")]
+        waiting = [("T07-V000001", open_.pop(0))]
+        next_void, next_receipt = 2, 3
+        for _ in range(rng.choice([0, 3, 10, 25])):
+            act = rng.randrange(8)
+            if act < 3:
+                amount, tender = rng.randrange(1, 500000), rng.choice(readings.TENDER_ORDER)
+                invoices = random_invoices(rng)
+                parts = allocation.allocate(amount, invoices)
+                vat = allocation.split_vat(parts, invoices)
+                channel = None if tender == "cash" else rng.choice(["GCash", "BDO", None])
+                receipt = receipts.receipt_number("T07", next_receipt)
+                payment = f"p-{next_receipt}"
+                next_receipt += 1
+                payload = {"payment": payment, "registry": registry, "receipt_number": receipt, "amount": amount, "tender": tender}
+                steps.append(
+                    ("payment", {**payload, "channel": channel, "allocations": [asdict(part) for part in parts], "vat": asdict(vat)})
+                )
+                sums = {kind: sum(part.amount for part in parts if part.kind == kind) for kind in ("penalty", "advance")}
+                payments.append(readings.Taken(receipt, amount, tender, channel, sums["penalty"], sums["advance"], vat))
+                open_.append((payment, receipt, amount, tender))
+            elif act == 3 and open_:
+                item = open_.pop(rng.randrange(len(open_)))
+                name = receipts.void_number("T07", next_void)
+                next_void += 1
+                facts = {"registry": registry, "void_number": name, "payment": item[0], "receipt_number": item[1], "amount": item[2]}
+                steps.append(("void_requested", {**facts, "reason": "wrong amount", "supervisor_code": None}))
+                void_numbers.append(name)
+                waiting.append((name, item))
+            elif act in (4, 5) and waiting:
+                name, item = waiting.pop(0)
+                approved = rng.random() < 0.7
+                facts = {"registry": registry, "void_number": name, "payment": item[0], "amount": item[2], "tender": item[3]}
+                decision = {
+                    "decision": "approved" if approved else "refused",
+                    "decided_by": "sol",
+                    "decided_at": "2026-11-20T10:00:00.000+08:00",
+                }
+                steps.append(("void_decided", {**facts, **decision}))
+                if approved:
+                    voids.append(readings.Voided(name, item[2], item[3] == "cash"))
+                else:
+                    open_.append(item)
+            elif act == 6:
+                drops.append(rng.randrange(1, 50000))
+                steps.append(("cash_drop", {"registry": registry, "amount": drops[-1], "description": "to the office"}))
+            elif act == 7:
+                counted = [{"value": value, "kind": kind, "count": rng.randrange(0, 4)} for value, kind in readings.DENOMINATIONS]
+                steps.append(("count", {"registry": registry, "denominations": counted, "total": readings.count_total(counted)}))
+        # An entry that names another registry counts in no reading of this one.
+        elsewhere = {"registry": earlier, "void_number": "T07-V000900", "payment": "p-0c", "amount": 5, "tender": "cash"}
+        steps.append(
+            ("void_decided", {**elsewhere, "decision": "approved", "decided_by": "sol", "decided_at": "2026-11-20T10:00:00.000+08:00"})
+        )
+        entries = []
+        prev = journal.FIRST_PREV
+        for seq, (kind, payload) in enumerate(steps, start=1):
+            entry = journal.append("T07", seq, kind, f"2026-11-20T08:{seq:02}:00.000+08:00", None, payload, prev)
+            entries.append({**entry.content(), "hash": entry.hash})
+            prev = entry.hash
+        start = entries[0]["at"]
+        period = readings.Period(registry, "2026-11-20", "T07", "nena", start, fund, payments, voids, void_numbers, drops, (), counted)
+        arguments = ("2026-11-20T17:00:00.000+08:00", prev, number)
+        counters = readings.Counters(3, 900)
+        cases.append(
+            {
+                "entries": entries,
+                "period": asdict(period),
+                "period_end": arguments[0],
+                "head_hash": arguments[1],
+                "unsent": arguments[2],
+                "previous": asdict(counters),
+                "x": readings.x_reading(period, *arguments),
+                "z": readings.z_reading(period, counters, *arguments),
+            }
+        )
+    return cases
+
+
 if __name__ == "__main__":
     write("money", money_vectors())
     write("allocation", allocation_vectors())
     write("journal", journal_vectors())
     write("readings", reading_vectors())
+    write("periods", period_vectors())

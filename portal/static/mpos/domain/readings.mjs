@@ -152,8 +152,8 @@ export function parts(allocations) {
 }
 
 /**
- * The period of the registry opened by `entries[0]`, from its entries in journal order. On the phone no void or expense counts before the portal
- * approved it, so voids give only their numbers; a cash drop counts at once.
+ * The period of the registry opened by `entries[0]`, from its entries in journal order. A void number counts where it was asked for, an approved void where
+ * the decision was written down, whichever registry the payment was of. No expense counts before the portal approved it; a cash drop counts at once.
  * @param {Entry[]} entries
  * @returns {Period}
  */
@@ -175,13 +175,16 @@ export function periodOf(entries) {
     counted: null,
   };
   for (const { kind, payload } of entries) {
-    if (kind === "payment" && payload.registry === period.registry) {
+    if (payload.registry !== period.registry) continue;
+    if (kind === "payment") {
       const { penalty, advance } = parts(payload.allocations);
       const { receipt_number, amount, tender, channel, vat } = payload;
       period.payments.push({ receipt_number, amount, tender, channel, penalty, advance, vat });
     } else if (kind === "void_requested") period.void_numbers.push(payload.void_number);
-    else if (kind === "cash_drop" && payload.registry === period.registry) period.drops.push(payload.amount);
-    else if (kind === "count" && payload.registry === period.registry) period.counted = payload.denominations;
+    else if (kind === "void_decided" && payload.decision === "approved") {
+      period.voids.push({ void_number: payload.void_number, amount: payload.amount, cash: payload.tender === "cash" });
+    } else if (kind === "cash_drop") period.drops.push(payload.amount);
+    else if (kind === "count") period.counted = payload.denominations;
   }
   return period;
 }
