@@ -453,6 +453,70 @@ class Reading(Model):
 
 class Incident(Model):
     """Something a person must look at: a fork, a quarantined entry, a reading that differs by a centavo."""
+class ReadingPayment(Model):
+    """The one Z-reading a payment is in: its own registry's or, when it was booked after that, the next one (`late`). Never updated."""
+
+    __tablename__ = "reading_payments"
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), primary_key=True)
+    reading_id: Mapped[int] = mapped_column(ForeignKey("readings.id"), index=True)
+    late: Mapped[bool] = mapped_column()
+
+
+class Remittance(Model):
+    """What a collector handed over at the desk for one or more Z-readings, counted by both. Only the decision is ever changed (trigger).
+
+    `request_id` names the form that was sent, so that a second press finds the first; `received_by` and `decided_by` are user names."""
+
+    __tablename__ = "remittances"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(plain(12), unique=True)
+    request_id: Mapped[str] = mapped_column(String(36), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    received_by: Mapped[str] = mapped_column(String(60))
+    received_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    denominations: Mapped[str] = mapped_column(Text)
+    expected_cash: Mapped[Decimal] = mapped_column(Pesos)
+    collector_count: Mapped[Decimal | None] = mapped_column(Pesos)
+    counted_cash: Mapped[Decimal] = mapped_column(Pesos)
+    variance: Mapped[Decimal] = mapped_column(Pesos)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(10), index=True)
+    decided_by: Mapped[str | None] = mapped_column(String(60))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    decision_reason: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (
+        CheckConstraint("variance = counted_cash - expected_cash", name="variance"),
+        CheckConstraint("variance = 0 OR reason <> ''", name="reason"),
+        CheckConstraint(one_of("state", ("received", "waiting", "approved")), name="state"),
+        CheckConstraint("variance >= 0 OR state <> 'received'", name="shortage"),
+        CheckConstraint("(state = 'approved') = (decided_by IS NOT NULL)", name="decided"),
+        CheckConstraint("decided_by IS NULL OR decided_by <> received_by", name="two_people"),
+    )
+
+
+class RemittanceLine(Model):
+    """What was handed over besides cash, per tender and channel: what the Z-readings say beside what was received."""
+
+    __tablename__ = "remittance_lines"
+    remittance_id: Mapped[int] = mapped_column(ForeignKey("remittances.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    tender: Mapped[str] = mapped_column(String(14))
+    channel: Mapped[str | None] = mapped_column(String(60))
+    expected_count: Mapped[int] = mapped_column()
+    expected_amount: Mapped[Decimal] = mapped_column(Pesos)
+    received_count: Mapped[int] = mapped_column()
+    received_amount: Mapped[Decimal] = mapped_column(Pesos)
+    __table_args__ = (CheckConstraint(one_of("tender", tuple(tender for tender in TENDERS if tender != "cash")), name="tender"),)
+
+
+class RemittanceReading(Model):
+    """Which remittance a Z-reading was handed over with; the primary key lets it be handed over once."""
+
+    __tablename__ = "remittance_readings"
+    reading_id: Mapped[int] = mapped_column(ForeignKey("readings.id"), primary_key=True)
+    remittance_id: Mapped[int] = mapped_column(ForeignKey("remittances.id"), index=True)
+
+
 
     __tablename__ = "incidents"
     id: Mapped[int] = mapped_column(primary_key=True)
