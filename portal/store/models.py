@@ -6,10 +6,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain.payments import FLAGS, STATUSES, TENDERS
+from portal.domain.voids import STATES as VOID_STATES
 from portal.extensions import Base, db
 from portal.store.types import Instant, Pesos
 
@@ -30,7 +31,9 @@ def plain(length: int) -> String:
 
 
 ROLES = ("collector", "office", "supervisor", "admin")
+NOT_REFUSED = text("state <> 'refused'")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
+RUN_KINDS = ("full", "quick")
 
 
 class User(Model):
@@ -93,11 +96,14 @@ class CodeHolding(Model):
 
 
 class SyncRun(Model):
-    """One download of SOAs. `active_slot` is 1 while Pending or Processing, else NULL: UNIQUE makes a second one impossible."""
+    """One download of SOAs. `active_slot` is 1 while Pending or Processing, else NULL: UNIQUE makes a second one impossible. `watermark`
+    is the moment of PSCloud's up to which every change is here since this run completed; NULL when it could not vouch for that."""
 
     __tablename__ = "sync_runs"
     id: Mapped[int] = mapped_column(primary_key=True)
     trigger: Mapped[str] = mapped_column(String(12))
+    kind: Mapped[str] = mapped_column(String(8), default="full")
+    watermark: Mapped[datetime | None] = mapped_column(Instant)
     started_by: Mapped[str] = mapped_column(String(120), default="")
     status: Mapped[str] = mapped_column(String(12), index=True)
     active_slot: Mapped[int | None] = mapped_column(unique=True)
@@ -124,6 +130,7 @@ class SyncRun(Model):
         CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
         CheckConstraint("(active_slot IS NOT NULL) = (status IN ('pending', 'processing'))", name="active_slot"),
         CheckConstraint(one_of("trigger", ("scheduled", "manual")), name="trigger"),
+        CheckConstraint(one_of("kind", RUN_KINDS), name="kind"),
     )
 
 
@@ -451,8 +458,6 @@ class Reading(Model):
     )
 
 
-class Incident(Model):
-    """Something a person must look at: a fork, a quarantined entry, a reading that differs by a centavo."""
 class ReadingPayment(Model):
     """The one Z-reading a payment is in: its own registry's or, when it was booked after that, the next one (`late`). Never updated."""
 
@@ -517,6 +522,8 @@ class RemittanceReading(Model):
     remittance_id: Mapped[int] = mapped_column(ForeignKey("remittances.id"), index=True)
 
 
+class Incident(Model):
+    """Something a person must look at: a fork, a quarantined entry, a reading that differs by a centavo."""
 
     __tablename__ = "incidents"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -547,6 +554,68 @@ class Posting(Model):
     __table_args__ = (
         CheckConstraint(one_of("status", ("due", "claimed", "completed", "failed")), name="status"),
         Index("ix_postings_due", "status", "next_attempt_at"),
+    )
+
+
+class Restore(Model):
+    """This database was put back from a backup: terminal codes with a number from `first_code` to `last_code` may have been given out since
+    that backup, so each goes only to the phone that says it is its own. Written once (trigger)."""
+
+    __tablename__ = "restores"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    restored_at: Mapped[datetime] = mapped_column(Instant)
+    who: Mapped[str] = mapped_column(String(120))
+    first_code: Mapped[int] = mapped_column()
+    last_code: Mapped[int] = mapped_column()
+    __table_args__ = (CheckConstraint("first_code <= last_code", name="codes"),)
+
+
+class UnaskedPayment(Model):
+    """A payment that waits for a person or failed, and that PSCloud may hold all the same from before a restore: it is to be asked."""
+
+    __tablename__ = "unasked_payments"
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), primary_key=True)
+
+
+class Void(Model):
+    """A collector's request to void one payment, the office's decision, and what PSCloud must hear of it (`posting_status` and what follows
+    it). The request is written once, the decision once, and where the journal wrote the decision down once (triggers)."""
+
+    __tablename__ = "voids"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"), index=True)
+    void_number: Mapped[str] = mapped_column(String(20), unique=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    registry_id: Mapped[str] = mapped_column(String(36), index=True)
+    journal_seq: Mapped[int] = mapped_column()
+    reason: Mapped[str] = mapped_column(Text)
+    requested_at: Mapped[datetime] = mapped_column(Instant)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(String(10), default="requested")
+    decided_by: Mapped[str | None] = mapped_column(String(60))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    decision_reason: Mapped[str] = mapped_column(Text, default="")
+    counted_registry_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    counted_seq: Mapped[int | None] = mapped_column()
+    posting_status: Mapped[str] = mapped_column(String(12), default="none")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(Instant)
+    lease: Mapped[str | None] = mapped_column(String(40), index=True)
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    last_answer: Mapped[str] = mapped_column(Text, default="")
+    posted_at: Mapped[datetime | None] = mapped_column(Instant)
+    __table_args__ = (
+        CheckConstraint(one_of("state", VOID_STATES), name="state"),
+        CheckConstraint("(state = 'requested') = (decided_at IS NULL)", name="decided_at"),
+        CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="decided_by"),
+        CheckConstraint("counted_seq IS NULL OR (state <> 'requested' AND counted_registry_id IS NOT NULL)", name="counted"),
+        CheckConstraint(one_of("posting_status", ("none", "due", "claimed", "completed", "failed")), name="posting_status"),
+        CheckConstraint("posting_status = 'none' OR state = 'approved'", name="posted"),
+        Index("ux_voids_open", "payment_id", unique=True, sqlite_where=NOT_REFUSED, postgresql_where=NOT_REFUSED),
+        Index("ix_voids_due", "posting_status", "next_attempt_at"),
+        Index("ix_voids_state", "state", "id"),
     )
 
 
