@@ -145,6 +145,45 @@ def z_reading(period: Period, previous: Counters, period_end: str, head_hash: st
     return reading
 
 
+def with_late(reading: Mapping[str, Any], late: Sequence[Taken], earlier: int) -> dict[str, Any]:
+    """The portal's Z-reading with the payments that reached it after the Z of their own registry (DOMAIN 6): they enter this one beside
+    its period, in the accumulated total and in expected cash. `earlier` is what came late in the Z-readings before (centavos). Phones
+    have no late payments, so these fields have no twin."""
+    amount = sum(payment.amount for payment in late)
+    cash = sum(payment.amount for payment in late if payment.tender == "cash")
+    expected = expected_cash(
+        reading["change_fund"],
+        reading["cash_collected"] + cash,
+        reading["less_voided_cash"],
+        reading["less_drops"],
+        reading["less_expenses"],
+    )
+    counted = reading["counted_cash"]
+    return {
+        **reading,
+        "expected_cash": expected,
+        "short_over": None if counted is None else counted - expected,
+        "present_accumulated": reading["previous_accumulated"] + reading["gross"] + amount,
+        "late_count": len(late),
+        "late_amount": amount,
+        "late_cash": cash,
+        "late_tenders": by_tender(late),
+        "late_accumulated": earlier + amount,
+    }
+
+
+def without_late(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """A portal's Z-reading as a phone works it out, which knows of no late payment, neither in this Z nor in an earlier one."""
+    cash, amount, total = (reading.get(name, 0) for name in ("late_cash", "late_amount", "late_accumulated"))
+    plain = {**reading, "expected_cash": reading["expected_cash"] - cash}
+    if reading["short_over"] is not None:
+        plain["short_over"] = reading["short_over"] + cash
+    if "present_accumulated" in reading:
+        plain["previous_accumulated"] = reading["previous_accumulated"] - (total - amount)
+        plain["present_accumulated"] = reading["present_accumulated"] - total
+    return plain
+
+
 def by_tender(payments: Sequence[Taken]) -> list[dict[str, Any]]:
     """Count and amount per tender and channel, in the order docs/journal.md gives."""
     groups: dict[tuple[int, bool, str], dict[str, Any]] = {}
@@ -219,3 +258,8 @@ def compare(phone: Mapping[str, Any], portal: Mapping[str, Any]) -> Comparison:
             if name in portal and phone.get(name, missing) != portal[name]
         )
     )
+
+
+def only_late_differs(phone: Mapping[str, Any], portal: Mapping[str, Any]) -> bool:
+    """Whether phone and portal differ, and by nothing but late payments."""
+    return not compare(phone, portal).equal and compare(phone, without_late(portal)).equal

@@ -23,6 +23,7 @@ from portal.store.models import (
     PaymentAllocation,
     PaymentFlag,
     Posting,
+    ReadingPayment,
     SyncRun,
     Terminal,
     UnconfirmedSoa,
@@ -541,25 +542,60 @@ def set_status(payment_id: str, was: str, status: str, reason: str, now: datetim
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
-def taken_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> list[Taken]:
-    """The payments of a registry before a place in the journal, in journal order, as printed: what a reading adds up.
-
-    Only those of the main chain: a fork's money is booked and held, but belongs to no reading of this chain."""
-    payments = list(
-        db.session.execute(
-            select(Payment)
-            .join(
-                JournalEntry,
-                and_(
-                    JournalEntry.terminal_id == Payment.terminal_id,
-                    JournalEntry.seq == Payment.journal_seq,
-                    JournalEntry.hash == Payment.entry_hash,
-                ),
-            )
-            .where(Payment.terminal_id == terminal_id, Payment.registry_id == registry_id, Payment.journal_seq < before_seq)
-            .order_by(Payment.journal_seq)
-        ).scalars()
+def _of_main_chain() -> Any:
+    """Joins a payment to the entry of the main chain it came from; a fork's payment has none."""
+    return and_(
+        JournalEntry.terminal_id == Payment.terminal_id,
+        JournalEntry.seq == Payment.journal_seq,
+        JournalEntry.hash == Payment.entry_hash,
     )
+
+
+def _of_period(query: Any, terminal_id: int, registry_id: str, before_seq: int) -> Any:
+    """The payments of a registry before a place in the journal: those of the main chain (a fork's money was in no period of this chain),
+    and none that an earlier Z took as a late one."""
+    taken_late = select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id, ReadingPayment.late)
+    return (
+        query.join(JournalEntry, _of_main_chain())
+        .where(
+            Payment.terminal_id == terminal_id,
+            Payment.registry_id == registry_id,
+            Payment.journal_seq < before_seq,
+            ~taken_late.exists(),
+        )
+        .order_by(Payment.journal_seq)
+    )
+
+
+def taken_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> list[Taken]:
+    """The payments of a registry before a place in the journal, in journal order, as printed: what a reading adds up."""
+    found = db.session.execute(_of_period(select(Payment), terminal_id, registry_id, before_seq)).scalars()
+    return list(_as_printed(found).values())
+
+
+def ids_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> list[str]:
+    """Which payments those are."""
+    return list(db.session.execute(_of_period(select(Payment.id), terminal_id, registry_id, before_seq)).scalars())
+
+
+def in_no_z(terminal_id: int, before_seq: int) -> dict[str, Taken]:
+    """The payments of a terminal that no Z-reading holds yet, in journal order, as printed, by payment. Of the main chain those before a
+    place in it; of a fork, whose places mean nothing here, all that are booked."""
+    query = (
+        select(Payment)
+        .outerjoin(JournalEntry, _of_main_chain())
+        .where(
+            Payment.terminal_id == terminal_id,
+            or_(JournalEntry.id.is_(None), Payment.journal_seq < before_seq),
+            ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists(),
+        )
+        .order_by(Payment.journal_seq, Payment.id)
+    )
+    return _as_printed(db.session.execute(query).scalars())
+
+
+def _as_printed(found: Iterable[Payment]) -> dict[str, Taken]:
+    payments = list(found)
     sums: dict[tuple[str, str], int] = {}
     for start in range(0, len(payments), 500):
         ids = [payment.id for payment in payments[start : start + 500]]
@@ -569,8 +605,8 @@ def taken_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> li
             .group_by(PaymentAllocation.payment_id, PaymentAllocation.kind)
         ):
             sums[payment_id, kind] = centavos(amount)
-    return [
-        Taken(
+    return {
+        p.id: Taken(
             p.claimed_receipt_number,
             centavos(p.amount),
             p.tender,
@@ -580,4 +616,4 @@ def taken_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> li
             Vat(centavos(p.vatable), centavos(p.vat_amount), centavos(p.vat_exempt), centavos(p.zero_rated)),
         )
         for p in payments
-    ]
+    }

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, insert, select
 
-from portal.domain.money import from_centavos
+from portal.domain.money import ZERO, centavos, from_centavos
+from portal.domain.readings import only_late_differs
 from portal.extensions import db
-from portal.store.models import Reading, Terminal, User
+from portal.store.models import Payment, Reading, ReadingPayment, Registry, Terminal, User
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingRow:
-    """One reading in a list; `differences` is how many fields phone and portal disagree on."""
+    """One reading in a list; `differences` is how many fields phone and portal disagree on, `only_late` that nothing but late payments,
+    which a phone does not know of, makes them."""
 
     id: int
     kind: str
@@ -28,6 +31,7 @@ class ReadingRow:
     z_counter: int | None
     gross: Decimal
     differences: int
+    only_late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +60,123 @@ def add(
     portal: dict[str, Any],
     differences: list[dict[str, Any]],
     now: datetime,
-) -> None:
-    """Store a reading; UNIQUE (terminal, Z counter) makes a second Z of that number impossible."""
-    db.session.add(
-        Reading(
-            kind=kind,
-            terminal_id=terminal_id,
-            user_id=user_id,
-            registry_id=registry_id,
-            business_date=business_date,
-            journal_seq=journal_seq,
-            z_counter=portal.get("z_counter"),
-            made_at=made_at,
-            received_at=now,
-            phone=json.dumps(phone),
-            portal=json.dumps(portal),
-            differences=json.dumps(differences),
-            gross=from_centavos(portal["gross"]),
-        )
+) -> int:
+    """Store a reading and return its id; UNIQUE (terminal, Z counter) makes a second Z of that number impossible."""
+    reading = Reading(
+        kind=kind,
+        terminal_id=terminal_id,
+        user_id=user_id,
+        registry_id=registry_id,
+        business_date=business_date,
+        journal_seq=journal_seq,
+        z_counter=portal.get("z_counter"),
+        made_at=made_at,
+        received_at=now,
+        phone=json.dumps(phone),
+        portal=json.dumps(portal),
+        differences=json.dumps(differences),
+        gross=from_centavos(portal["gross"]),
     )
+    db.session.add(reading)
     db.session.flush()
+    return reading.id
+
+
+def cover(reading_id: int, payment_ids: Iterable[str], late: bool) -> None:
+    """Say that these payments are in this Z-reading; the primary key refuses a payment that is in another one."""
+    rows = [{"payment_id": payment_id, "reading_id": reading_id, "late": late} for payment_id in payment_ids]
+    if rows:
+        db.session.execute(insert(ReadingPayment), rows)
+
+
+def late_before(terminal_id: int) -> int:
+    """What the Z-readings of a terminal took as late so far, in centavos."""
+    total = db.session.execute(
+        select(func.sum(Payment.amount))
+        .join(ReadingPayment, ReadingPayment.payment_id == Payment.id)
+        .where(Payment.terminal_id == terminal_id, ReadingPayment.late)
+    ).scalar_one()
+    return centavos(total or ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class LateRow:
+    """A payment that a Z-reading took beside its period; `business_date` is its own, from before."""
+
+    payment_id: str
+    receipt_number: str
+    customer_name: str
+    business_date: date
+    collected_at: datetime
+    received_at: datetime
+    tender: str
+    channel: str | None
+    reference: str | None
+    amount: Decimal
+
+
+def late_in(reading_id: int) -> list[LateRow]:
+    """The late payments of a Z-reading, oldest receipt first."""
+    query = (
+        select(Payment)
+        .join(ReadingPayment, ReadingPayment.payment_id == Payment.id)
+        .where(ReadingPayment.reading_id == reading_id, ReadingPayment.late)
+        .order_by(Payment.claimed_receipt_number, Payment.id)
+    )
+    return [
+        LateRow(
+            p.id,
+            p.claimed_receipt_number,
+            p.customer_name,
+            p.business_date,
+            p.collected_at,
+            p.received_at,
+            p.tender,
+            p.channel,
+            p.reference,
+            p.amount,
+        )
+        for p in db.session.execute(query).scalars()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class UncoveredRow:
+    """Money of one terminal that no Z-reading holds yet; `oldest` is its first business date, `late` counts what waits for the next Z."""
+
+    terminal: str
+    collector_name: str
+    collector_display: str
+    count: int
+    amount: Decimal
+    late: int
+    oldest: date
+
+
+def uncovered() -> list[UncoveredRow]:
+    """What is booked and in no Z-reading yet, by terminal: of open registries, and late payments that wait for the terminal's next Z."""
+    ended = select(Registry.id).where(Registry.id == Payment.registry_id, Registry.z_seq.is_(None)).exists()
+    query = (
+        select(
+            Terminal.code,
+            User.name,
+            User.display_name,
+            func.count(),
+            func.sum(Payment.amount),
+            func.count().filter(~ended),
+            func.min(Payment.business_date),
+        )
+        .join(Terminal, Terminal.id == Payment.terminal_id)
+        .join(User, User.id == Payment.user_id)
+        .where(~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists())
+        .group_by(Terminal.code, User.name, User.display_name)
+        .order_by(func.min(Payment.business_date), Terminal.code)
+    )
+    return [UncoveredRow(*row) for row in db.session.execute(query)]
 
 
 def _row(reading: Reading, code: str, display_name: str) -> ReadingRow:
+    differences = len(json.loads(reading.differences))
     return ReadingRow(
         reading.id,
         reading.kind,
@@ -88,7 +186,8 @@ def _row(reading: Reading, code: str, display_name: str) -> ReadingRow:
         reading.made_at,
         reading.z_counter,
         reading.gross,
-        len(json.loads(reading.differences)),
+        differences,
+        bool(differences) and only_late_differs(json.loads(reading.phone), json.loads(reading.portal)),
     )
 
 

@@ -93,7 +93,10 @@ def take_over() -> None:
 
 
 WRITTEN_ONCE = ("reading_payments", "remittance_lines", "remittance_readings")
-FACTS_OF_A_REMITTANCE = "id, number, request_id, user_id, received_by, received_at, denominations, expected_cash, collector_count, counted_cash, variance, reason"
+FACTS_OF_A_REMITTANCE = (
+    "id, number, request_id, user_id, received_by, received_at, denominations, "
+    "expected_cash, collector_count, counted_cash, variance, reason"
+)
 
 
 def protect() -> None:
