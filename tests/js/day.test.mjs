@@ -56,7 +56,7 @@ test("a whole day, offline from the download on", world(async (w) => {
   await assert.rejects(phone.xReading(), { code: "z_done" });
   await assert.rejects(phone.openRegistry(0), { code: "registry_open" });
   const report = await phone.collectionReport();
-  assert.deepEqual(report.totals, { penalty: 5000, principal: 175000, advance: 10000, amount: 190000 });
+  assert.deepEqual(report.totals, { penalty: 5000, principal: 175000, advance: 10000, amount: 190000, less_void: 0, net: 190000 });
   assert.deepEqual(report.by_tender, z.tenders);
   assert.deepEqual(report.rows.map(({ receipt_number }) => receipt_number).at(-1), "T07-00000004");
   await phone.closeRegistry();

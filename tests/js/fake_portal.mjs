@@ -59,6 +59,8 @@ export class FakePortal {
       ["ben", "secret"],
     ]);
     this.sessions = new Map();
+    /** Who may not log in any more. */
+    this.disabled = new Set();
     /** the browser's cookie; one browser talks to this portal */
     this.cookie = null;
     this.csrf = "token-0";
@@ -71,6 +73,27 @@ export class FakePortal {
     this.down = false;
     this.verdict = () => null;
     this.state = "active";
+    /** @type {Map<string, object>} what the office decided, by void number */
+    this.decisions = new Map();
+  }
+
+  /** The office decides a void that was asked for. */
+  decide(void_number, decision, reason = null) {
+    const asked = this.held("void_requested").find(({ payload }) => payload.void_number === void_number).payload;
+    const { payment, receipt_number, amount } = asked;
+    const { tender } = this.held("payment").find(({ payload }) => payload.payment === payment).payload;
+    this.decisions.set(void_number, { void_number, payment, receipt_number, amount, tender, decision, decided_by: "sol", decided_at: new Date(this.now()).toISOString(), reason });
+  }
+
+  /** All entries of a kind that the portal holds. */
+  held(kind) {
+    return [...this.terminals.values()].flatMap((terminal) => terminal.entries).filter((entry) => entry.kind === kind);
+  }
+
+  /** Decisions that a terminal's journal does not hold yet. */
+  voids(code) {
+    const written = this.held("void_decided").map(({ payload }) => payload.void_number);
+    return [...this.decisions.values()].filter(({ void_number }) => void_number.startsWith(`${code}-`) && !written.includes(void_number));
   }
 
   get fetch() {
@@ -123,6 +146,10 @@ export class FakePortal {
       this.csrf = `token-${this.sessions.size}`;
       return this.greeting();
     }
+    if (path === "/api/v1/journal/disabled") {
+      const { user } = this.terminals.get(body.terminal) ?? {};
+      return this.disabled.has(user) ? this.journal(body, user) : this.error(401, "signed_out");
+    }
     if (!this.user) return this.error(401, "signed_out");
     if (path === "/api/v1/session") {
       this.sessions.delete(this.cookie);
@@ -160,12 +187,14 @@ export class FakePortal {
       registry: null,
       orders: { revoked: terminal.state === "revoked", upload_now: false },
       business: BUSINESS,
+      voids: this.voids(code),
     });
   }
 
-  /** The list, less every payment held (nothing reaches PSCloud here). */
+  /** The list, less every payment held that is not voided (nothing reaches PSCloud here). */
   list(headers) {
-    const paid = [...this.terminals.values()].flatMap((terminal) => terminal.entries).filter(({ kind }) => kind === "payment");
+    const voided = [...this.decisions.values()].filter(({ decision }) => decision === "approved").map(({ payment }) => payment);
+    const paid = this.held("payment").filter(({ payload }) => !voided.includes(payload.payment));
     const soas = this.soas.map((soa) => {
       const mine = paid.filter(({ payload }) => payload.soa === soa.id).flatMap(({ payload }) => payload.allocations);
       const taken = (kind, invoice) =>
@@ -189,9 +218,9 @@ export class FakePortal {
     return this.json(200, answer, { ETag: etag });
   }
 
-  async journal({ terminal: code, entries, signature }) {
+  async journal({ terminal: code, entries, signature }, user = this.user) {
     const terminal = this.terminals.get(code);
-    if (!terminal || terminal.user !== this.user) return this.error(403, "wrong_terminal");
+    if (!terminal || terminal.user !== user) return this.error(403, "wrong_terminal");
     if (entries.length > this.limit) return this.error(413, "too_large", { limit: this.limit });
     const last = entries.at(-1);
     const good = await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, await key(terminal.public_key), bytes(signature), signedText(code, last.seq, last.hash));
@@ -216,6 +245,6 @@ export class FakePortal {
       }
       verdicts.push({ seq: entry.seq, status, reason: own?.reason ?? null });
     }
-    return this.json(200, { acknowledged_seq: terminal.entries.length, verdicts });
+    return this.json(200, { acknowledged_seq: terminal.entries.length, verdicts, voids: this.voids(code) });
   }
 }

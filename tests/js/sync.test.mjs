@@ -121,6 +121,18 @@ test("an ended log-in stops the upload and keeps everything", world(async (w) =>
   assert.equal((await phone.upload()).sent, 4);
 }));
 
+test("what a collector collected before the office disabled the log-in is still taken", world(async (w) => {
+  const phone = await withPayments(w);
+  w.portal.sessions.clear();
+  w.portal.users.delete("nena");
+  w.portal.disabled.add("nena");
+  await assert.rejects(phone.logIn("nena", "secret"), { code: "wrong_login" });
+  const result = await phone.upload();
+  assert.deepEqual([result.sent, result.problem], [3, null]);
+  assert.equal(phone.state.unsent.count, 0);
+  assert.equal(phone.state.signed_in, false);
+}));
+
 test("a stale CSRF token is renewed once", world(async (w) => {
   const phone = await withPayments(w);
   w.portal.csrf = "changed";

@@ -97,15 +97,18 @@ export class Api {
     });
   }
 
-  /** @param {string} terminal @param {object[]} entries @param {string} signature */
-  async journal(terminal, entries, signature) {
-    const answer = await this._change("POST", "/api/v1/journal", { terminal, entries, signature });
+  /**
+   * Send entries. Without a log-in the portal takes them only from a collector who may not log in any more.
+   * @param {string} terminal @param {object[]} entries @param {string} signature @param {boolean} [signedIn]
+   */
+  async journal(terminal, entries, signature, signedIn = true) {
+    const answer = await this._change("POST", signedIn ? "/api/v1/journal" : "/api/v1/journal/disabled", { terminal, entries, signature });
     const fits =
       Number.isSafeInteger(answer.acknowledged_seq) &&
       Array.isArray(answer.verdicts) &&
       answer.verdicts.every((/** @type {any} */ v) => isObject(v) && Number.isSafeInteger(v.seq) && typeof v.status === "string");
     if (!fits) throw strange();
-    return /** @type {{acknowledged_seq: number, verdicts: {seq: number, status: string, reason: string|null}[]}} */ (answer);
+    return /** @type {{acknowledged_seq: number, verdicts: {seq: number, status: string, reason: string|null}[], voids?: unknown}} */ (answer);
   }
 
   /** @param {Record<string, any>} answer */

@@ -7,6 +7,7 @@ import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
 import { append, wellFormed } from "./domain/journal.mjs";
 import { isCentavos, show } from "./domain/money.mjs";
 import { receiptNumber } from "./domain/receipts.mjs";
+import { isVoided } from "./domain/voids.mjs";
 import { HeadMoved, IntentTaken, PhoneError, registryOverdue } from "./errors.mjs";
 
 /** @typedef {import("./records.mjs").Allocation} Allocation */
@@ -112,9 +113,10 @@ function nextHead(head, entry, step) {
 /**
  * The invoices and the amount due of an SOA less `payments`, as the phone shows them.
  * @param {Soa} soa
- * @param {PaymentRecord[]} payments those on this SOA that its figures do not hold yet
+ * @param {PaymentRecord[]} taken those on this SOA that its figures do not hold yet; a voided one takes nothing off
  */
-export function lessLocal(soa, payments) {
+export function lessLocal(soa, taken) {
+  const payments = taken.filter((payment) => !isVoided(payment));
   /** @type {Allocation[]} */
   const paid = payments.flatMap((payment) => payment.payload.allocations);
   const penalty = paid.filter((part) => part.kind === "penalty").reduce((sum, part) => sum + part.amount, 0);

@@ -5,9 +5,11 @@ import { delay } from "./backoff.mjs";
 import { TOLERANCE } from "./clock.mjs";
 import { write } from "./confirm.mjs";
 import { makeKeys } from "./domain/journal.mjs";
+import { readDecisions } from "./domain/voids.mjs";
 import { PhoneError } from "./errors.mjs";
 import { Sessions, waiting } from "./session.mjs";
 import { compare, download, drain } from "./sync.mjs";
+import { writeDecision } from "./voids.mjs";
 
 /** @typedef {import("./records.mjs").Problem} Problem */
 /** @typedef {import("./records.mjs").Terminal} Terminal */
@@ -21,7 +23,7 @@ export const SETTLE = 1_500;
 const UNREACHABLE = ["offline", "timeout", "login_page"];
 /** Problems that are over once the portal answers again. */
 const PASSING = [...UNREACHABLE, "busy", "strange_answer", "signed_out"];
-const SIGNED_OUT = "The portal has ended your log-in. Everything is saved on this phone. Log in again to go on uploading.";
+const SIGNED_OUT = "The portal has ended your log-in. Everything is saved on this phone. Log in again to go on uploading. If you may not log in any more, Upload Payments still sends what you collected.";
 
 /** What the phone and the portal say to each other. */
 export class Line extends Sessions {
@@ -116,6 +118,32 @@ export class Line extends Sessions {
     });
     if (resendAfter !== null) await store.unmark(terminal.code, resendAfter);
     session.checked = true;
+    await this._heardVoids(session, terminal.code, theirs.voids);
+  }
+
+  /**
+   * Keep the decisions on voids that the portal lists, and write down those for which the open registry is the place.
+   * @param {Session} session
+   * @param {string} code the terminal they are about
+   * @param {unknown} list
+   */
+  async _heardVoids(session, code, list) {
+    const voids = readDecisions(list);
+    if (voids === null) return;
+    const known = (await session.store.terminals()).find((terminal) => terminal.code === code)?.voids ?? [];
+    if (JSON.stringify(known) !== JSON.stringify(voids)) await session.store.updateTerminal(code, { voids });
+    if (voids.length) await this._writeDecisions(session, code);
+  }
+
+  /** Write down what the office decided, as far as a registry is open and has no Z-Reading; the rest waits for the next. @param {Session} session @param {string} code */
+  async _writeDecisions(session, code) {
+    const terminal = (await session.store.terminals()).find((item) => item.code === code);
+    if (!terminal || terminal.stopped) return;
+    let wrote = false;
+    for (const decision of terminal.voids ?? []) {
+      wrote = (await writeDecision(this._writing(session, code), decision, this._included(session, code))) || wrote;
+    }
+    if (wrote && this._session === session) await this._changed();
   }
 
   /** What a failed call says about connection and sign-in. @param {PhoneError} error */
@@ -309,7 +337,10 @@ export class Line extends Sessions {
    */
   async download(onProgress = () => undefined) {
     const { session, terminal } = this._needTerminal();
-    await this._call(() => download(this._writing(session, terminal.code), this._api, session.snapshot, onProgress));
+    const { snapshot, head } = session;
+    // A list that holds a payment voided since is asked for whole: "not changed" would not mend it.
+    const old = snapshot && head?.outdated_soas?.length ? { ...snapshot, etag: null } : snapshot;
+    await this._call(() => download(this._writing(session, terminal.code), this._api, old, onProgress));
     session.problem = null;
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
@@ -322,7 +353,8 @@ export class Line extends Sessions {
    */
   async upload() {
     const session = this._needSession();
-    if (session.terminal?.state === "waiting") await this._contact(); // it may have been approved by now
+    // The terminal, or a void, may have been approved by now.
+    if (session.terminal?.state === "waiting" || session.head?.voids_waiting?.length) await this._contact();
     const result = await this._drainAll(session, false);
     return { ...result, problems: this._session === session ? [...this.state.problems] : [] };
   }
@@ -378,7 +410,6 @@ export class Line extends Sessions {
     if (this._api.token === null || !session.signedIn) {
       const hello = await this._api.ping();
       session.signedIn = hello.user === session.user.name;
-      if (!session.signedIn) throw new PortalError("signed_out", SIGNED_OUT, { status: 401 });
     }
     let sent = 0;
     let acknowledged = 0;
@@ -393,7 +424,14 @@ export class Line extends Sessions {
         return { sent, acknowledged, problem };
       }
       const onBatch = () => (this._session === session ? this._refresh() : undefined);
-      const result = await drain({ store: session.store, api: this._api, subtle, onBatch }, terminal);
+      const onVoids = (/** @type {unknown} */ list) => this._heardVoids(session, terminal.code, list);
+      const send = (/** @type {boolean} */ signedIn) => drain({ store: session.store, api: this._api, subtle, signedIn, onVoids, onBatch }, terminal);
+      let result = await send(session.signedIn);
+      if (session.signedIn && result.problem?.code === "signed_out") {
+        sent += result.sent;
+        session.signedIn = false;
+        result = await send(false); // taken from a collector who may not log in any more
+      }
       sent += result.sent;
       if (current) acknowledged = result.acknowledged;
       if (result.problem) {

@@ -135,6 +135,7 @@ export class Sessions {
           z_done: registry.z_done,
         }),
       last_registry: session?.head?.last_registry ? Object.freeze({ business_date: session.head.last_registry.business_date }) : null,
+      voids_waiting: session?.head?.voids_waiting?.length ?? 0,
       today: this._clock.today(),
       unsent: Object.freeze(session ? { ...session.unsent } : sum(others)), // of whoever is logged in; of the whole phone when nobody is
       others: Object.freeze(others), // who else left unsent entries here: names and numbers, nothing of what they hold
@@ -286,9 +287,9 @@ export class Sessions {
     }
   }
 
-  /** Up to which journal entry the list's figures hold this terminal's payments. @param {Session} session */
-  _included(session) {
-    return session.snapshot?.included[session.terminal?.code ?? ""] ?? 0;
+  /** Up to which journal entry the list's figures hold a terminal's payments. @param {Session} session @param {string} [code] */
+  _included(session, code = session.terminal?.code ?? "") {
+    return session.snapshot?.included[code] ?? 0;
   }
 
   /** Tell this tab and the others that something was written. */

@@ -78,7 +78,7 @@ export async function download(writing, api, old, onProgress) {
   stage("saving");
   const { snapshot: id, as_of, count, amount_due } = snapshot;
   const payload = { snapshot: id, as_of, count, amount_due };
-  await write(writing, (head) => ({ kind: "soa_downloaded", payload, snapshot, head: { list_seq: head.seq + 1 } }));
+  await write(writing, (head) => ({ kind: "soa_downloaded", payload, snapshot, head: { list_seq: head.seq + 1, outdated_soas: [] } }));
   stage("done");
   return { snapshot, changed: true };
 }
@@ -86,11 +86,12 @@ export async function download(writing, api, old, onProgress) {
 /**
  * Send what is unsent of one terminal, batch after batch, until nothing is left or something stands in the way. The caller holds the upload lock.
  * Answers what was marked; `problem` says why it stopped early, `wait` (milliseconds) what the portal asked for, `again` whether a later try can help.
- * @param {{store: import("./db.mjs").Store, api: import("./api.mjs").Api, subtle: SubtleCrypto, onBatch?: () => void|Promise<void>}} tools
+ * @param {{store: import("./db.mjs").Store, api: import("./api.mjs").Api, subtle: SubtleCrypto, signedIn?: boolean, onVoids?: (list: unknown) => Promise<void>, onBatch?: () => void|Promise<void>}} tools
+ *   `onVoids` hears the `voids` of each answer; what it writes to the journal is sent as well
  * @param {Terminal} terminal
  * @returns {Promise<{sent: number, acknowledged: number, problem: Problem|null, again: boolean, wait: number|null}>}
  */
-export async function drain({ store, api, subtle, onBatch }, terminal) {
+export async function drain({ store, api, subtle, signedIn = true, onVoids, onBatch }, terminal) {
   let limit = BATCH;
   let sent = 0;
   let acknowledged = terminal.acknowledged_seq;
@@ -107,7 +108,7 @@ export async function drain({ store, api, subtle, onBatch }, terminal) {
     let answer;
     try {
       const signature = await signUpload(terminal.private_key, terminal.code, last.seq, last.hash, subtle);
-      answer = await api.journal(terminal.code, batch.map(({ entry }) => entry), signature);
+      answer = await api.journal(terminal.code, batch.map(({ entry }) => entry), signature, signedIn);
     } catch (error) {
       if (!(error instanceof PortalError)) throw error;
       const tooMuch = error.status === 413 || error.code === "timeout";
@@ -126,6 +127,7 @@ export async function drain({ store, api, subtle, onBatch }, terminal) {
     acknowledged = answer.acknowledged_seq;
     const marked = await store.mark(terminal.code, verdicts, acknowledged);
     sent += marked;
+    await onVoids?.(answer.voids);
     await onBatch?.();
     if (held) {
       if (heldAt !== null && acknowledged <= heldAt) {

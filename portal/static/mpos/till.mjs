@@ -4,18 +4,24 @@ import { day, daysBetween } from "./clock.mjs";
 import { closedForPayments, confirm, lessLocal, preview, write } from "./confirm.mjs";
 import { isCentavos } from "./domain/money.mjs";
 import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReading } from "./domain/readings.mjs";
+import { lastVoid } from "./domain/voids.mjs";
 import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
 import { find } from "./search.mjs";
+import { requestVoid } from "./voids.mjs";
 
 /** @typedef {import("./records.mjs").Draft} Draft */
 /** @typedef {import("./records.mjs").Head} Head */
+/** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
 /** @typedef {import("./records.mjs").Registry} Registry */
 /** @typedef {import("./records.mjs").Soa} Soa */
 /** @typedef {import("./records.mjs").SoaView} SoaView */
 /** @typedef {import("./records.mjs").StoredEntry} StoredEntry */
 /** @typedef {import("./records.mjs").Terminal} Terminal */
 /** @typedef {import("./session.mjs").Session} Session */
+
+/** How many journal entries before the registry's are looked through for earlier payments. */
+const EARLIER = 1000;
 
 /** What a collector does between opening and closing a registry. */
 export class Till extends Line {
@@ -29,7 +35,8 @@ export class Till extends Line {
     const known = session.views.get(soa.id);
     if (known) return known;
     const payments = session.paidBySoa.get(soa.id) ?? [];
-    const view = { ...soa, ...(payments.length ? lessLocal(soa, payments) : {}), days_overdue: daysBetween(soa.due_date, today), payments };
+    const view = { ...soa, ...(payments.length ? lessLocal(soa, payments) : {}), days_overdue: daysBetween(soa.due_date, today), payments,
+      outdated: session.head?.outdated_soas?.includes(soa.id) ?? false };
     session.views.set(soa.id, view);
     return view;
   }
@@ -98,6 +105,7 @@ export class Till extends Line {
         head: { registry },
       };
     });
+    await this._writeDecisions(session, terminal.code); // what the office decided since the last Z-Reading
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
   }
@@ -154,6 +162,7 @@ export class Till extends Line {
   async receipt(paymentId) {
     const record = await this._payment(paymentId);
     const { payload, shown, prints } = record;
+    const [stored] = await this._needSession().store.entries(record.terminal, record.seq, record.seq);
     /** @type {Map<string, {invoice: string, invoice_number: string|null, penalty: number, principal: number}>} */
     const invoices = new Map();
     for (const { invoice, invoice_number, kind, amount } of payload.allocations) {
@@ -173,7 +182,31 @@ export class Till extends Line {
       verification: record.hash.slice(0, 8),
       printed: prints.customer > 0,
       reprints: Math.max(prints.customer - 1, 0),
+      status: whereItIs(stored),
+      reason: stored?.reason ?? null,
+      void: this._void(record),
     };
+  }
+
+  /** The last void of a payment, with `heard`: what the office decided while no registry could take it. @param {PaymentRecord} record */
+  _void(record) {
+    const item = lastVoid(record);
+    const known = this._needSession().terminals.find(({ code }) => code === record.terminal)?.voids ?? [];
+    return item && { ...item, heard: item.state === "requested" ? (known.find(({ void_number }) => void_number === item.void_number) ?? null) : null };
+  }
+
+  /**
+   * Ask the office to void a payment of this terminal. The same `intent` again answers the first request.
+   * @param {string} paymentId
+   * @param {string} reason
+   * @param {string} [intent] the identity of the form
+   */
+  async requestVoid(paymentId, reason, intent = this._from.crypto.randomUUID()) {
+    const { session, terminal } = this._needActive();
+    const item = await requestVoid(this._writing(session, terminal.code), paymentId, reason, intent);
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    return item;
   }
 
   /**
@@ -211,32 +244,47 @@ export class Till extends Line {
     const session = this._needSession();
     const registry = this._registry();
     if (!session.terminal || !registry) return [];
-    const code = session.terminal.code;
-    const [records, entries] = await Promise.all([
-      session.store.payments(code, registry.opened_seq),
-      session.store.entries(code, registry.opened_seq),
-    ]);
+    return this._rows(session, session.terminal.code, registry.opened_seq, (record) => record.payload.registry === registry.id);
+  }
+
+  /**
+   * Stored payments from a journal place on, with where each is, in receipt order.
+   * @param {Session} session
+   * @param {string} code
+   * @param {number} from
+   * @param {(record: PaymentRecord) => boolean} wanted
+   */
+  async _rows(session, code, from, wanted) {
+    const [records, entries] = await Promise.all([session.store.payments(code, from), session.store.entries(code, from)]);
     const bySeq = new Map(entries.map((stored) => [stored.seq, stored]));
-    return records
-      .filter((record) => record.payload.registry === registry.id)
-      .map((record) => {
-        const stored = bySeq.get(record.seq);
-        return {
-          ...record.payload,
-          payment: record.payment,
-          at: record.at,
-          seq: record.seq,
-          status: whereItIs(stored),
-          reason: stored?.reason ?? null,
-          printed: record.prints.customer > 0,
-          reprints: Math.max(record.prints.customer - 1, 0),
-        };
-      });
+    return records.filter(wanted).map((record) => {
+      const stored = bySeq.get(record.seq);
+      return {
+        ...record.payload,
+        payment: record.payment,
+        at: record.at,
+        seq: record.seq,
+        status: whereItIs(stored),
+        reason: stored?.reason ?? null,
+        printed: record.prints.customer > 0,
+        reprints: Math.max(record.prints.customer - 1, 0),
+        void: this._void(record),
+      };
+    });
   }
 
   /** Payments of the open or last registry, newest first. */
   async transactions() {
     return (await this._registryPayments()).reverse();
+  }
+
+  /** Payments of the registries before the open or last one, newest first: those of this terminal's last thousand journal entries. */
+  async earlierTransactions() {
+    const session = this._needSession();
+    const registry = this._registry();
+    if (!session.terminal || !registry) return [];
+    const from = Math.max(registry.opened_seq - EARLIER, 1);
+    return (await this._rows(session, session.terminal.code, from, ({ seq }) => seq < registry.opened_seq)).reverse();
   }
 
   /** @param {Head} head @returns {Registry} */
@@ -283,7 +331,7 @@ export class Till extends Line {
     return { total, expected_cash, short_over: total - expected_cash };
   }
 
-  /** The last count of the open registry, held against the cash expected now; `outdated` when cash was taken after it, null when there is none. */
+  /** The last count of the open registry, held against the cash expected now; `outdated` when cash was taken or voided after it, null when there is none. */
   async lastCount() {
     const session = this._needSession();
     const registry = session.head?.registry;
@@ -321,7 +369,7 @@ export class Till extends Line {
         const registry = this._openRegistryOf(head);
         if (!registry.count) throw new PhoneError("no_count", "Count cash before the Z-Reading: it holds what was counted.");
         if (registry.last_cash_seq > registry.count.seq) {
-          throw new PhoneError("count_outdated", "Cash was collected after the last count. Count cash again, then make the Z-Reading.");
+          throw new PhoneError("count_outdated", "Cash was collected, or a cash payment voided, after the last count. Count cash again, then make the Z-Reading.");
         }
         const period = await this._period(session, terminal.code, registry, head.seq);
         const { count } = await session.store.unsentSummary(terminal.code);
@@ -392,12 +440,32 @@ export class Till extends Line {
     this._background(this._uploadSoon(0));
   }
 
+  /**
+   * The approved voids that a registry counts, and the payments of earlier registries whose void was asked for or decided in it.
+   * @param {Session} session
+   * @param {Registry} registry
+   */
+  async _registryVoids(session, registry) {
+    const code = session.terminal?.code ?? "";
+    const entries = (await session.store.entries(code, registry.opened_seq)).map(({ entry }) => entry);
+    const voided = entries.filter(({ kind, payload }) => ["void_requested", "void_decided"].includes(kind) && payload.registry === registry.id);
+    const earlier = [];
+    for (const id of new Set(voided.map(({ payload }) => payload.payment))) {
+      const record = await this._payment(id);
+      if (record.payload.registry === registry.id) continue;
+      earlier.push({ ...record.payload, payment: id, at: record.at, void: this._void(record) });
+    }
+    return { voids: periodOf(entries).voids, earlier };
+  }
+
   /** The Collection Report of the open or last registry; null when there never was one. */
   async collectionReport() {
     const session = this._needSession();
     const registry = this._registry();
     if (!registry) return null;
     const rows = (await this._registryPayments()).map((row) => ({ ...row, ...parts(row.allocations) }));
+    const { voids, earlier } = await this._registryVoids(session, registry);
+    const less_void = voids.reduce((sum, item) => sum + item.amount, 0);
     const total = (/** @type {"penalty"|"principal"|"advance"|"amount"} */ name) => rows.reduce((sum, row) => sum + row[name], 0);
     const { id, business_date, change_fund, opened_at, z_done, closed } = registry;
     return {
@@ -408,8 +476,9 @@ export class Till extends Line {
       registry: { id, business_date, change_fund, opened_at, z_done, closed },
       made_at: this._clock.at(),
       rows,
-      totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount") },
+      totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount"), less_void, net: total("amount") - less_void },
       by_tender: byTender(rows),
+      earlier,
       demo: this._demo,
     };
   }

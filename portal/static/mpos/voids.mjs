@@ -1,0 +1,134 @@
+/** Writes void requests and what the office decided of them: each with its mark on the payment in one transaction, so that both or neither exist. */
+
+import { IntentTaken, PhoneError } from "./errors.mjs";
+import { write } from "./confirm.mjs";
+import { wellFormed } from "./domain/journal.mjs";
+import { voidNumber } from "./domain/receipts.mjs";
+import { lastVoid } from "./domain/voids.mjs";
+
+/** @typedef {import("./confirm.mjs").Writing} Writing */
+/** @typedef {import("./records.mjs").Decision} Decision */
+/** @typedef {import("./records.mjs").Head} Head */
+/** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
+/** @typedef {import("./records.mjs").VoidRecord} VoidRecord */
+
+/** Most characters of a reason. */
+export const LONGEST_REASON = 200;
+
+/**
+ * Why no void can be asked for now, or null.
+ * @param {Head} head
+ */
+export function closedForVoids({ registry }) {
+  if (!registry) return new PhoneError("no_registry", "No registry is open. Open Registry first; any payment of this phone can be voided in it.");
+  if (!registry.z_done) return null;
+  return new PhoneError("z_done", "The Z-Reading of this registry is made, so it takes no more voids. Close Registry, then ask for the void in the next one.");
+}
+
+/** @param {PaymentRecord} record @param {string} terminal */
+function closedPayment(record, terminal) {
+  const number = record.payload.receipt_number;
+  const before = lastVoid(record);
+  if (record.terminal !== terminal) {
+    return new PhoneError("other_terminal", `${number} was issued by terminal ${record.terminal}, so ${terminal} cannot void it. See the office.`);
+  }
+  if (before?.state === "requested") {
+    return new PhoneError("void_waits", `Void ${before.void_number} of ${number} waits for the office already. Nothing more is needed; Upload Payments when there is a connection.`);
+  }
+  return before?.state === "approved" ? new PhoneError("voided", `${number} is voided already, by ${before.void_number}.`) : null;
+}
+
+/**
+ * Ask the office to void a payment: the next void number, the journal entry and the mark on the payment are stored together, durably, when it resolves.
+ * The same intent again answers the first request. Throws PhoneError, and then nothing was stored and no number used.
+ * @param {Writing} writing
+ * @param {string} payment
+ * @param {string} reason
+ * @param {string} intent the request's identity on this phone: one form gives one request
+ * @returns {Promise<VoidRecord>}
+ */
+export async function requestVoid(writing, payment, reason, intent) {
+  const { store, terminal } = writing;
+  const asked = async () => (await store.payment(payment))?.voids?.find((item) => item.intent === intent) ?? null;
+  const text = wellFormed(String(reason ?? "")).trim();
+  const before = await asked();
+  if (before) return before;
+  const wrong = !text ? "Say why: choose a reason or type one." : text.length > LONGEST_REASON || text.includes("\0") ? `A reason has at most ${LONGEST_REASON} characters.` : "";
+  if (wrong) throw new PhoneError("invalid", wrong, { fields: [{ field: "reason", message: wrong }] });
+  try {
+    await write(writing, async (head, at) => {
+      const record = await store.payment(payment);
+      if (!record) throw new PhoneError("not_found", "This payment is not saved on this phone.");
+      // Another tab, or the first of two taps, may have stored it while this one waited for the lock.
+      if (record.voids?.some((item) => item.intent === intent)) throw new IntentTaken();
+      const closed = closedForVoids(head) ?? closedPayment(record, terminal);
+      if (closed || !head.registry) throw closed;
+      const number = head.void + 1;
+      const { receipt_number, amount } = record.payload;
+      const facts = { registry: head.registry.id, void_number: voidNumber(terminal, number), reason: text };
+      /** @type {VoidRecord} */
+      const item = { ...facts, intent, seq: head.seq + 1, at, state: "requested", decided_by: null, decided_at: null, decision_reason: null, counted_registry: null, counted_seq: null };
+      return {
+        kind: "void_requested",
+        payload: { ...facts, payment, receipt_number, amount, supervisor_code: null },
+        update: { ...record, voids: [...(record.voids ?? []), item] },
+        head: { void: number, voids_waiting: [...(head.voids_waiting ?? []), payment] },
+      };
+    });
+  } catch (error) {
+    // The connection may have died after the commit: what is on disk decides, not what we heard of it.
+    const stored = error instanceof PhoneError && error.code !== "storage_failed" ? null : await asked();
+    if (stored) return stored;
+    throw error;
+  }
+  const stored = await asked();
+  if (!stored) throw new PhoneError("storage_failed", "The void was written but cannot be read back. Close the app, open it again and look at Transactions.");
+  return stored;
+}
+
+/**
+ * Write down one decision of the office, once, in an open registry before its Z-Reading; answers whether an entry was written.
+ * @param {Writing} writing
+ * @param {Decision} decision
+ * @param {number} includedSeq up to where the downloaded list's figures hold this terminal's payments
+ * @returns {Promise<boolean>}
+ */
+export async function writeDecision(writing, decision, includedSeq) {
+  const { store, terminal } = writing;
+  const nothing = new Error("nothing to write");
+  const waits = async (/** @type {Head} */ head) => {
+    const record = await store.payment(decision.payment);
+    const item = record && lastVoid(record);
+    const fits = record?.terminal === terminal && item?.state === "requested" && item.void_number === decision.void_number;
+    return fits && !closedForVoids(head) ? { record, item } : null;
+  };
+  if (!(await waits(await store.head(terminal)))) return false;
+  try {
+    await write(writing, async (head) => {
+      const found = await waits(head);
+      if (!found || !head.registry) throw nothing;
+      const { record, item } = found;
+      const { payment, payload } = record;
+      const { void_number, decision: state, decided_by, decided_at, reason } = decision;
+      const approved = state === "approved";
+      /** @type {VoidRecord} */
+      const decided = { ...item, state, decided_by, decided_at, decision_reason: reason, counted_registry: head.registry.id, counted_seq: head.seq + 1 };
+      return {
+        kind: "void_decided",
+        payload: { registry: head.registry.id, void_number, payment, amount: payload.amount, tender: payload.tender, decision: state, decided_by, decided_at },
+        update: { ...record, voids: [...(record.voids ?? []).slice(0, -1), decided] },
+        head: {
+          voids_waiting: (head.voids_waiting ?? []).filter((id) => id !== payment),
+          // The list's figures are less this payment still: only a new download gives the SOA its balance back.
+          ...(approved && record.seq <= includedSeq ? { outdated_soas: [...(head.outdated_soas ?? []), payload.soa] } : {}),
+        },
+        // Cash went back to the customer: what was counted before is no longer in the bag.
+        registry: approved && payload.tender === "cash" ? { last_cash_seq: head.seq + 1 } : {},
+      };
+    });
+  } catch (error) {
+    if (error !== nothing) throw error;
+    return false;
+  }
+  return true;
+}
