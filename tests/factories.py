@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -114,6 +114,9 @@ class Phone:
         self.registry = ""
         self.change_fund = 0
         self.taken: list[readings.Taken] = []
+        self.voids = 0
+        self.void_numbers: list[str] = []
+        self.voided: list[readings.Voided] = []
         self.counted: list[dict[str, Any]] | None = None
         self.counters = readings.Counters()
         self.opened_at = ""
@@ -146,6 +149,7 @@ class Phone:
     def open(self, change_fund: int = 50000, business_date: str = "2026-11-20") -> Entry:
         """Open a registry."""
         self.registry, self.change_fund, self.taken, self.counted = str(uuid.uuid4()), change_fund, [], None
+        self.void_numbers, self.voided = [], []
         entry = self.append(
             "registry_opened",
             {
@@ -207,6 +211,30 @@ class Phone:
         )
         return self.append("payment", payload)
 
+    def ask_void(self, paid: Entry, reason: str = "Wrong amount typed", **fields: Any) -> Entry:
+        """Ask for the void of a payment, with the next void number."""
+        self.voids += 1
+        payload = {
+            "registry": self.registry,
+            "void_number": receipts.void_number(self.code, self.voids),
+            "payment": paid.payload["payment"],
+            "receipt_number": paid.payload["receipt_number"],
+            "amount": paid.payload["amount"],
+            "reason": reason,
+            "supervisor_code": None,
+            **fields,
+        }
+        self.void_numbers.append(payload["void_number"])
+        return self.append("void_requested", payload)
+
+    def write_down(self, told: Mapping[str, Any], **fields: Any) -> Entry:
+        """Write down a decision as the portal told it in `voids` of an answer."""
+        names = ("void_number", "payment", "amount", "tender", "decision", "decided_by", "decided_at")
+        payload = {"registry": self.registry, **{name: told[name] for name in names}, **fields}
+        if payload["decision"] == "approved":
+            self.voided.append(readings.Voided(payload["void_number"], payload["amount"], payload["tender"] == "cash"))
+        return self.append("void_decided", payload)
+
     def count(self, total_of_thousands: int = 0) -> Entry:
         """Count so many bills of a thousand pesos."""
         self.counted = [{"value": 100000, "kind": "bill", "count": total_of_thousands}]
@@ -223,6 +251,8 @@ class Phone:
             self.opened_at,
             self.change_fund,
             list(self.taken),
+            voids=list(self.voided),
+            void_numbers=list(self.void_numbers),
             counted=self.counted,
         )
 

@@ -16,7 +16,7 @@ from portal.blueprints.auth import account_and_address, login_limit, refused
 from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.security import start_session
-from portal.services import journal, snapshot, terminals, users
+from portal.services import journal, snapshot, terminals, users, voids
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -150,6 +150,7 @@ def terminal_state(code: str) -> ResponseReturnValue:
             "z_counter": terminal.z_counter,
             "accumulated": int(terminal.accumulated.scaleb(2)),
             "registry": registry.id if registry else None,
+            "voids": voids.decisions_for(terminal.id),
             "orders": {"revoked": terminal.state == "revoked", "upload_now": terminal.state == "revoked"},
             "business": current_app.config["ORGANISATION"],
         }
@@ -185,4 +186,4 @@ def upload_journal() -> ResponseReturnValue:
     answer = journal.receive(data.get("terminal"), data.get("entries"), data.get("signature"), uploader, policy, clock.now())
     if answer.approved:
         doorbell.ring("workers.jobs.post_payments")
-    return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts})
+    return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts, "voids": answer.voids})

@@ -18,6 +18,7 @@ KINDS = (
     "soa_downloaded",
     "payment",
     "void_requested",
+    "void_decided",
     "receipt_printed",
     "no_collection",
     "promise",

@@ -18,7 +18,7 @@ from portal.domain.journal import Entry, Sorted
 from portal.domain.money import from_centavos
 from portal.domain.payments import Reader, read_instant, read_payment
 from portal.extensions import db
-from portal.services import payments, readings, terminals
+from portal.services import payments, readings, terminals, voids
 from portal.store import audit, incidents, users
 from portal.store import journal as store
 from portal.store import terminals as terminal_store
@@ -65,11 +65,13 @@ class Uploader:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the phone is told; `approved` says that something may be posted to PSCloud now."""
+    """What the phone is told, with the decisions on voids its journal does not hold yet; `approved` says that something may be posted to
+    PSCloud now."""
 
     acknowledged_seq: int
     verdicts: list[dict[str, Any]]
     approved: bool
+    voids: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +117,22 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
     if terminal.state == "waiting":
         raise WrongTerminal("This terminal waits for an admin's approval. Everything stays on the phone until then.")
     if not entries:
+        decisions = voids.decisions_for(terminal.id)
         db.session.rollback()
-        return Answer(terminal.head_seq, [], False)
+        return Answer(terminal.head_seq, [], False, decisions)
     last = entries[-1]
     if not terminals.signature_fits(terminal.public_key, journal.signed_text(code, last.seq, last.hash), signature):
         raise BadSignature("The upload was not signed by the key of this terminal, so nothing was stored.")
+    voids.lock_named(entries, terminal)
     batch = _Batch(terminal, uploader, policy, store.add_upload(terminal.id, uploader.user_id, entries, str(signature), now), now)
     verdicts = batch.take(entries)
     if terminal.state == "revoked" and batch.head_seq > terminal.head_seq:
         detail = f"{code} was revoked and sent entries {terminal.head_seq + 1} to {batch.head_seq}. Its payments wait for approval."
         incidents.add("revoked_terminal", detail, now, terminal.id, code)
     terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
+    decisions = voids.decisions_for(terminal.id)
     db.session.commit()
-    return Answer(batch.head_seq, verdicts, batch.approved)
+    return Answer(batch.head_seq, verdicts, batch.approved, decisions)
 
 
 class _Batch:
@@ -314,7 +319,9 @@ class _Batch:
             case "registry_closed":
                 self._close_registry(entry, payload)
             case "void_requested":
-                raise InvalidInput("Voids cannot be handled here yet. The office must settle this one by hand.")
+                voids.request(entry, self.terminal, self.uploader.name, self.now)
+            case "void_decided":
+                voids.write_down(entry, self.terminal, self.uploader.name, self.now)
             case "cash_drop" | "expense":
                 payload.uuid("registry")
                 payload.centavos("amount", lowest=1)

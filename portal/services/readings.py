@@ -11,7 +11,7 @@ from portal.domain.journal import Entry
 from portal.domain.money import centavos, from_centavos, show_pesos
 from portal.domain.payments import Reader, read_instant
 from portal.domain.readings import Counters, Period
-from portal.store import audit, incidents, journal, ledger
+from portal.store import audit, incidents, journal, ledger, voids
 from portal.store import readings as store
 from portal.store import terminals as terminal_store
 from portal.store.terminals import RegistryRow, TerminalRow
@@ -119,6 +119,8 @@ def period_of(terminal: TerminalRow, registry: RegistryRow, before_seq: int) -> 
         period_start=registry.opened_at_text,
         change_fund=centavos(registry.change_fund),
         payments=ledger.taken_in_registry(terminal.id, registry.id, before_seq),
+        voids=voids.counted_in_registry(terminal.id, registry.id, before_seq),
+        void_numbers=voids.issued_in_registry(terminal.id, registry.id, before_seq),
         drops=drops,
         counted=counts[-1] if counts else None,
     )
