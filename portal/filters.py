@@ -36,6 +36,7 @@ FLAG_WORDS = {
     "chain_fork": "Journal fork",
     "unassigned_account": "Not assigned",
     "revoked_terminal": "Revoked terminal",
+    "disabled_collector": "Disabled collector",
     "number_quarantined": "Receipt number held",
 }
 

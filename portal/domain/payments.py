@@ -27,6 +27,7 @@ FLAGS = {
     "chain_fork": "The phone's journal has two versions; it may have been restored from a backup.",
     "unassigned_account": "The SOA is unknown or was not assigned to this collector.",
     "revoked_terminal": "The terminal had been revoked when this payment arrived.",
+    "disabled_collector": "The collector's login had been disabled when this payment arrived.",
     "number_quarantined": "The receipt number is taken or out of series; the money is counted, the number is not.",
 }
 MOVES = {

@@ -15,9 +15,11 @@ from sqlalchemy import func, select
 
 from portal.extensions import db
 from portal.services import terminals, users
+from portal.store import incidents, ledger
 from portal.store import terminals as terminal_store
+from portal.store import users as user_store
 from portal.store.models import Payment, Posting
-from tests.conftest import NOW
+from tests.conftest import NOW, FreshClient
 from tests.factories import PASSWORD, api_headers, make_invoice, make_phone, make_soa, make_user, sign_in, store_soas
 
 
@@ -182,6 +184,51 @@ def test_a_session_that_ended_in_mid_upload_is_401_json_and_not_a_login_page(app
     users.disable("nena", "admin", NOW)
     answer = nena.post("/api/v1/journal", json=phone.upload_body(), headers=headers)
     assert (answer.status_code, code_of(answer)) == (401, "signed_out")
+
+
+@pytest.mark.parametrize("how", ["disabled", "no collector any more"])
+def test_money_of_a_collector_who_may_not_log_in_any_more_is_taken_on_the_signature_and_held(
+    app: Flask, nena: FlaskClient, how: str
+) -> None:
+    phone = make_phone("nena")
+    phone.start()
+    entry = phone.pay(make_soa(), 500)
+    person = user_store.by_name("nena")
+    assert person
+    if how == "disabled":
+        users.disable("nena", "admin", NOW)
+    else:
+        users.change(person.id, "Nena", ["office"], [], True, "admin", NOW)
+    stranger = FreshClient(app)
+    for _ in range(2):
+        answer = stranger.post("/api/v1/journal/disabled", json=phone.upload_body())
+        assert answer.status_code == 200 and answer.get_json()["acknowledged_seq"] == len(phone.entries)
+    assert payments() == 1
+    found = ledger.get(entry.payload["payment"])
+    assert found and "disabled_collector" in found.row.flags and found.row.status == "pending"
+    assert [incident.kind for incident in incidents.open_incidents()] == ["disabled_collector"], "told once"
+
+
+def test_without_a_log_in_nothing_else_is_taken_and_nothing_is_told(app: Flask, nena: FlaskClient) -> None:
+    phone, other = make_phone("nena"), make_phone("nena")
+    phone.start()
+    phone.pay(make_soa(), 500)
+    other.start()
+    stranger = FreshClient(app)
+    whole = phone.upload_body()
+    answers = [stranger.post("/api/v1/journal/disabled", json=whole)]
+    users.disable("nena", "admin", NOW)
+    strange = [{**entry, "terminal": "T99"} for entry in whole["entries"]]
+    wrong: tuple[dict[str, Any], ...] = (
+        {"terminal": "T99", "entries": strange},
+        {"signature": other.upload_body()["signature"]},
+        {"entries": []},
+        {"signature": 7},
+    )
+    answers += [stranger.post("/api/v1/journal/disabled", json={**whole, **change}) for change in wrong]
+    answers.append(stranger.post("/api/v1/journal/disabled", json={**whole, "signature": "A" * 86}))
+    assert {(answer.status_code, answer.get_data()) for answer in answers} == {(401, answers[0].get_data())}
+    assert payments() == 0 and code_of(answers[0]) == "signed_out"
 
 
 def test_a_revoked_phone_gets_no_soas_but_its_money_is_taken(nena: FlaskClient) -> None:

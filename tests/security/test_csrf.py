@@ -33,7 +33,7 @@ def changing(app: Flask, world: World) -> list[tuple[str, str, Call]]:
 def test_without_the_token_nothing_is_done(app: Flask, world: World, token: str) -> None:
     before = dump(app)
     for route, person, call in changing(app, world):
-        if route == "POST /api/v1/session":  # has no session yet whose token it could carry; see the test of foreign origins
+        if route in {"POST /api/v1/session", "POST /api/v1/journal/disabled"}:  # no session gives them any right; see below
             continue
         sent = world.tokens["cashier"] if token == "of another session" else token
         for shape, headers in FORMS.items():
@@ -78,15 +78,20 @@ def test_over_https_a_page_of_the_same_host_without_tls_is_another_website(app: 
     assert client.post("/syncs", base_url="https://localhost", headers={**sent, "Origin": "https://localhost"}).status_code == 303
 
 
-def test_the_phones_login_is_the_only_call_without_a_token_and_takes_json_only(app: Flask, world: World) -> None:
+def test_only_what_no_session_gives_a_right_to_goes_without_a_token_and_takes_json_only(app: Flask, world: World) -> None:
     assert isinstance(csrf, CSRFProtect)
-    assert csrf._exempt_views == {"portal.blueprints.api.log_in"} and not csrf._exempt_blueprints
+    assert csrf._exempt_views == {"portal.blueprints.api.log_in", "portal.blueprints.api.upload_of_disabled"}
+    assert not csrf._exempt_blueprints
     login = {"username": "nena", "password": PASSWORD}
     before = dump(app)
     client = app.test_client()
     assert client.post("/api/v1/session", data=login).status_code == 415
     assert client.post("/api/v1/session", data='{"username":"nena","password":"x"}', content_type="text/plain").status_code == 415
     assert client.post("/api/v1/session", json=login, headers={"Origin": "https://evil.example"}).status_code == 403
+    upload = world.uploads["collector_a"]
+    assert client.post("/api/v1/journal/disabled", data={"terminal": "T01"}).status_code == 415
+    for person in ("anonymous", "collector_a", "admin"):
+        assert world.client(app, person).post("/api/v1/journal/disabled", json=upload).status_code == 401, "the collector may log in"
     assert dump(app) == before, "another website can start no session, not even as itself"
     assert client.post("/api/v1/session", json=login, headers={"Origin": "http://localhost"}).status_code == 200
 

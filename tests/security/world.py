@@ -198,6 +198,7 @@ CASES: dict[str, dict[str, Case]] = {
         "own": lambda w, p: Call("/api/v1/journal", json=own(w, w.uploads, p)),
         "foreign": lambda w, p: Call("/api/v1/journal", json=foreign(w, w.uploads, p)),
     },
+    "POST /api/v1/journal/disabled": {"may log in": lambda w, p: Call("/api/v1/journal/disabled", json=w.uploads["collector_a"])},
     "POST /api/v1/session": {
         "wrong": lambda w, p: Call("/api/v1/session", json={"username": "nena", "password": "wrong"}),
     },
