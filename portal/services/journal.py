@@ -41,6 +41,13 @@ class BadSignature(Forbidden):
     code = "bad_signature"
 
 
+class SignedOut(PortalError):
+    """Who sends has to log in."""
+
+    code = "signed_out"
+    status = 401
+
+
 class BadRequest(PortalError):
     """The request is not a journal upload."""
 
@@ -57,10 +64,11 @@ class TooLarge(PortalError):
 
 @dataclass(frozen=True, slots=True)
 class Uploader:
-    """Who sends: a signed-in collector."""
+    """Who sends: a signed-in collector, or one who may not log in any more."""
 
     user_id: int
     name: str
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +112,34 @@ def _read_entry(item: object, index: int, terminal: str) -> Entry:
     return Entry(terminal, seq, item.get("kind"), item.get("at"), item.get("at_trusted"), item.get("payload"), prev, own)  # type: ignore[arg-type]
 
 
+def _read_upload(code: object, raw_entries: object) -> tuple[str, list[Entry]]:
+    if not isinstance(code, str) or len(code) > 12:
+        raise BadRequest("terminal must be the terminal's code.")
+    return code, read_entries(raw_entries, code)
+
+
+def receive_from_disabled(code: object, raw_entries: object, signature: object, policy: Policy, now: datetime) -> Answer:
+    """Take an upload of a collector whose login was disabled or is a collector's no more, on the terminal's signature alone: money that was
+    collected is never refused (DOMAIN 11.17); its payments are held.
+
+    Raises BadRequest or TooLarge for what is no upload of anybody; SignedOut, in the same words whatever the terminal, unless the signature
+    is right and the collector cannot log in."""
+    code, entries = _read_upload(code, raw_entries)
+    terminal = terminal_store.by_code(code)
+    user = users.get(terminal.user_id) if terminal else None
+    if user is not None and entries and not (user.active and "collector" in user.roles):
+        try:
+            return receive(code, raw_entries, signature, Uploader(user.id, user.name, disabled=True), policy, now)
+        except (WrongTerminal, BadSignature):
+            db.session.rollback()
+    raise SignedOut("Log in to upload. Everything stays on the phone until then.")
+
+
 def receive(code: object, raw_entries: object, signature: object, uploader: Uploader, policy: Policy, now: datetime) -> Answer:
     """Take one upload. Everything of it is committed together, then the answer is given; the same upload again changes nothing.
 
     Raises BadRequest, TooLarge, WrongTerminal or BadSignature, and then nothing was stored."""
-    if not isinstance(code, str) or len(code) > 12:
-        raise BadRequest("terminal must be the terminal's code.")
-    entries = read_entries(raw_entries, code)
+    code, entries = _read_upload(code, raw_entries)
     terminal = terminal_store.by_code(code, lock=True)
     if terminal is None or terminal.user_id != uploader.user_id:
         raise WrongTerminal("This terminal is not enrolled for you. Enroll this phone first.")
@@ -129,6 +158,10 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
     if terminal.state == "revoked" and batch.head_seq > terminal.head_seq:
         detail = f"{code} was revoked and sent entries {terminal.head_seq + 1} to {batch.head_seq}. Its payments wait for approval."
         incidents.add("revoked_terminal", detail, now, terminal.id, code)
+    if uploader.disabled and batch.head_seq > terminal.head_seq:
+        sent = f"entries {terminal.head_seq + 1} to {batch.head_seq} from {code}"
+        detail = f"{uploader.name} may not log in any more and sent {sent}. Payments in them wait for approval."
+        incidents.add("disabled_collector", detail, now, terminal.id, code)
     terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
     decisions = voids.decisions_for(terminal.id)
     db.session.commit()
@@ -302,6 +335,7 @@ class _Batch:
                     main_chain,
                     self.policy.approval,
                     self.policy.stale_soa_days,
+                    self.uploader.disabled,
                 )
                 self.approved |= payments.record(booking, self.now)
             case "registry_opened":
