@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -39,11 +40,13 @@ class Known:
     total: int = 0
     amount: int = 0
     readings: int = 0
+    written: int = 0
     audit: int = 0
     audit_hash: str = "0" * 64
     numbers: set[str] = field(default_factory=set)
     counters: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     entries: dict[tuple[str, str], int] = field(default_factory=dict)
+    series: dict[str, set[str]] = field(default_factory=dict)
     closed: dict[int, str] = field(default_factory=dict)
     active: set[str] = field(default_factory=set)
     last_run: int = 0
@@ -51,6 +54,24 @@ class Known:
     ended: dict[int, str] = field(default_factory=dict)
     pscloud: int = 0
     receipts: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    kept: Known | None = None
+
+    def follow(self, world: World) -> None:
+        """The database was put back to its backup: what it said then is what must hold. Phones and PSCloud were not put back."""
+        if world.seen.database == "put back" and self.kept:
+            elsewhere = {"kept", "entries", "receipts", "pscloud"}
+            for name, value in vars(copy.deepcopy(self.kept)).items():
+                if name not in elsewhere:
+                    setattr(self, name, value)
+            self.changes = -1
+
+    def keep(self, world: World) -> None:
+        """What the database says now, should it be put back to this."""
+        if world.seen.database == "backed up":
+            self.kept = None
+            self.kept = copy.deepcopy(self)
+        world.seen.database = ""
 
     def begin(self, world: World) -> None:
         """What is there before the first step."""
@@ -87,12 +108,14 @@ def at_the_end(check: Check) -> Check:
 
 def check_step(world: World, known: Known) -> None:
     """All that can be said after a step. Raises Violation."""
+    known.follow(world)
     for check in EVERY_STEP:
         check(world, known)
     if world.portal.raw.total_changes != known.changes:
         for check in EVERY_CHANGE:
             check(world, known)
         known.changes = world.portal.raw.total_changes
+    known.keep(world)
     world.seen.marked.clear()
 
 
@@ -115,6 +138,21 @@ def i27_nothing_on_a_phone_goes_away(world: World, known: Known) -> None:
             if len(entries) < before and code not in world.seen.forked:
                 raise Violation("I27", f"{phone.name} lost entries of {code}", range(len(entries) + 1, before + 1))
             known.entries[phone.name, code] = len(entries)
+        gone = known.series.get(phone.name, set()) - phone.disk.entries.keys() - world.seen.forked
+        if gone:
+            raise Violation("I27", f"{phone.name} lost whole journals", sorted(gone))
+        known.series[phone.name] = set(phone.disk.entries)
+
+
+@every_step
+def i3_one_payment_for_each_form(world: World, known: Known) -> None:
+    """I3, F47: a phone writes a payment only for a form that a collector filled in, and once."""
+    if len(world.seen.written) == known.written:
+        return
+    known.written = len(world.seen.written)
+    unasked = world.seen.written.keys() - world.seen.forms
+    if unasked:
+        raise Violation("I3", "a phone wrote payments that nobody took", sorted(unasked))
 
 
 @every_step
@@ -261,7 +299,11 @@ def i1_i3_i4_i5_new_payments(world: World, known: Known) -> None:
         if (
             flags
             and status != "pending"
-            and not world.portal.one("SELECT count(*) FROM audit_log WHERE subject = ? AND action = 'payment_approved'", fact[0])
+            and not world.portal.one(
+                "SELECT count(*) FROM audit_log WHERE subject = ? AND (action = 'payment_approved' OR "
+                "(action = 'payment_completed' AND detail LIKE '%found in PSCloud after a restore%'))",
+                fact[0],
+            )
         ):
             raise Violation("DOMAIN 8", "a flagged payment was approved by nobody", [fact[0]])
         if fact[24] > world.time.replace(tzinfo=None).isoformat(" ", "microseconds"):
@@ -382,6 +424,7 @@ def i24_the_audit_chain_grows(world: World, known: Known) -> None:
         "registry_opened": world.portal.one("SELECT count(*) FROM registries"),
         "terminal_enrolled": world.portal.one("SELECT count(*) FROM terminals"),
         "terminal_revoked": world.portal.one("SELECT count(*) FROM terminals WHERE state = 'revoked'"),
+        "sync_cancelled": world.portal.one("SELECT count(*) FROM sync_runs WHERE status = 'cancelled'"),
     }
     for action, number in events.items():
         if counts.get(action, 0) != number:
@@ -414,6 +457,16 @@ def i1_every_confirmed_payment_is_in_the_ledger_once(world: World, known: Known)
     missing = (world.seen.confirmed | on_phones) - world.seen.lost - set(ledger)
     if missing:
         raise Violation("I1", "payments a phone called saved are not in the ledger", sorted(missing))
+    held = dict(world.portal.rows("SELECT id, entry_hash FROM payments"))
+    forked = world.seen.forked
+    other = [
+        one
+        for phone in world.phones
+        for one, entry in phone.disk.payments.items()
+        if entry.terminal not in forked and held.get(one) not in {None, entry.hash}
+    ]
+    if other:
+        raise Violation("I4", "phone and ledger hold payments of the same id with other content", sorted(other))
     foreign = set(ledger) - set(world.seen.written)
     if foreign:
         raise Violation("I3", "the ledger holds payments nobody took", sorted(foreign))
@@ -427,6 +480,8 @@ def i2_pscloud_holds_what_was_completed(world: World, known: Known) -> None:
     """I2, I23: completed means exactly once in PSCloud; failed and pending are visible with a reason and are not there; nothing hangs."""
     posted = Counter(held.record["reference"] for held in world.pscloud.ledger)
     status = {row[0]: row[1:] for row in world.portal.rows("SELECT id, status, status_reason, pscloud_id FROM payments")}
+    for one in world.seen.lost - status.keys():  # the phone's copy and the ledger's are both gone: only PSCloud can tell of it
+        posted.pop(one, None)
     wrong = {one for one, count in posted.items() if count != 1 or status.get(one, ("",))[0] != "completed"}
     wrong |= {one for one, (state, *_) in status.items() if state == "completed" and posted[one] != 1}
     if wrong:

@@ -7,26 +7,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from random import Random
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import or_, update
 from sqlalchemy.exc import OperationalError
 
+from portal.domain import journal as chain
 from portal.domain import readings as rules
 from portal.domain import receipts
 from portal.domain.errors import InvalidInput
-from portal.domain.payments import read_instant
+from portal.domain.payments import read_instant, read_payment
 from portal.extensions import db
 from portal.pscloud.client import PaymentResult
-from portal.services import journal, payments, postings, sync
+from portal.services import journal, payments, postings, readings, sync, terminals
 from portal.store import audit, ledger, soas, staging, sync_runs
 from portal.store import journal as entries_store
 from portal.store import postings as outbox
 from portal.store import terminals as terminal_store
 from portal.store.models import AuditEntry, Payment, Posting, SyncRun
 from tests.simulation import invariants
-from tests.simulation.phone import Phone
+from tests.simulation.phone import Disk, Phone, uuid4
 from tests.simulation.portal import Portal
 from workers import schedule
 
@@ -131,7 +135,8 @@ def amounts_are_rewritten(portal: Portal) -> Iterator[None]:
 
     def settle(item: Any, *rest: Any) -> None:
         really(item, *rest)
-        db.session.execute(update(Payment).where(Payment.id == item.payment_id).values(amount=item.amount + 1))
+        more = {"amount": Payment.amount + 1, "tendered": Payment.tendered + 1}
+        db.session.execute(update(Payment).where(Payment.id == item.payment_id).values(more))
 
     portal.doors.append(door)
     try:
@@ -220,6 +225,46 @@ def clocks_before_2000_refused(_: Portal) -> AbstractContextManager[object]:
         return really(text)
 
     return swap(journal, "read_instant", read)
+
+
+@bug("odoo 85527, OCA/pos 512, workbox 1480, POSNext 97, F30: what is sent again is booked again", "upload")
+@contextmanager
+def sent_again_booked_again(_: Portal) -> Iterator[None]:
+    really = journal._Batch._repeat
+
+    def repeat(self: Any, entry: Any, known: Any) -> tuple[str, str]:
+        answer = really(self, entry, known)
+        if answer[0] == "repeat" and entry.kind == "payment":
+            with own_ids():
+                self._book(entry, main_chain=True)
+        return answer
+
+    with swap(journal._Batch, "_repeat", repeat):
+        yield
+
+
+def own_ids() -> AbstractContextManager[object]:
+    """The portal gives each payment that it reads an id of its own."""
+    fresh = Random(0)
+    return swap(journal, "read_payment", lambda payload: replace(read_payment(payload), id=uuid4(fresh)))
+
+
+@bug("fineract 5674, getodk/aggregate 331, I1: the server makes an id where it does not read the phone's")
+def server_makes_its_own_ids(_: Portal) -> AbstractContextManager[object]:
+    return own_ids()
+
+
+@bug("odoo 16781, OCA/l10n-spain 4921, F44: one series for each login, not for each phone", "enroll", "pay", "upload")
+@contextmanager
+def one_series_for_each_login(_: Portal) -> Iterator[None]:
+    really = terminals.enroll
+
+    def enroll(name: Any, key: Any, user_id: int, *rest: Any) -> Any:
+        mine = [one for one in terminal_store.of_user(user_id) if one.state == "active"]
+        return mine[0] if mine else really(name, key, user_id, *rest)
+
+    with swap(terminals, "enroll", enroll), swap(terminals, "signature_fits", lambda key, text, signature: True):
+        yield
 
 
 # --- money
@@ -331,12 +376,13 @@ def accumulated_lowered(_: Portal) -> Iterator[None]:
 @bug("I13: expected cash counts cheques")
 @contextmanager
 def expected_cash_counts_cheques(_: Portal) -> Iterator[None]:
-    really = ledger.taken_in_registry
+    really = readings.period_of
 
-    def taken(*given: Any) -> Any:
-        return [replace(one, tender="cash") if one.tender == "check" else one for one in really(*given)]
+    def period_of(*given: Any) -> Any:
+        period = really(*given)
+        return replace(period, payments=[replace(one, tender="cash") if one.tender == "check" else one for one in period.payments])
 
-    with swap(ledger, "taken_in_registry", taken):
+    with swap(readings, "period_of", period_of):
         yield
 
 
@@ -375,12 +421,19 @@ def sweep_missing(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("RELIABILITY 3: a claimed payment is claimed again by the next worker", "pay", "upload", "work")
-def lease_ignored(_: Portal) -> AbstractContextManager[object]:
+@bug("RELIABILITY 3: a claimed payment is claimed again by the next worker, and nobody looks again", "two workers on one payment")
+@contextmanager
+def lease_ignored(_: Portal) -> Iterator[None]:
     def claimable(now: datetime) -> Any:
         return or_((Posting.status == "due") & (Posting.next_attempt_at <= now), Posting.status == "claimed")
 
-    return swap(outbox, "_claimable", claimable)
+    with swap(outbox, "_claimable", claimable), swap(postings, "_still_ours", lambda items, lease, at: items):
+        yield
+
+
+@bug("F02: a worker that slept past its lease sends what another one sent meanwhile", "worker sleeps between two requests")
+def lease_not_looked_at_before_sending(_: Portal) -> AbstractContextManager[object]:
+    return swap(postings, "_still_ours", lambda items, lease, at: items)
 
 
 @bug("a claim never expires: what a dead worker held hangs for ever (commcare-hq 22290)")
@@ -519,12 +572,12 @@ def watermark_moved_early(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("openlinker 2032, I18: closing on an incomplete snapshot", "sync", "work", "paid off", "settle")
+@bug("openlinker 2032, I18: closing on an incomplete snapshot", "list moves while it is read")
 def closing_on_an_incomplete_snapshot(_: Portal) -> AbstractContextManager[object]:
     return swap(sync, "_doubt_about_totals", lambda work, staged, failed_ids, summary: "")
 
 
-@bug("found by this simulation: equal counts hide a skipped SOA", "sync", "work", "paid off", "settle")
+@bug("found by this simulation: equal counts hide a skipped SOA", "list moves while it is read")
 @contextmanager
 def counts_alone_confirm(_: Portal) -> Iterator[None]:
     really = sync._doubt_about_totals
@@ -543,7 +596,7 @@ def unreadable_taken_for_absent(_: Portal) -> AbstractContextManager[object]:
     return swap(staging, "_absent", lambda run_id: really(run_id)[:2])
 
 
-@bug("an ended run's worker finishes it all the same", "sync", "work", "cancel sync")
+@bug("an ended run's worker finishes it all the same", "cancelled in mid-download")
 @contextmanager
 def cancelled_run_completes(_: Portal) -> Iterator[None]:
     really = sync_runs._move
@@ -631,6 +684,158 @@ def number_stored_later(_: Portal) -> Iterator[None]:
         return entry
 
     with swap(Phone, "confirm", confirm):
+        yield
+
+
+@bug("odoo 267799, F40: Saved is said 300 ms before it is stored", "phone dies as it saves")
+@contextmanager
+def saved_is_said_before_it_is_stored(_: Portal) -> Iterator[None]:
+    really = Phone._append
+
+    def append(self: Phone, kind: str, payload: dict[str, Any], then: Any) -> Any:
+        if kind == "payment":
+            head = self.disk.heads[self.disk.current]
+            self.on_confirmed(chain.append(self.disk.current, head.seq + 1, kind, self.at(), None, payload, head.hash))
+        return really(self, kind, payload, then)
+
+    with swap(Phone, "_append", append):
+        yield
+
+
+@bug("odoo 125037, F41: storage is not flushed for five seconds, and the number of what is lost is given again", "phone dies as it saves")
+@contextmanager
+def storage_not_flushed(_: Portal) -> Iterator[None]:
+    really_commit, really_restart = Phone.commit, Phone.restart
+    unflushed: WeakKeyDictionary[Phone, list[tuple[datetime, Disk]]] = WeakKeyDictionary()
+
+    def still_in_memory(self: Phone) -> list[tuple[datetime, Disk]]:
+        return [(at, disk) for at, disk in unflushed.get(self, []) if (self.now() - at).total_seconds() < 5]
+
+    def commit(self: Phone, change: Any) -> None:
+        unflushed[self] = [*still_in_memory(self), (self.now(), self.disk.copy())]
+        really_commit(self, change)
+
+    def restart(self: Phone) -> None:
+        lost = still_in_memory(self)
+        if lost:
+            self.disk = lost[0][1]
+        unflushed[self] = []
+        really_restart(self)
+
+    with swap(Phone, "commit", commit), swap(Phone, "restart", restart):
+        yield
+
+
+@bug("odoo 152259, POSNext 50, F43, F46: two tabs upload, and the second records what it holds anew under other numbers", "upload")
+@contextmanager
+def second_tab_records_anew(_: Portal) -> Iterator[None]:
+    really = Phone.body
+    fresh = Random(0)
+
+    def body(self: Phone, code: str, entries: Sequence[Any]) -> dict[str, Any]:
+        made = really(self, code, entries)
+        for entry in [one for one in entries if one.kind == "payment" and code == self.disk.current]:
+            payload = {**entry.payload, "payment": uuid4(fresh), "receipt_number": self.number()}
+
+            def then(disk: Disk, again: Any, after: Any) -> Any:
+                disk.payments[again.payload["payment"]] = again
+                return replace(after, receipt=self.took(after))
+
+            self.write("payment", payload, then)
+        return made
+
+    with swap(Phone, "body", body):
+        yield
+
+
+@bug("erpnext 12971, 11000, F47: ids are made from the clock's seconds", "pay")
+@contextmanager
+def ids_from_the_clock(_: Portal) -> Iterator[None]:
+    really = Phone.draft
+
+    def draft(self: Phone, rng: Random) -> dict[str, Any]:
+        return {**really(self, rng), "intent": str(UUID(int=int(self.now().timestamp()), version=4))}
+
+    with swap(Phone, "draft", draft):
+        yield
+
+
+@bug("odoo 284790, 60939, F42: the browser throws the store away, and the phone begins anew as if nothing had been", "pay", "restart phone")
+@contextmanager
+def store_thrown_away(_: Portal) -> Iterator[None]:
+    really = Phone.restart
+
+    def restart(self: Phone) -> None:
+        self.disk = Disk()
+        really(self)
+
+    with swap(Phone, "restart", restart):
+        yield
+
+
+@bug("getodk/collect 6125, F54: a payment can be deleted while it waits to be sent", "pay", "restart phone")
+@contextmanager
+def deleted_while_it_waits(_: Portal) -> Iterator[None]:
+    really = Phone.restart
+
+    def restart(self: Phone) -> None:
+        code = self.disk.current
+        last = self.disk.entries[code][-1] if self.disk.entries.get(code) else None
+        if last is not None and last.kind == "payment" and last.seq not in self.disk.marks[code]:
+            head = self.disk.heads[code]
+            self.disk.entries[code].pop()
+            self.disk.payments.pop(last.payload["payment"])
+            self.disk.heads[code] = replace(head, seq=last.seq - 1, hash=last.prev, receipt=head.receipt - 1)
+        really(self)
+
+    with swap(Phone, "restart", restart):
+        yield
+
+
+@bug("getodk/collect 5317, F32: what was sent and not answered yet is edited: same id, other content", "pay", "upload")
+@contextmanager
+def edited_while_it_waits(_: Portal) -> Iterator[None]:
+    really = Phone.body
+
+    def body(self: Phone, code: str, entries: Sequence[Any]) -> dict[str, Any]:
+        made = really(self, code, entries)
+        last = self.disk.entries[code][-1]
+        if last in entries and last.kind == "payment":
+            payload = {**last.payload, "reference": "corrected"}
+            edited = chain.append(code, last.seq, last.kind, last.at, None, payload, last.prev)
+            self.disk.entries[code][-1] = self.disk.payments[last.payload["payment"]] = edited
+            self.disk.heads[code] = replace(self.disk.heads[code], hash=edited.hash)
+        return made
+
+    with swap(Phone, "body", body):
+        yield
+
+
+@bug("pouchdb 7847, F42: the mark of the last download outlives its data", "restart phone", "download")
+@contextmanager
+def mark_outlives_the_list(_: Portal) -> Iterator[None]:
+    really = Phone.restart
+
+    def restart(self: Phone) -> None:
+        if self.disk.snapshot:
+            self.disk.snapshot = {**self.disk.snapshot, "soas": []}
+        really(self)
+
+    with swap(Phone, "restart", restart):
+        yield
+
+
+@bug("commcare-android 2.42.2, odoo 203431, F49, F55: who is logged out at the end of the day loses what is unsent", "pay", "z")
+@contextmanager
+def logout_erases_what_is_unsent(_: Portal) -> Iterator[None]:
+    really = Phone.close
+
+    def close(self: Phone) -> None:
+        really(self)
+        code = self.disk.current
+        self.disk.entries[code] = [entry for entry in self.disk.entries[code] if entry.seq in self.disk.marks[code]]
+
+    with swap(Phone, "close", close):
         yield
 
 

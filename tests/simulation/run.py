@@ -9,6 +9,7 @@ from random import Random
 
 from portal.services import sync, users
 from tests.simulation import invariants, steps
+from tests.simulation import moments as moments  # enters its steps into the table
 from tests.simulation.phone import Phone
 from tests.simulation.portal import COLLECTORS, Portal
 from tests.simulation.pscloud import CODES, Faults
@@ -125,7 +126,7 @@ def settle(world: World, rng: Random) -> None:
             job, args, _id = world.queue.pop(0)
             world.work(rng, job, args, 0)
         if not world.portal.one("SELECT count(*) FROM postings WHERE status IN ('due', 'claimed')") and not world.portal.one(
-            "SELECT count(*) FROM sync_runs WHERE active_slot = 1"
+            "SELECT (SELECT count(*) FROM sync_runs WHERE active_slot = 1) + (SELECT count(*) FROM unasked_payments)"
         ):
             return
     raise Violation(

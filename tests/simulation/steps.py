@@ -17,6 +17,7 @@ from portal import doorbell
 from portal.domain.errors import PortalError
 from portal.domain.journal import Entry
 from portal.services import payments, sync, terminals, users
+from portal.services import restore as restore_service
 from tests.simulation.phone import MANILA, Phone, Refused, uuid4
 from tests.simulation.portal import COLLECTORS, Killed
 from tests.simulation.pscloud import CODES, Faults
@@ -177,11 +178,16 @@ def ready(world: World, rng: Random, phone: Phone) -> None:
 @step("pay", 68)
 def pay(world: World, rng: Random) -> None:
     """Collect a payment: any tender, exact, partial, over, directed; confirmed once, twice, or again after a crash."""
-    phone = a_phone(world, rng)
+    take_payment(world, rng, a_phone(world, rng))
+
+
+def take_payment(world: World, rng: Random, phone: Phone, risk: float = 0.06) -> None:
+    """One payment on this phone, which dies on the way with this probability."""
     ready(world, rng, phone)
 
     def work() -> None:
         draft = phone.draft(rng)
+        world.seen.forms.add(draft["intent"])
         again = rng.random() < 0.1
         world.note(f"{phone.name} takes {draft['amount']} {draft['tender']} for {draft['soa']}{' (double tap)' if again else ''}")
         try:
@@ -190,10 +196,13 @@ def pay(world: World, rng: Random) -> None:
             if again:
                 phone.crash = None
                 phone.confirm(draft)
+        saved = entry.payload
+        if (saved["soa"], saved["amount"], saved["tender"]) != (draft["soa"], draft["amount"], draft["tender"]):
+            raise Violation("I4", f"{phone.name} calls another payment saved than the one on the form", [draft["intent"]])
         if rng.random() < 0.3:
             phone.print_receipt(entry.payload["payment"])
 
-    world.on_phone(rng, phone, work)
+    world.on_phone(rng, phone, work, risk)
 
 
 @step("reprint", 8)
@@ -293,16 +302,19 @@ def restore(world: World, rng: Random) -> None:
     world.note(f"{phone.name} is put back to an older copy")
     for code, entries in phone.disk.entries.items():
         kept = phone.backup.entries.get(code, [])
-        marks = phone.disk.marks[code]
         world.seen.told_to_stop.pop(code, None)
         if len(kept) < len(entries):
             world.seen.forked.add(code)
-        for entry in entries[len(kept) :]:
-            # What the portal holds only in a damaged form was whole on this phone alone.
-            if entry.kind == "payment" and (entry.seq not in marks or entry.hash in world.seen.damaged):
-                world.seen.lost.add(entry.payload["payment"])
     phone.disk = phone.backup.copy()
+    note_what_is_lost(world)
     phone.restart()
+
+
+def note_what_is_lost(world: World) -> None:
+    """Payments that are on no phone and not in the ledger: nobody can bring them back, unless an older copy of a phone does."""
+    here = {payment for phone in world.phones for payment in phone.disk.payments}
+    here |= {row[0] for row in world.portal.rows("SELECT id FROM payments")}
+    world.seen.lost = world.seen.written.keys() - here
 
 
 @step("move clock", 4)
@@ -346,16 +358,19 @@ def meet(world: World, rng: Random, phone: Phone, risk: float = 0.0) -> None:
 
     def work() -> None:
         phone.heard()
-        code = phone.disk.current
-        if not code:
-            return
-        theirs = world.web_terminal(phone, code)
-        if theirs is None:
-            return
-        phone.compare(code, theirs["state"], theirs["acknowledged_seq"], theirs["head_hash"])
-        # What the world knows better than the phone's own compare(): a terminal of which the portal holds more must write no more.
-        if theirs["acknowledged_seq"] > len(phone.disk.entries[code]):
-            world.seen.told_to_stop.setdefault(code, len(phone.disk.entries[code]))
+        for code in list(phone.disk.terminals):
+            theirs = world.web_terminal(phone, code)
+            if theirs is None:
+                return
+            if not theirs:  # the database was put back to a time before this terminal was enrolled
+                answer = world.web_enroll(rng, phone, phone.disk.terminals[code].key, code)
+                if answer and answer[0] == code:
+                    phone.enrolled_again(code)
+                continue
+            phone.compare(code, theirs["state"], theirs["acknowledged_seq"], theirs["head_hash"], theirs["restored_at"])
+            # What the world knows better than the phone's own compare(): a terminal of which the portal holds more must write no more.
+            if theirs["acknowledged_seq"] > len(phone.disk.entries[code]):
+                world.seen.told_to_stop.setdefault(code, len(phone.disk.entries[code]))
 
     world.on_phone(rng, phone, work, risk)
 
@@ -603,6 +618,28 @@ def disable(world: World, rng: Random) -> None:
     ]
     world.note(f"{name} is {'let in' if active else 'disabled'}")
     by_person(world, rng, lambda: users.change(world.portal.ids[name], name, ["collector"], codes, active, "boss", world.tick()))
+
+
+@step("back up database", 3)
+def back_up_database(world: World, rng: Random) -> None:
+    """Somebody runs flask backup."""
+    world.note("the database is backed up")
+    world.portal.back_up()
+    world.seen.database = "backed up"
+
+
+@step("restore database", 1)
+def restore_database(world: World, rng: Random) -> None:
+    """The portal is stopped, its database is put back to the backup, and the office says so before it starts again."""
+    if world.portal.copy is None or world.seen.database:
+        return
+    world.note("the database is put back to the backup")
+    world.portal.put_back()
+    world.seen.database = "put back"
+    world.seen.sights.clear()
+    while not by_person(world, rng, lambda: restore_service.note("command line", world.tick())):
+        world.note("once more")
+    note_what_is_lost(world)
 
 
 # --- PSCloud and the workers -------------------------------------------------------------------------------------------------

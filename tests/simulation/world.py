@@ -15,9 +15,9 @@ from unittest.mock import patch
 from sqlalchemy.exc import OperationalError
 
 from portal import clock, doorbell
-from portal.domain.errors import PortalError
+from portal.domain.errors import Conflict, PortalError
 from portal.domain.journal import Entry
-from portal.services import journal, snapshot, sync, terminals
+from portal.services import journal, restore, snapshot, sync, terminals
 from portal.services.journal import Policy, Uploader
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
@@ -47,6 +47,8 @@ class Observer:
     written: dict[str, Entry] = field(default_factory=dict)
     """Every payment that ever was on a phone's disk."""
     copies: dict[str, list[Entry]] = field(default_factory=dict)
+    forms: set[str] = field(default_factory=set)
+    """Payments that a collector filled in a form for."""
     confirmed: set[str] = field(default_factory=set)
     """Payments a phone called saved."""
     lost: set[str] = field(default_factory=set)
@@ -63,6 +65,8 @@ class Observer:
     """Terminal -> last receipt the phone had when it learned that its records are not the portal's."""
     sights: dict[tuple[int, int], str] = field(default_factory=dict)
     """What everybody saw of the SOAs, by the last completed download and the number of retries."""
+    database: str = ""
+    """What this step did with the portal's database: "backed up", "put back", or nothing."""
     notes: list[str] = field(default_factory=list)
     """What this step did, for people."""
 
@@ -219,30 +223,33 @@ class World:
         return status, json.loads(json.dumps(answer))
 
     def web_terminal(self, phone: Phone, code: str) -> dict[str, Any] | None:
-        """GET /api/v1/terminals/<code>."""
+        """GET /api/v1/terminals/<code>: None when signed out, empty when the portal does not know this terminal as the user's."""
 
         def handle() -> dict[str, Any] | None:
             user = self.signed_in(phone)
-            row = terminal_store.by_code(code)
-            if user is None or row is None or row.user_id != user.id:
+            if user is None:
                 return None
-            return {"state": row.state, "acknowledged_seq": row.head_seq, "head_hash": row.head_hash}
+            row = terminal_store.by_code(code)
+            if row is None or row.user_id != user.id:
+                return {}
+            answer = {"state": row.state, "acknowledged_seq": row.head_seq, "head_hash": row.head_hash}
+            return answer | {"restored_at": restore.restored_at()}
 
         return self.portal.process(handle)
 
-    def web_enroll(self, rng: Random, phone: Phone, number: int) -> tuple[str, str] | None:
-        """POST /api/v1/terminals: (code, state), or None when no answer came."""
+    def web_enroll(self, rng: Random, phone: Phone, number: int, own_code: str | None = None) -> tuple[str, str] | None:
+        """POST /api/v1/terminals: (code, state), or None when no answer or a refusal came."""
 
         def handle() -> tuple[str, str] | None:
             user = self.signed_in(phone)
             if user is None:
                 return None
-            row = terminals.enroll(phone.name, dict(jwk(number)), user.id, user.name, "automatic", self.tick())
+            row = terminals.enroll(phone.name, dict(jwk(number)), user.id, user.name, "automatic", self.tick(), own_code)
             return row.code, row.state
 
         try:
             return self.process(rng, handle)
-        except (Killed, OperationalError):
+        except (Killed, OperationalError, Conflict):
             return None
 
     def web_soas(self, phone: Phone, tag: str | None) -> tuple[str, dict[str, Any] | None]:
