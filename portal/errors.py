@@ -11,7 +11,7 @@ import structlog
 from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from werkzeug.exceptions import HTTPException
 
 from portal.domain.errors import PortalError
@@ -35,6 +35,7 @@ TITLES = {
     500: "Something went wrong on our side",
     503: "Busy",
 }
+OUTDATED = "The database is out of date"
 TEXTS = {
     404: "There is nothing at this address, or it is not yours to see.",
     405: "This address does not answer that kind of request.",
@@ -65,7 +66,7 @@ def answer(status: int, message: str, code: str | None = None, headers: dict[str
         response = jsonify({"error": {"code": code or CODES.get(status, "error"), "message": message, **extra}})
     else:
         template = "errors/_fragment.html" if request.headers.get("HX-Request") else "errors/error.html"
-        title = TITLES.get(status, "That did not work")
+        title = OUTDATED if code == "outdated" else TITLES.get(status, "That did not work")
         response = Response(
             render_template(template, title=title, message=message, status=status, reference=g.get("request_id", "")),
             mimetype="text/html",
@@ -83,6 +84,13 @@ def _take_the_rest() -> None:
         if not part:
             return
         left -= len(part)
+
+
+def _lacks_something(error: DBAPIError) -> bool:
+    """Whether a table or column is missing: SQLite says it in words, PostgreSQL by code (undefined_table, undefined_column)."""
+    if str(error.orig).startswith(("no such table", "no such column")):
+        return True
+    return getattr(error.orig, "sqlstate", None) in {"42P01", "42703"}
 
 
 def register(app: Flask) -> None:
@@ -125,11 +133,22 @@ def register(app: Flask) -> None:
     def database_away(error: OperationalError) -> Response:
         db.session.rollback()
         log.error("database did not answer", error=str(error.orig))
-        if str(error.orig).startswith(("no such table", "no such column")):  # waiting will not mend this one
-            message = "The database is older than the program. Nothing was lost. The administrator must run: flask db upgrade"
-            return answer(503, message, "outdated")
+        if _lacks_something(error):
+            return outdated()
         message = "The database is busy or away. Nothing was lost and nothing was half done. Try again in a few seconds."
         return answer(503, message, "busy", {"Retry-After": "5"})
+
+    @app.errorhandler(ProgrammingError)
+    def schema_or_bug(error: ProgrammingError) -> Response:
+        if not _lacks_something(error):
+            return unexpected(error)
+        db.session.rollback()
+        log.error("database is out of date", error=str(error.orig))
+        return outdated()
+
+    def outdated() -> Response:
+        message = "The database is older than the program. Nothing was lost. The administrator must run: flask db upgrade"
+        return answer(503, message, "outdated")  # no Retry-After: waiting will not mend this one
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
