@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from portal.access import ROLES
 from portal.domain.errors import PortalError
 from portal.extensions import db
 from portal.pscloud.client import AuthFailed, PscloudClient, PscloudError, Rejected, Retryable
-from portal.services import postings, sync, users
+from portal.services import postings, restore, sync, users
 from portal.store import audit, health, incidents, journal, sync_runs
 
 WHO = "command line"
@@ -56,6 +58,7 @@ def register(app: Flask) -> None:
         app.cli.add_command(group)
     app.cli.add_command(doctor)
     app.cli.add_command(backup)
+    app.cli.add_command(restored)
 
 
 @user_commands.command("add")
@@ -226,23 +229,46 @@ def doctor() -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
-    """Write a consistent copy of the database to FILE while the portal runs."""
+    """Write a consistent copy of the database to FILE while the portal runs. What is called FILE is whole: until then it ends in .part."""
     url: str = current_app.config["DATABASE_URL"]
+    part = file.with_name(f"{file.name}.part")
     if file.exists():
         raise Failure(f"{file} exists. Name a new file, so that no backup is overwritten.")
+    part.unlink(missing_ok=True)
+    part.touch(0o600)
     if url.startswith("sqlite:///"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as source, sqlite3.connect(file) as target:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as source, closing(sqlite3.connect(part)) as target:
             source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")  # one file that holds everything
+            wrong = target.execute("PRAGMA integrity_check").fetchone()[0]
+            if wrong != "ok":
+                raise Failure(f"The copy is damaged ({wrong}), and perhaps the database is: run flask doctor. {part} is not usable.")
     else:
-        command = ["pg_dump", "--format=custom", f"--file={file}", url.replace("postgresql+psycopg://", "postgresql://")]
+        command = ["pg_dump", "--format=custom", f"--file={part}", url.replace("postgresql+psycopg://", "postgresql://")]
         try:
             subprocess.run(command, check=True)
         except FileNotFoundError:
             raise Failure("pg_dump is not on this machine. Install the PostgreSQL client tools.") from None
         except subprocess.CalledProcessError as error:
             raise Failure(f"pg_dump ended with code {error.returncode}; the backup is not usable.") from None
-    file.chmod(0o600)
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.rename(file)
     click.echo(f"Wrote {file}.")
+
+
+@click.command()
+@click.option("--skip", type=click.IntRange(1, 10_000), default=restore.SKIPPED, show_default=True, help="Terminal codes to keep back.")
+def restored(skip: int) -> None:
+    """Say that the database was just put back from a backup; run it once, before the portal is started (docs/backup.md)."""
+    if health.database_state() != "ok":
+        raise Failure("The database does not answer or has not the tables of this program. Run first: flask db upgrade")
+    done = restore.note(WHO, clock.now(), skip)
+    click.echo(
+        f"Noted. New phones get codes after {done.last_code}; {done.first_code} to {done.last_code} are kept for phones that have them. "
+        f"{done.terminals} terminals send everything again when they are opened; PSCloud is asked about {done.payments} payments."
+    )
+    click.echo("What people decided since the backup must be decided again: approvals, holds, voids, revoked terminals, users and codes.")
 
 
 @demo_commands.command("logins")

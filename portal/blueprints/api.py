@@ -16,7 +16,7 @@ from portal.blueprints.auth import account_and_address, login_limit, refused
 from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.security import start_session
-from portal.services import journal, snapshot, terminals, users, voids
+from portal.services import journal, restore, snapshot, terminals, users, voids
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -118,7 +118,13 @@ def enroll() -> ResponseReturnValue:
     """Enrol this phone's browser by its public key."""
     data = body()
     terminal = terminals.enroll(
-        data.get("name"), data.get("public_key"), current_user.id, current_user.name, current_app.config["TERMINAL_APPROVAL"], clock.now()
+        data.get("name"),
+        data.get("public_key"),
+        current_user.id,
+        current_user.name,
+        current_app.config["TERMINAL_APPROVAL"],
+        clock.now(),
+        data.get("terminal"),
     )
     answer = {"terminal": terminal.code, "name": terminal.name, "state": terminal.state, "business": current_app.config["ORGANISATION"]}
     return jsonify(answer), 201
@@ -151,7 +157,8 @@ def terminal_state(code: str) -> ResponseReturnValue:
             "accumulated": int(terminal.accumulated.scaleb(2)),
             "registry": registry.id if registry else None,
             "voids": voids.decisions_for(terminal.id),
-            "orders": {"revoked": terminal.state == "revoked", "upload_now": terminal.state == "revoked"},
+            "orders": {"revoked": terminal.state == "revoked", "upload_now": terminal.state == "revoked" or restore.awaits(terminal)},
+            "restored_at": restore.restored_at(),
             "business": current_app.config["ORGANISATION"],
         }
     )
@@ -184,6 +191,22 @@ def upload_journal() -> ResponseReturnValue:
     policy = journal.Policy(current_app.config["PAYMENT_APPROVAL"], current_app.config["STALE_SOA_DAYS"])
     uploader = journal.Uploader(current_user.id, current_user.name)
     answer = journal.receive(data.get("terminal"), data.get("entries"), data.get("signature"), uploader, policy, clock.now())
+    return uploaded(answer)
+
+
+@bp.post("/journal/disabled")
+@public
+@csrf.exempt
+@limiter.limit("30 per minute")
+def upload_of_disabled() -> ResponseReturnValue:
+    """Take entries of a collector who may not log in any more; the terminal's signature alone says who sends, no cookie is looked at."""
+    data = body()
+    policy = journal.Policy(current_app.config["PAYMENT_APPROVAL"], current_app.config["STALE_SOA_DAYS"])
+    return uploaded(journal.receive_from_disabled(data.get("terminal"), data.get("entries"), data.get("signature"), policy, clock.now()))
+
+
+def uploaded(answer: journal.Answer) -> ResponseReturnValue:
+    """What the phone is told, after the workers were."""
     if answer.approved:
         doorbell.ring("workers.jobs.post_payments")
     return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts, "voids": answer.voids})

@@ -16,6 +16,13 @@ def terminal_code(number: int) -> str:
     return f"T{number:02d}"
 
 
+def terminal_number(code: object) -> int | None:
+    """The number in a terminal's code as terminal_code() writes it; None for anything else."""
+    match = re.fullmatch(r"T([0-9]{2,6})", code, re.ASCII) if isinstance(code, str) else None
+    number = int(match[1]) if match else 0
+    return number if number and terminal_code(number) == code else None
+
+
 def receipt_number(terminal: str, number: int) -> str:
     """`T07-00000123`."""
     return f"{terminal}-{number:08d}"

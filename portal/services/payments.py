@@ -16,7 +16,7 @@ from portal.domain.money import centavos, from_centavos, show_pesos
 from portal.domain.payments import Payment, move, read_instant
 from portal.domain.soa import Soa
 from portal.extensions import db
-from portal.store import audit, incidents, journal, ledger, postings, soas
+from portal.store import audit, incidents, journal, ledger, postings, restores, soas, voids
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
 
@@ -35,6 +35,8 @@ class Booking:
     main_chain: bool
     approval: str
     stale_soa_days: int
+    disabled: bool = False
+    """Whether the collector may not log in any more."""
 
 
 def open_invoices(soa: Soa) -> list[OpenInvoice]:
@@ -124,6 +126,8 @@ def record(booking: Booking, now: datetime) -> bool:
     audit.add(booking.collector, "payment_booked", payment.id, detail, now)
     if approved:
         postings.add(payment.id, now)
+    elif restores.ever():
+        restores.ask_for(payment.id, now)
     return approved
 
 
@@ -182,6 +186,8 @@ def _check_circumstances(booking: Booking, registry: terminal_store.RegistryRow 
         flags["clock_jump"] = ""
     if terminal.state == "revoked":
         flags["revoked_terminal"] = ""
+    if booking.disabled:
+        flags["disabled_collector"] = ""
     if not booking.main_chain:
         flags["chain_fork"] = ""
 
@@ -237,12 +243,22 @@ def approve(payment_ids: Iterable[str], who: str, may_release_flagged: bool, now
         move(row.status, "approved")
         if row.status != "pending":
             raise Conflict("One of these payments is not pending any more. Reload the page.")
+    _check_voids(ids)
     for payment_id in ids:
         ledger.set_status(payment_id, "pending", "approved", "", now)
         postings.add(payment_id, now)
         audit.add(who, "payment_approved", payment_id, {"amount": str(found[payment_id].amount)}, now)
     db.session.commit()
     return len(ids)
+
+
+def _check_voids(ids: Iterable[str]) -> None:
+    """Raises Conflict when the void of one of these payments waits or is approved."""
+    states = set(voids.open_of(ids).values())
+    if "approved" in states:
+        raise Conflict("A voided payment stays as it is. Reload the page to see its void.")
+    if states:
+        raise Conflict("The void of a payment was asked for. Decide that first, on the Voids page.")
 
 
 def hold(payment_id: str, who: str, reason: str, now: datetime) -> None:
@@ -253,6 +269,7 @@ def hold(payment_id: str, who: str, reason: str, now: datetime) -> None:
     row = ledger.statuses([payment_id]).get(payment_id)
     if row is None:
         raise NotFound("There is no such payment.")
+    _check_voids([payment_id])
     if row.status != "approved" or not postings.withdraw(payment_id):
         raise Conflict("Only an approved payment that is not being posted can be held.")
     ledger.set_status(payment_id, "approved", move("approved", "pending"), f"Held by {who}: {text}", now)
@@ -265,6 +282,7 @@ def retry(payment_id: str, who: str, now: datetime) -> None:
     row = ledger.statuses([payment_id]).get(payment_id)
     if row is None:
         raise NotFound("There is no such payment.")
+    _check_voids([payment_id])
     if row.status != "failed":
         raise Conflict("Only a failed payment can be tried again.")
     ledger.set_status(payment_id, "failed", move("failed", "approved"), "", now)

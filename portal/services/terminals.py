@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from sqlalchemy.exc import IntegrityError
 
+from portal.domain import receipts
 from portal.domain.errors import Conflict, InvalidInput, NotFound
 from portal.extensions import db
-from portal.store import audit, terminals
+from portal.store import audit, incidents, restores, terminals
 from portal.store.terminals import TerminalRow
 
 
@@ -46,8 +47,13 @@ def _public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
         raise InvalidInput("The key of this phone is not a P-256 public key.") from None
 
 
-def enroll(name: object, public_key: object, user_id: int, user_name: str, approval: str, now: datetime) -> TerminalRow:
-    """Enrol a browser by its public key; the same key again answers the same terminal. Raises InvalidInput, Conflict. Commits."""
+def enroll(
+    name: object, public_key: object, user_id: int, user_name: str, approval: str, now: datetime, own_code: object = None
+) -> TerminalRow:
+    """Enrol a browser by its public key; the same key again answers the same terminal. Raises InvalidInput, Conflict. Commits.
+
+    `own_code` is the code the phone was given already and this database does not know: it gets that one again, and no other, if the code
+    is among those kept back when the database was put back from a backup. No code ever goes to a second key."""
     if not isinstance(name, str) or not name.strip() or len(name) > 60 or not name.isprintable():
         raise InvalidInput("Give this phone a name of 1 to 60 letters, such as Nena's phone.")
     if not isinstance(public_key, Mapping):
@@ -63,10 +69,15 @@ def enroll(name: object, public_key: object, user_id: int, user_name: str, appro
                 raise Conflict("This phone's key is enrolled for somebody else.")
             db.session.rollback()
             return known
+        number = None if own_code is None else _kept_back(own_code)
         try:
             state = "waiting" if approval == "manual" else "active"
-            code = terminals.add(name.strip(), user_id, json.dumps(jwk, sort_keys=True), fingerprint, state, now)
-            audit.add(user_name, "terminal_enrolled", code, {"name": name.strip()}, now)
+            code = terminals.add(name.strip(), user_id, json.dumps(jwk, sort_keys=True), fingerprint, state, now, number)
+            again = {} if number is None else {"again": True}
+            audit.add(user_name, "terminal_enrolled", code, {"name": name.strip(), **again}, now)
+            if again:
+                told = f"{code} enrolled again after the database was put back from a backup. Is it really {user_name}'s phone?"
+                incidents.add("enrolled_again", told, now, number, code)
             db.session.commit()
         except IntegrityError:  # another phone took the code between our look and our insert
             db.session.rollback()
@@ -75,6 +86,19 @@ def enroll(name: object, public_key: object, user_id: int, user_name: str, appro
         if found:
             return found
     raise Conflict("Many phones are being enrolled at this moment. Try again.")
+
+
+def _kept_back(code: object) -> int:
+    """The number of a code that only the phone which has it already may get. Raises Conflict."""
+    number = receipts.terminal_number(code)
+    if number is None or (terminals.by_code(str(code)) is None and not restores.skips(number)):
+        raise Conflict(
+            "The portal does not know this terminal. If its database was put back from a backup, the office must run "
+            "`flask restored` first. Keep this phone as it is: everything is saved on it, and it tries again by itself."
+        )
+    if terminals.by_code(str(code)) is not None:
+        raise Conflict(f"{code} belongs to another phone. Keep this phone as it is, and see the office: everything is saved on it.")
+    return number
 
 
 def signature_fits(public_key: str, message: bytes, signature: object) -> bool:

@@ -575,6 +575,7 @@ class UnaskedPayment(Model):
 
     __tablename__ = "unasked_payments"
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), primary_key=True)
+    next_ask_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class Void(Model):

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from portal.extensions import db
-from portal.store.models import Payment, PaymentAllocation, Posting
+from portal.store import restores
+from portal.store.models import Payment, PaymentAllocation, Posting, Void
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,17 @@ def add(payment_id: str, now: datetime) -> None:
     if existing is not None:
         renew(payment_id, now)
         return
-    db.session.add(Posting(payment_id=payment_id, status="due", next_attempt_at=now, created_at=now))
+    # Once this database was put back from a backup, PSCloud may hold any payment that arrives: it may have been posted before.
+    db.session.add(Posting(payment_id=payment_id, status="due", next_attempt_at=now, created_at=now, outcome_unknown=restores.ever()))
     db.session.flush()
+
+
+def found(payment_id: str, answer: str, now: datetime) -> None:
+    """PSCloud holds a payment that nobody was posting: its outbox row is completed, and made where there is none."""
+    ended = {"status": "completed", "last_error": "", "last_answer": answer, "finished_at": now, "outcome_unknown": False}
+    done = db.session.execute(update(Posting).where(Posting.payment_id == payment_id).values(**ended))
+    if not done.rowcount:  # type: ignore[attr-defined]
+        db.session.execute(insert(Posting).values(payment_id=payment_id, attempts=0, next_attempt_at=now, created_at=now, **ended))
 
 
 def renew(payment_id: str, now: datetime) -> None:
@@ -60,18 +70,24 @@ def renew(payment_id: str, now: datetime) -> None:
 
 def withdraw(payment_id: str) -> bool:
     """Take a payment out of the outbox if nobody ever began to post it; says whether that was so."""
-    done = db.session.execute(delete(Posting).where(Posting.payment_id == payment_id, Posting.status == "due", Posting.attempts == 0))
+    row = [Posting.payment_id == payment_id, Posting.status == "due", Posting.attempts == 0]
+    doubtful = db.session.execute(select(Posting.next_attempt_at).where(*row, Posting.outcome_unknown)).scalar_one_or_none()
+    done = db.session.execute(delete(Posting).where(*row))
+    if doubtful is not None:
+        restores.ask_for(payment_id, doubtful)
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
 def due_count(now: datetime) -> int:
-    """How many rows could be claimed now: due ones, and claimed ones whose lease ran out."""
+    """How many rows could be claimed now: due ones, and claimed ones whose lease ran out. What is being voided is claimed only to ask
+    PSCloud about an earlier attempt."""
     return db.session.execute(select(func.count()).select_from(Posting).where(_claimable(now))).scalar_one()
 
 
 def _claimable(now: datetime):  # type: ignore[no-untyped-def]
+    voiding = select(Void.id).where(Void.payment_id == Posting.payment_id, Void.state != "refused").exists()
     return or_(
-        (Posting.status == "due") & (Posting.next_attempt_at <= now),
+        (Posting.status == "due") & (Posting.next_attempt_at <= now) & or_(Posting.outcome_unknown, ~voiding),
         (Posting.status == "claimed") & (Posting.lease_until < now),
     )
 

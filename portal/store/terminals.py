@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 
 from portal.domain.receipts import terminal_code
 from portal.extensions import db
+from portal.store import restores
 from portal.store.models import Registry, SoaDownload, Terminal, User
 
 
@@ -102,13 +103,18 @@ def by_fingerprint(fingerprint: str) -> TerminalRow | None:
     return _row(*found) if found else None
 
 
-def add(name: str, user_id: int, public_key: str, fingerprint: str, state: str, now: datetime) -> str:
-    """Enrol a terminal and return its code, one above every code ever given. UNIQUE settles two at once."""
-    last = db.session.execute(select(func.max(Terminal.id))).scalar() or 0
-    code = terminal_code(last + 1)
+def highest_number() -> int:
+    """The number of the last terminal code given out, or kept back after a restore; 0 when there is none."""
+    return max(db.session.execute(select(func.max(Terminal.id))).scalar() or 0, restores.last_skipped())
+
+
+def add(name: str, user_id: int, public_key: str, fingerprint: str, state: str, now: datetime, number: int | None = None) -> str:
+    """Enrol a terminal and return its code, one above every code ever given, unless it is to have `number`. UNIQUE settles two at once."""
+    number = highest_number() + 1 if number is None else number
+    code = terminal_code(number)
     db.session.add(
         Terminal(
-            id=last + 1,
+            id=number,
             code=code,
             name=name,
             user_id=user_id,

@@ -278,8 +278,8 @@ class VoidItem:
     payment_id: str
     receipt_number: str
     reason: str
-    decided_at: datetime | None
-    decided_by: str | None
+    decided_at: datetime
+    decided_by: str
     attempts: int
 
 
@@ -340,15 +340,18 @@ def claim(lease: str, now: datetime, until: datetime) -> VoidItem | None:
         .join(Payment, Payment.id == Void.payment_id)
         .where(Void.lease == lease, Void.posting_status == "claimed")
     ).one_or_none()
-    return VoidItem(*found) if found else None
-
-
-def keep(void_id: int, lease: str, until: datetime) -> bool:
-    """Hold a claimed call until then, if the lease is still ours; says whether it was."""
-    done = db.session.execute(
-        update(Void).where(Void.id == void_id, Void.lease == lease, Void.posting_status == "claimed").values(lease_until=until)
+    if found is None or found.decided_at is None or found.decided_by is None:
+        return None
+    return VoidItem(
+        found.id,
+        found.void_number,
+        found.payment_id,
+        found.claimed_receipt_number,
+        found.reason,
+        found.decided_at,
+        found.decided_by,
+        found.attempts,
     )
-    return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
 def finish(void_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:

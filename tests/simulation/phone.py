@@ -88,6 +88,7 @@ class Terminal:
     key: int
     state: str = "active"
     stopped: str = ""
+    restored_at: str | None = None
 
 
 @dataclass
@@ -502,8 +503,9 @@ class Phone:
         if self.disk.heads[code].seq == 0:
             self._write_enrolled()
 
-    def compare(self, code: str, state: str, acknowledged: int, head_hash: str) -> None:
-        """Hold what the portal has of us against our own journal: stop when it is not ours any more, send again what it lost."""
+    def compare(self, code: str, state: str, acknowledged: int, head_hash: str, restored_at: str | None = None) -> None:
+        """Hold what the portal has of us against our own journal: stop for good when it is not ours any more, send again what it lost.
+        After a restore we had not heard of, everything is sent again: what was kept beside the chain, too."""
         entries, marks = self.disk.entries[code], self.disk.marks[code]
         stopped, resend_after = "", None
         if acknowledged > len(entries):
@@ -513,14 +515,21 @@ class Phone:
         elif acknowledged + 1 in marks:
             resend_after = acknowledged
         terminal = self.disk.terminals[code]
+        if restored_at and restored_at != terminal.restored_at:
+            resend_after = 0
+        after = replace(terminal, state=state, stopped=terminal.stopped or stopped, restored_at=restored_at or terminal.restored_at)
 
         def change(disk: Disk) -> None:
-            disk.terminals[code] = replace(terminal, state=state, stopped=stopped)
+            disk.terminals[code] = after
             if resend_after is not None:
                 disk.marks[code] = {seq: mark for seq, mark in disk.marks[code].items() if seq <= resend_after}
 
-        if stopped != terminal.stopped or state != terminal.state or resend_after is not None:
+        if after != terminal or resend_after is not None:
             self.commit(change)
+
+    def enrolled_again(self, code: str) -> None:
+        """The portal had forgotten this terminal and knows it again by its key: everything is sent again."""
+        self.commit(lambda disk: disk.marks.__setitem__(code, {}))
 
     def take_snapshot(self, snapshot: dict[str, Any]) -> None:
         """Replace the list, when it is complete, in the transaction that journals it. Raises Refused."""

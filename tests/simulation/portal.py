@@ -59,6 +59,8 @@ class Portal:
         self.template = sqlite3.connect(":memory:")
         self.left: int | None = None
         self.how = "kill"
+        self.copy: sqlite3.Connection | None = None
+        """The backup somebody made of the database, if there is one."""
         self.doors: list[Callable[[sqlite3.Connection], None]] = []
         """What a planted bug does to every fresh database."""
         with self.app.app_context():
@@ -81,13 +83,28 @@ class Portal:
 
     def reset(self) -> None:
         """A fresh, migrated database with the people in it."""
-        self.left = None
-        if self.raw.in_transaction:
-            self.raw.rollback()
-        self.template.backup(self.raw)
-        self.raw.execute("PRAGMA foreign_keys = ON")
+        self.left = self.copy = None
+        self._fill_from(self.template)
         for door in self.doors:
             door(self.raw)
+        for door in self.doors:
+            door(self.raw)
+
+    def _fill_from(self, copy: sqlite3.Connection) -> None:
+        if self.raw.in_transaction:
+            self.raw.rollback()
+        copy.backup(self.raw)
+        self.raw.execute("PRAGMA foreign_keys = ON")
+
+    def back_up(self) -> None:
+        """Copy the database aside, in place of an earlier copy."""
+        self.copy = sqlite3.connect(":memory:")
+        self.raw.backup(self.copy)
+
+    def put_back(self) -> None:
+        """Put the copy in the place of the database: what came after it is gone."""
+        assert self.copy is not None
+        self._fill_from(self.copy)
 
     # --- one process
 

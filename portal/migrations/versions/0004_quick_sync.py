@@ -31,6 +31,7 @@ def upgrade() -> None:
     op.create_table(
         "unasked_payments",
         sa.Column("payment_id", sa.String(length=36), nullable=False),
+        sa.Column("next_ask_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name=op.f("fk_unasked_payments_payment_id_payments")),
         sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_unasked_payments")),
     )
