@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal.domain.allocation import Vat
+from portal.domain.errors import InvalidInput
+from portal.domain.payments import Reader
 
 TENDER_ORDER = ("cash", "check", "e_wallet", "bank_transfer")
 DENOMINATIONS: tuple[tuple[int, str], ...] = (
@@ -80,6 +82,18 @@ def count_total(denominations: Iterable[Mapping[str, Any]]) -> int:
     return sum(int(line["value"]) * int(line["count"]) for line in denominations)
 
 
+def read_denominations(denominations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of a cash count. Raises InvalidInput for a denomination that does not exist, or a count that is no whole number."""
+    lines: list[dict[str, Any]] = []
+    for item in denominations:
+        line = Reader(item, "denominations.")
+        value, kind = line.centavos("value", lowest=1), line.one_of("kind", ("bill", "coin"))
+        if (value, kind) not in DENOMINATIONS:
+            raise InvalidInput(f"There is no {kind} of {value} centavos.")
+        lines.append({"value": value, "kind": kind, "count": line.whole("count", 0, 1_000_000)})
+    return lines
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """What a terminal carries from Z to Z."""
@@ -145,10 +159,12 @@ def z_reading(period: Period, previous: Counters, period_end: str, head_hash: st
     return reading
 
 
-def with_late(reading: Mapping[str, Any], late: Sequence[Taken], earlier: int) -> dict[str, Any]:
+def with_late(reading: Mapping[str, Any], late: Sequence[Taken], printed: int, never_printed: int) -> dict[str, Any]:
     """The portal's Z-reading with the payments that reached it after the Z of their own registry (DOMAIN 6): they enter this one beside
-    its period, in the accumulated total and in expected cash. `earlier` is what came late in the Z-readings before (centavos). Phones
-    have no late payments, so these fields have no twin."""
+    its period, in the accumulated total and in expected cash. Phones have no late payments, so these fields have no twin.
+
+    Of the late payments, `printed` is what the phone has in the Z it printed for their own registry (they were damaged on the way);
+    `never_printed` is what this terminal's earlier Z-readings took late and no Z of the phone ever had. Centavos."""
     amount = sum(payment.amount for payment in late)
     cash = sum(payment.amount for payment in late if payment.tender == "cash")
     expected = expected_cash(
@@ -168,19 +184,20 @@ def with_late(reading: Mapping[str, Any], late: Sequence[Taken], earlier: int) -
         "late_amount": amount,
         "late_cash": cash,
         "late_tenders": by_tender(late),
-        "late_accumulated": earlier + amount,
+        "late_printed": printed,
+        "late_never_printed": never_printed + amount - printed,
     }
 
 
 def without_late(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """A portal's Z-reading as a phone works it out, which knows of no late payment, neither in this Z nor in an earlier one."""
-    cash, amount, total = (reading.get(name, 0) for name in ("late_cash", "late_amount", "late_accumulated"))
+    """A portal's Z-reading as the phone works it out, to which no payment is late: it was in the Z of its own registry, or in none."""
+    cash, amount, never = (reading.get(name, 0) for name in ("late_cash", "late_amount", "late_never_printed"))
     plain = {**reading, "expected_cash": reading["expected_cash"] - cash}
     if reading["short_over"] is not None:
         plain["short_over"] = reading["short_over"] + cash
     if "present_accumulated" in reading:
-        plain["previous_accumulated"] = reading["previous_accumulated"] - (total - amount)
-        plain["present_accumulated"] = reading["present_accumulated"] - total
+        plain["previous_accumulated"] = reading["previous_accumulated"] + amount - never
+        plain["present_accumulated"] = reading["present_accumulated"] - never
     return plain
 
 

@@ -20,13 +20,7 @@ from portal.store.terminals import RegistryRow, TerminalRow
 def check_count(payload: Reader) -> list[dict[str, Any]]:
     """The denominations of a cash count. Raises InvalidInput for a denomination that does not exist or a wrong total."""
     payload.uuid("registry")
-    lines: list[dict[str, Any]] = []
-    for item in payload.list_of_objects("denominations", most=len(rules.DENOMINATIONS)):
-        line = Reader(item, "denominations.")
-        value, kind = line.centavos("value", lowest=1), line.one_of("kind", ("bill", "coin"))
-        if (value, kind) not in rules.DENOMINATIONS:
-            raise InvalidInput(f"There is no {kind} of {value} centavos.")
-        lines.append({"value": value, "kind": kind, "count": line.whole("count", 0, 1_000_000)})
+    lines = rules.read_denominations(payload.list_of_objects("denominations", most=len(rules.DENOMINATIONS)))
     if rules.count_total(lines) != payload.centavos("total"):
         raise InvalidInput("The denominations do not add up to the total.")
     return lines
@@ -54,7 +48,7 @@ def accept(entry: Entry, terminal: TerminalRow, now: datetime) -> None:
         in_period = set(ledger.ids_in_registry(terminal.id, registry.id, entry.seq))
         late = {key: taken for key, taken in ledger.in_no_z(terminal.id, entry.seq).items() if key not in in_period}
         own = rules.z_reading(period, previous, entry.at, entry.prev, still_there)
-        portal = rules.with_late(own, list(late.values()), store.late_before(terminal.id))
+        portal = rules.with_late(own, list(late.values()), ledger.printed_before(late), ledger.late_and_never_printed(terminal.id))
     else:
         portal = rules.x_reading(period, entry.at, entry.prev, still_there)
     differences = [

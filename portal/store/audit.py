@@ -29,6 +29,11 @@ def add(who: str, action: str, subject: str, detail: Mapping[str, Any], at: date
     db.session.execute(update(AuditHead).where(AuditHead.id == 1).values(seq=seq, hash=new))
 
 
+def lock() -> None:
+    """Take the chain's lock now, until the transaction ends: what reads first and writes then happens one after the other."""
+    db.session.execute(select(AuditHead.seq).where(AuditHead.id == 1).with_for_update()).one()
+
+
 def _hash(seq: int, at: datetime, who: str, action: str, subject: str, detail: str, prev: str) -> str:
     parts = [str(seq), at.astimezone(UTC).isoformat(timespec="microseconds"), who, action, subject, detail, prev]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

@@ -24,6 +24,7 @@ from portal.store.models import (
     PaymentFlag,
     Posting,
     ReadingPayment,
+    Registry,
     SyncRun,
     Terminal,
     UnconfirmedSoa,
@@ -610,6 +611,32 @@ def _as_printed(found: Iterable[Payment]) -> dict[str, Taken]:
             p.claimed_receipt_number,
             centavos(p.amount),
             p.tender,
+def _in_a_printed_z() -> Any:
+    """Whether the phone has a payment in a Z: its journal holds it before the Z of its registry."""
+    return (
+        select(JournalEntry.id)
+        .join(Registry, Registry.id == Payment.registry_id)
+        .where(_of_main_chain(), Registry.terminal_id == Payment.terminal_id, Registry.z_seq > Payment.journal_seq)
+        .exists()
+    )
+
+
+def printed_before(payment_ids: Iterable[str]) -> int:
+    """What of these payments the phone has in a Z-reading that the portal accepted, in centavos."""
+    query = select(func.sum(Payment.amount)).where(Payment.id.in_(list(payment_ids)), _in_a_printed_z())
+    return centavos(db.session.execute(query).scalar_one() or ZERO)
+
+
+def late_and_never_printed(terminal_id: int) -> int:
+    """What the Z-readings of a terminal took as late so far and no Z of its phone has, in centavos."""
+    query = (
+        select(func.sum(Payment.amount))
+        .join(ReadingPayment, ReadingPayment.payment_id == Payment.id)
+        .where(Payment.terminal_id == terminal_id, ReadingPayment.late, ~_in_a_printed_z())
+    )
+    return centavos(db.session.execute(query).scalar_one() or ZERO)
+
+
             p.channel,
             sums.get((p.id, "penalty"), 0),
             sums.get((p.id, "advance"), 0),

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from portal.domain.money import ZERO, centavos, from_centavos
+from portal.domain.money import from_centavos
 from portal.domain.readings import only_late_differs
 from portal.extensions import db
 from portal.store.models import Payment, Reading, ReadingPayment, Registry, Terminal, User
@@ -87,16 +87,6 @@ def cover(reading_id: int, payment_ids: Iterable[str], late: bool) -> None:
     rows = [{"payment_id": payment_id, "reading_id": reading_id, "late": late} for payment_id in payment_ids]
     if rows:
         db.session.execute(insert(ReadingPayment), rows)
-
-
-def late_before(terminal_id: int) -> int:
-    """What the Z-readings of a terminal took as late so far, in centavos."""
-    total = db.session.execute(
-        select(func.sum(Payment.amount))
-        .join(ReadingPayment, ReadingPayment.payment_id == Payment.id)
-        .where(Payment.terminal_id == terminal_id, ReadingPayment.late)
-    ).scalar_one()
-    return centavos(total or ZERO)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,9 @@ def test_late_payments_enter_beside_the_period_in_accumulated_and_expected_cash_
         day(cash(3, 10000), drops=[1000], counted=[{"value": 100000, "kind": "bill", "count": 1}]), Counters(1, 900), *END
     )
     late = [cash(1, 500), cash(2, 70, tender="check", channel="BDO")]
-    found = readings.with_late(z, late, earlier=300)
-    assert (found["late_count"], found["late_amount"], found["late_cash"], found["late_accumulated"]) == (2, 570, 500, 870)
+    found = readings.with_late(z, late, printed=70, never_printed=300)
+    assert (found["late_count"], found["late_amount"], found["late_cash"], found["late_printed"]) == (2, 570, 500, 70)
+    assert found["late_never_printed"] == 300 + 500
     assert found["late_tenders"] == [
         {"tender": "cash", "channel": None, "count": 1, "amount": 500},
         {"tender": "check", "channel": "BDO", "count": 1, "amount": 70},
@@ -116,20 +117,22 @@ def test_late_payments_enter_beside_the_period_in_accumulated_and_expected_cash_
 
 
 def test_an_uncounted_z_stays_uncounted_with_late_payments() -> None:
-    assert readings.with_late(readings.z_reading(day(), Counters(), *END), [cash(1, 5)], 0)["short_over"] is None
+    assert readings.with_late(readings.z_reading(day(), Counters(), *END), [cash(1, 5)], 0, 0)["short_over"] is None
 
 
 def test_a_difference_that_late_payments_make_alone_is_told_from_any_other() -> None:
     period = day(cash(2, 10000), counted=[{"value": 100, "kind": "coin", "count": 3}])
     phone = readings.z_reading(period, Counters(1, 900), *END)
-    portal = readings.with_late(readings.z_reading(period, Counters(1, 900 + 300), *END), [cash(1, 500)], earlier=300)
+    portal = readings.with_late(readings.z_reading(period, Counters(1, 900 + 300), *END), [cash(1, 500)], 0, never_printed=300)
     assert {difference.field for difference in readings.compare(phone, portal).differences} == {
         "expected_cash", "short_over", "previous_accumulated", "present_accumulated",
     }  # fmt: skip
     assert readings.only_late_differs(phone, portal)
     assert not readings.only_late_differs({**phone, "gross": 1}, portal)
     assert not readings.only_late_differs({**phone, "expected_cash": phone["expected_cash"] + 1}, portal)
-    plain = readings.with_late(phone, [], 0)
+    portal = readings.with_late(readings.z_reading(period, Counters(1, 900 + 300 - 500), *END), [cash(1, 500)], 500, never_printed=300)
+    assert readings.only_late_differs(phone, portal), "the phone has it in an earlier Z, so its accumulated total does not differ by it"
+    plain = readings.with_late(phone, [], 0, 0)
     assert readings.compare(phone, plain).equal and not readings.only_late_differs(phone, plain)
     x = readings.x_reading(period, *END)
     assert not readings.only_late_differs({**x, "gross": 1}, x)
