@@ -595,22 +595,6 @@ def in_no_z(terminal_id: int, before_seq: int) -> dict[str, Taken]:
     return _as_printed(db.session.execute(query).scalars())
 
 
-def _as_printed(found: Iterable[Payment]) -> dict[str, Taken]:
-    payments = list(found)
-    sums: dict[tuple[str, str], int] = {}
-    for start in range(0, len(payments), 500):
-        ids = [payment.id for payment in payments[start : start + 500]]
-        for payment_id, kind, amount in db.session.execute(
-            select(PaymentAllocation.payment_id, PaymentAllocation.kind, func.sum(PaymentAllocation.amount))
-            .where(PaymentAllocation.payment_id.in_(ids), PaymentAllocation.generation == 0)
-            .group_by(PaymentAllocation.payment_id, PaymentAllocation.kind)
-        ):
-            sums[payment_id, kind] = centavos(amount)
-    return {
-        p.id: Taken(
-            p.claimed_receipt_number,
-            centavos(p.amount),
-            p.tender,
 def _in_a_printed_z() -> Any:
     """Whether the phone has a payment in a Z: its journal holds it before the Z of its registry."""
     return (
@@ -637,6 +621,22 @@ def late_and_never_printed(terminal_id: int) -> int:
     return centavos(db.session.execute(query).scalar_one() or ZERO)
 
 
+def _as_printed(found: Iterable[Payment]) -> dict[str, Taken]:
+    payments = list(found)
+    sums: dict[tuple[str, str], int] = {}
+    for start in range(0, len(payments), 500):
+        ids = [payment.id for payment in payments[start : start + 500]]
+        for payment_id, kind, amount in db.session.execute(
+            select(PaymentAllocation.payment_id, PaymentAllocation.kind, func.sum(PaymentAllocation.amount))
+            .where(PaymentAllocation.payment_id.in_(ids), PaymentAllocation.generation == 0)
+            .group_by(PaymentAllocation.payment_id, PaymentAllocation.kind)
+        ):
+            sums[payment_id, kind] = centavos(amount)
+    return {
+        p.id: Taken(
+            p.claimed_receipt_number,
+            centavos(p.amount),
+            p.tender,
             p.channel,
             sums.get((p.id, "penalty"), 0),
             sums.get((p.id, "advance"), 0),
