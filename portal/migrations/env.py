@@ -6,6 +6,7 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
+from portal.migrations.names import described
 from portal.store.types import Instant, Pesos
 
 database = current_app.extensions["migrate"].db
@@ -33,6 +34,7 @@ def run() -> None:
             render_as_batch=True,
             compare_type=True,
             render_item=plain_type,
+            include_object=described,
             transaction_per_migration=False,
         )
         with context.begin_transaction():

@@ -191,6 +191,14 @@ class Soa(Model):
     )
 
 
+class SearchWord(Model):
+    """A word that is or was in a customer's name, folded, also spelled backwards: what a mistyped word is mended with."""
+
+    __tablename__ = "search_words"
+    word: Mapped[str] = mapped_column(plain(40), primary_key=True)
+    backwards: Mapped[str] = mapped_column(plain(40), index=True)
+
+
 class Invoice(Model):
     """An invoice of an SOA, in allocation order (`position`)."""
 

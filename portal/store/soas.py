@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,12 +17,11 @@ from portal.domain.errors import InvalidAmount
 from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.soa import days_overdue
 from portal.extensions import db
+from portal.store import search
 from portal.store.models import Invoice, Soa, SoaChange, SyncRun, UnconfirmedSoa
 
 Status = Literal["active", "closed", "all"]
 NO_CODE = "-"
-MOST_WORDS = 12
-LONGEST_SEARCH = 600
 
 COLUMNS = (
     "id",
@@ -159,16 +157,9 @@ class TimelineEvent:
     link: str
 
 
-def fold(text: str) -> str:
-    """Text for searching: lower case, accents and other marks stripped, single spaces. What is typed and what is stored meet in it."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(character for character in apart if not unicodedata.combining(character) and character != "\x00")
-    return " ".join(bare.split())
-
-
 def search_text(soa: domain.Soa) -> str:
     """Name, account and SOA number, folded: what a search looks in, and what the list is sorted by when sorted by name."""
-    return fold(f"{soa.customer_name} {soa.account_number} {soa.soa_number}")[:LONGEST_SEARCH]
+    return search.fold(f"{soa.customer_name} {soa.account_number} {soa.soa_number}")[: search.LONGEST_SEARCH]
 
 
 # --- the list
@@ -266,8 +257,7 @@ def _conditions(filter: SoaFilter, today: date) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if filter.status != "all":
         found.append(Soa.status == filter.status)
-    for word in fold(filter.q)[:LONGEST_SEARCH].split()[:MOST_WORDS]:
-        found.append(Soa.search_text.like(f"%{_escaped(word)}%", escape="\\"))
+    found += search.condition(filter.q)
     if filter.collector_code == NO_CODE:
         found.append(Soa.collector_code.is_(None))
     elif "\x00" in filter.collector_code:
@@ -283,10 +273,6 @@ def _conditions(filter: SoaFilter, today: date) -> list[ColumnElement[bool]]:
     if filter.penalty:
         found.append(Soa.penalty > ZERO)
     return found
-
-
-def _escaped(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _sort(sort: str) -> tuple[str, bool]:

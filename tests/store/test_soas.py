@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from portal.domain.soa import Soa
 from portal.store import soas, sync_runs
-from portal.store.soas import SORTS, SoaFilter, SoaRow, fold
+from portal.store.search import fold
+from portal.store.soas import SORTS, SoaFilter, SoaRow
 from tests.factories import make_invoice, make_soa, store_soas
 
 TODAY = date(2026, 11, 20)

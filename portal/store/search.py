@@ -1,0 +1,133 @@
+"""Finding customers in a million SOAs: what is typed and what is stored meet in folded text, indexed by its trigrams.
+
+SQLite keeps the trigrams in an FTS5 table that triggers fill (migration 0006), PostgreSQL in a GIN index. The words of all customer names
+are kept too, so that a word with one wrong letter can be mended when nothing is found."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, product
+
+from sqlalchemy import ColumnElement, and_, column, func, literal_column, or_, select, table, true
+from sqlalchemy.dialects import postgresql, sqlite
+
+from portal.extensions import db
+from portal.store.models import SearchWord, Soa
+
+MOST_WORDS = 12
+LONGEST_SEARCH = 600
+TRIGRAM = 3
+FEW = 2000
+"""Up to so many hits are fetched by the index; of more, following the list's own order finds a page sooner."""
+SHORTEST_MENDED = 4
+"""A shorter word has too many neighbours to guess which one was meant."""
+MOST_GUESSES = 9
+_PARTICLES = re.compile(r"\bde (la|las|los)\b")
+_NAME_WORD = re.compile(r"[^\W\d_]+")
+_INDEX = table("soa_search", column("rowid"))
+_ROWS = table("soa_search_rows", column("id"), column("soa_id"))
+
+
+def fold(text: str) -> str:
+    """Text for searching: lower case, accents and other marks stripped, single spaces, "de la" in one word as many write it."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(character for character in apart if not unicodedata.combining(character) and character != "\x00")
+    return _PARTICLES.sub(r"de\1", " ".join(bare.split()))
+
+
+def words_of(typed: str) -> list[str]:
+    """The words of a search, folded; a search of endless length is cut."""
+    return fold(typed)[:LONGEST_SEARCH].split()[:MOST_WORDS]
+
+
+def condition(typed: str) -> list[ColumnElement[bool]]:
+    """SOAs whose name, account or SOA number holds every word that was typed, in any order."""
+    words = words_of(typed)
+    likes: list[ColumnElement[bool]] = [Soa.search_text.like(f"%{_escaped(word)}%", escape="\\") for word in words]
+    long = [word for word in words if len(word) >= TRIGRAM]
+    if not long or db.engine.dialect.name != "sqlite":
+        return likes
+    hits = select(_INDEX.c.rowid).where(_matches(long))
+    some = hits.limit(FEW + 1).subquery()
+    if db.session.execute(select(func.count()).select_from(some)).scalar_one() > FEW:
+        return likes
+    return [Soa.id.in_(select(_ROWS.c.soa_id).where(_ROWS.c.id.in_(hits))), *likes]
+
+
+def _matches(words: Sequence[str]) -> ColumnElement[bool]:
+    phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+    return literal_column("soa_search").op("MATCH")(phrases)
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+# --- one wrong letter
+
+
+def name_words(name: str) -> set[str]:
+    """The words of a customer's name that are long enough to be mended, folded."""
+    return {word for word in _NAME_WORD.findall(fold(name)) if SHORTEST_MENDED <= len(word) <= 40}
+
+
+def learn(names: Iterable[str]) -> None:
+    """Remember the words of these customer names. Words are never forgotten: one that no name holds any more finds nothing."""
+    words = sorted(set().union(*map(name_words, names)))
+    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
+    rows = iter([{"word": word, "backwards": word[::-1]} for word in words])
+    while some := list(islice(rows, 500)):
+        db.session.execute(dialect.insert(SearchWord).values(some).on_conflict_do_nothing())
+
+
+def guesses(typed: str) -> Iterator[str]:
+    """What may have been meant, when nothing was found: the search with each unknown word replaced by a known one that differs in one
+    letter (another, one more, one less, or two swapped). The last word may be unfinished."""
+    words = words_of(typed)
+    choices: list[list[str]] = []
+    for position, word in enumerate(words):
+        unfinished = position == len(words) - 1
+        known = len(word) < SHORTEST_MENDED or not _NAME_WORD.fullmatch(word) or _is_known(word)
+        choices.append([word] if known else [word, *_neighbours(word, unfinished)])
+    for chosen in islice(product(*choices), MOST_GUESSES + 1):
+        if list(chosen) != words:
+            yield " ".join(chosen)
+
+
+def _is_known(word: str) -> bool:
+    return db.session.execute(select(SearchWord.word).where(_starts(SearchWord.word.expression, word)).limit(1)).first() is not None
+
+
+def _neighbours(word: str, unfinished: bool) -> list[str]:
+    """Known words one letter away: with one letter wrong, at least one half of the word is right, at its place from that end."""
+    half = len(word) // 2
+    begins, ends = SearchWord.word.expression, SearchWord.backwards.expression
+    swapped = and_(_starts(begins, word[: half - 1]), _starts(ends, word[:half:-1]))  # in the middle, so that neither half is right
+    halves = or_(_starts(begins, word[:half]), _starts(ends, word[: half - 1 : -1]), swapped)
+    length = func.length(SearchWord.word)
+    near = and_(halves, length >= len(word) - 1, true() if unfinished else length <= len(word) + 1)
+    found = db.session.scalars(select(SearchWord.word).where(near).order_by(SearchWord.word))
+    return [known for known in found if one_letter_apart(word, known, unfinished)][:MOST_GUESSES]
+
+
+def _starts(text: ColumnElement[str], beginning: str) -> ColumnElement[bool]:
+    """Begins with; a range, which both databases answer from an index."""
+    return and_(text >= beginning, text < beginning + "\U0010ffff")
+
+
+def one_letter_apart(typed: str, known: str, unfinished: bool = False) -> bool:
+    """Whether one letter put in, left out, replaced, or swapped with the next makes `typed` of `known`, or of the beginning of it."""
+    start = next((place for place, (a, b) in enumerate(zip(typed, known, strict=False)) if a != b), min(len(typed), len(known)))
+    rest, other = typed[start:], known[start:]
+
+    def same(mine: str, theirs: str) -> bool:
+        return theirs.startswith(mine) if unfinished else mine == theirs
+
+    return (
+        same(rest[1:], other[1:])
+        or same(rest, other[1:])
+        or same(rest[1:], other)
+        or (rest[:2] == other[1::-1] and len(rest) > 1 and same(rest[2:], other[2:]))
+    )
