@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -11,7 +12,7 @@ from flask import current_app, has_app_context
 
 from portal import clock, doorbell
 from portal.pscloud.client import PscloudClient, PscloudError
-from portal.services import postings, sync
+from portal.services import postings, restore, sync, void_postings
 
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -55,16 +56,22 @@ def retry_failed(run_id: int, who: str) -> None:
 
 @_in_app
 def post_payments() -> None:
-    """Post approved payments to PSCloud."""
+    """Post approved payments to PSCloud, and tell it of voids of those it holds."""
     with PscloudClient.from_config(current_app.config) as client:
         client.attempts = 2  # what does not answer twice is postponed with its own back-off, so that no lease is held for long
         postings.post_due(client, clock.now)
+        void_postings.post_due(client, clock.now)
+        restore.recognise(client, clock.now)
+
+
+def _posting_due(now: datetime) -> bool:
+    return postings.anything_due(now) or void_postings.anything_due(now)
 
 
 @_in_app
 def sweep() -> None:
-    """Find what a lost job or a dead worker left behind: stalled runs, payments that are due."""
+    """Find what a lost job or a dead worker left behind: stalled runs, payments and voids that are due."""
     now = clock.now()
     sync.fail_stalled(now)
-    if postings.anything_due(now) and not doorbell.is_waiting("post_payments", "post-sweep"):
+    if (_posting_due(now) or restore.anything_to_ask(now)) and not doorbell.is_waiting("post_payments", "post-sweep"):
         doorbell.ring("post_payments", job_id="post-sweep")

@@ -336,8 +336,10 @@ def i8_i9_counters_never_go_back(world: World, known: Known) -> None:
         known.closed[reading_id] = portal
         figures = json.loads(portal)
         if kind == "Z":
-            if counter != figures["z_counter"] or figures["present_accumulated"] != figures["previous_accumulated"] + figures["gross"]:
+            if counter != figures["z_counter"] or figures["present_accumulated"] != figures["previous_accumulated"] + taken_in(figures):
                 raise Violation("I10", f"Z {counter} does not add up", [reading_id])
+            if figures["net"] != figures["gross"] - figures["less_void"]:
+                raise Violation("I8", f"the net of Z {counter} is not its gross less its voids", [reading_id])
             made.setdefault(terminal_id, []).append(figures)
         if json.loads(differences) and not excused(world, terminal_id, json.loads(phone)):
             raise Violation("I13", f"a reading differs from the ledger without a reason: {differences}", [reading_id])
@@ -347,12 +349,17 @@ def i8_i9_counters_never_go_back(world: World, known: Known) -> None:
         if any(new < old for new, old in zip(counters, before, strict=True)):
             raise Violation("I8", f"counters of terminal {terminal_id} went back from {before} to {counters}")
         zs = made.get(terminal_id, [])
-        expected = (before[0] + len(zs), before[1] + sum(z["gross"] for z in zs))
+        expected = (before[0] + len(zs), before[1] + sum(taken_in(z) for z in zs))
         if counters[:2] != expected:
             raise Violation("I9", f"Z counter and accumulated of terminal {terminal_id} are {counters[:2]}; its Z-readings say {expected}")
         if zs and (zs[0]["previous_accumulated"], zs[0]["z_counter"]) != (before[1], before[0] + 1):
             raise Violation("I10", f"a Z of terminal {terminal_id} does not begin where the last one ended", [zs[0]["z_counter"]])
         known.counters[terminal_id] = counters
+
+
+def taken_in(z: dict[str, Any]) -> int:
+    """What a Z of the portal adds to the accumulated total: the gross of its period and what came too late for an earlier one. No void."""
+    return int(z["gross"]) + int(z["late_amount"])
 
 
 def bent(world: World, code: str) -> bool:
@@ -565,9 +572,9 @@ def i13_readings_cover_the_ledger(world: World, known: Known) -> None:
                 figures, taken = json.loads(portal), of_registry.get(registry, [])
                 cash = sum(p["amount"] for p in taken if p["tender"] == "cash")
                 sums = (sum(p["amount"] for p in taken), len(taken), cash)
-                if (figures["gross"], figures["transaction_count"], figures["cash_collected"]) != sums:
+                if (figures["gross"], figures["transaction_count"], figures["cash_collected"], figures["late_count"]) != (*sums, 0):
                     raise Violation("I13", f"a Z of {code} does not cover its registry", [p["payment"] for p in taken])
-                expected = figures["change_fund"] + cash - figures["less_drops"]
+                expected = figures["change_fund"] + cash - figures["less_voided_cash"] - figures["less_drops"]
                 if figures["expected_cash"] != expected or figures["short_over"] != figures["counted_cash"] - expected:
                     raise Violation("I13", f"expected cash of {code}: {figures['expected_cash']}, not {expected}")
                 covered += figures["gross"]
@@ -577,18 +584,22 @@ def i13_readings_cover_the_ledger(world: World, known: Known) -> None:
 
 @at_the_end
 def i13_no_payment_falls_between(world: World, known: Known) -> None:
-    """I9: in every terminal that was never copied, each booked payment of an ended registry is in exactly one Z of the portal: what the
-    terminal accumulated is what the ledger holds of it in ended registries."""
+    """I9, I12: on every terminal, copied and damaged ones too, what its Z-readings hold is what it accumulated, and a payment that is in
+    none was booked after the last of them."""
     for terminal_id, code, accumulated in world.portal.rows("SELECT id, code, accumulated FROM terminals"):
-        if code in world.seen.forked or bent(world, code):
-            continue
-        booked = world.portal.one(
-            "SELECT coalesce(sum(p.amount), 0) FROM payments p JOIN registries r ON r.id = p.registry_id WHERE p.terminal_id = ? "
-            "AND r.z_seq IS NOT NULL",
+        held = world.portal.one(
+            "SELECT coalesce(sum(p.amount), 0) FROM payments p JOIN reading_payments x ON x.payment_id = p.id WHERE p.terminal_id = ?",
             terminal_id,
         )
-        if booked != accumulated:
-            raise Violation("I9", f"{code}: ended registries hold {booked} in the ledger, its Z-readings {accumulated}")
+        if held != accumulated:
+            raise Violation("I9", f"{code}: its Z-readings hold {held}, it accumulated {accumulated}")
+        between = world.portal.rows(
+            "SELECT p.id FROM payments p WHERE p.terminal_id = ? AND p.id NOT IN (SELECT payment_id FROM reading_payments) AND EXISTS "
+            "(SELECT 1 FROM readings z WHERE z.terminal_id = p.terminal_id AND z.kind = 'Z' AND z.received_at > p.received_at)",
+            terminal_id,
+        )
+        if between:
+            raise Violation("I9", f"payments of {code} fell between its Z-readings", [row[0] for row in between])
 
 
 @at_the_end
