@@ -585,7 +585,7 @@ def i13_readings_cover_the_ledger(world: World, known: Known) -> None:
 @at_the_end
 def i13_no_payment_falls_between(world: World, known: Known) -> None:
     """I9, I12: on every terminal, copied and damaged ones too, what its Z-readings hold is what it accumulated, and a payment that is in
-    none was booked after the last of them."""
+    none came after the last of them: in the journal when it is of the main chain, else in time."""
     for terminal_id, code, accumulated in world.portal.rows("SELECT id, code, accumulated FROM terminals"):
         held = world.portal.one(
             "SELECT coalesce(sum(p.amount), 0) FROM payments p JOIN reading_payments x ON x.payment_id = p.id WHERE p.terminal_id = ?",
@@ -595,7 +595,9 @@ def i13_no_payment_falls_between(world: World, known: Known) -> None:
             raise Violation("I9", f"{code}: its Z-readings hold {held}, it accumulated {accumulated}")
         between = world.portal.rows(
             "SELECT p.id FROM payments p WHERE p.terminal_id = ? AND p.id NOT IN (SELECT payment_id FROM reading_payments) AND EXISTS "
-            "(SELECT 1 FROM readings z WHERE z.terminal_id = p.terminal_id AND z.kind = 'Z' AND z.received_at > p.received_at)",
+            "(SELECT 1 FROM readings z WHERE z.terminal_id = p.terminal_id AND z.kind = 'Z' AND z.received_at > p.received_at AND "
+            "NOT EXISTS (SELECT 1 FROM journal_entries e WHERE e.terminal_id = p.terminal_id AND e.hash = p.entry_hash "
+            "AND e.seq > z.journal_seq))",
             terminal_id,
         )
         if between:
