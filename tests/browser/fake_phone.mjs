@@ -1,6 +1,7 @@
 /** A stand-in for phone.mjs: the same facade over plain memory, so that screens can be looked at and tested without portal or storage. */
 import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
 import { PhoneError } from "./errors.mjs";
+import { isVoided } from "./domain/voids.mjs";
 import { DENOMINATIONS, countTotal, parts, xReading, zReading } from "./domain/readings.mjs";
 
 export { PhoneError };
@@ -41,7 +42,7 @@ export async function openPhone() {
   const data = saved ?? { soas: [], payments: [], counts: [], readings: {}, last: null, entries: 0, holds: {}, z: 0, accumulated: 0 };
   let state = saved?.state ?? {
     user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: asked.get("problem"),
-    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, today: day(0), storage_persistent: true, problems: [], version: "test",
+    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, voids_waiting: 0, today: day(0), storage_persistent: true, problems: [], version: "test",
   };
   window.addEventListener("online", () => set({ online: true }));
   window.addEventListener("offline", () => set({ online: false }));
@@ -61,11 +62,12 @@ export async function openPhone() {
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const period = () => ({
     registry: registry().id, business_date: registry().business_date, terminal: "T07", collector: state.user.name, period_start: registry().opened_at, change_fund: registry().change_fund,
-    payments: mine().map((one) => ({ ...one, ...parts(one.allocations) })), voids: [], void_numbers: [], drops: [], expenses: [], counted: data.counts.at(-1)?.denominations ?? null,
+    payments: mine().map((one) => ({ ...one, ...parts(one.allocations) })), voids: data.payments.filter((one) => one.void?.counted_registry === registry().id && one.void.state === "approved").map((one) => ({ void_number: one.void.void_number, amount: one.amount, cash: one.tender === "cash" })),
+    void_numbers: data.payments.filter((one) => one.void?.registry === registry().id).map((one) => one.void.void_number).sort(), drops: [], expenses: [], counted: data.counts.at(-1)?.denominations ?? null,
   });
   const view = (soa) => {
-    const payments = data.payments.filter((one) => one.soa === soa.id).map((one) => ({ payment: one.payment, at: one.at, payload: one }));
-    const invoices = lessPayments(soa.invoices, payments.flatMap((one) => one.payload.allocations)).map((one, k) => ({ ...soa.invoices[k], ...one }));
+    const payments = data.payments.filter((one) => one.soa === soa.id).map((one) => ({ payment: one.payment, at: one.at, payload: one, voids: one.void ? [one.void] : [] }));
+    const invoices = lessPayments(soa.invoices, payments.filter((one) => !isVoided(one)).flatMap((one) => one.payload.allocations)).map((one, k) => ({ ...soa.invoices[k], ...one }));
     return { ...soa, invoices, payments, amount_due: invoices.reduce((sum, one) => sum + one.balance + one.penalty, 0), penalty: invoices.reduce((sum, one) => sum + one.penalty, 0) };
   };
   const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
@@ -112,7 +114,7 @@ export async function openPhone() {
       const soa = phone.soa(draft.soa);
       const { allocations, vat, change, balance_after } = phone.preview(draft);
       const { intent, ...rest } = draft;
-      const payment = { payment: intent, registry: state.registry.id, receipt_number: `T07-${String(data.payments.length + 123).padStart(8, "0")}`, soa_number: soa.soa_number, account_number: soa.account_number, customer_name: soa.customer_name, soa_version: "1", ...rest, change, allocations, vat, balance_after, at: instant(), seq: data.payments.length + 5, prints: 0, status: "saved" };
+      const payment = { payment: intent, registry: state.registry.id, receipt_number: `T07-${String(data.payments.length + 123).padStart(8, "0")}`, soa_number: soa.soa_number, account_number: soa.account_number, customer_name: soa.customer_name, soa_version: "1", ...rest, change, allocations, vat, balance_after, at: instant(), seq: data.payments.length + 5, prints: 0, status: "saved", void: null, tries: 0 };
       data.payments.push(payment);
       entry();
       return payment;
@@ -131,6 +133,22 @@ export async function openPhone() {
       entry();
       return { reprint: copy === "customer" ? one.prints - 1 : 0 };
     },
+    async requestVoid(id, reason, intent) {
+      const one = data.payments.find((payment) => payment.payment === id);
+      if (one.void?.intent === intent) return one.void;
+      const number = data.payments.reduce((count, payment) => count + payment.tries, 0) + 1;
+      one.tries += 1;
+      one.void = { intent, void_number: `T07-V${String(number).padStart(6, "0")}`, registry: state.registry.id, at: instant(), reason, state: "requested", decided_by: null, decided_at: null, decision_reason: null, counted_registry: null, status: "saved", status_reason: null, heard: null };
+      entry({ voids_waiting: state.voids_waiting + 1 });
+      return one.void;
+    },
+    /** What the real phone does when the portal's answer holds a decision; tests call it. */
+    decide(number, decision, decision_reason) {
+      const one = data.payments.find((payment) => payment.void?.void_number === number);
+      one.void = { ...one.void, state: decision, decided_by: "sol", decided_at: instant(), decision_reason, counted_registry: state.registry.id };
+      entry({ voids_waiting: state.voids_waiting - 1 });
+    },
+    async earlierTransactions() { return []; },
     async transactions() { return mine().map((one) => ({ ...one, printed: one.prints > 0, reason: null })).reverse(); },
     async upload() {
       set({ uploading: true });
@@ -166,7 +184,7 @@ export async function openPhone() {
       if (!registry()) return null;
       const rows = mine().map((one) => ({ ...one, ...parts(one.allocations) }));
       const total = (key) => rows.reduce((sum, one) => sum + one[key], 0);
-      return { business: BUSINESS, terminal: "T07", collector: state.user.name, registry: registry(), rows, totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount") }, by_tender: xReading({ ...period(), payments: rows }, "", "", 0).tenders, demo: true };
+      return { business: BUSINESS, terminal: "T07", collector: state.user.name, registry: registry(), rows, totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount"), less_void: xReading(period(), "", "", 0).less_void, net: xReading(period(), "", "", 0).net }, earlier: [], by_tender: xReading({ ...period(), payments: rows }, "", "", 0).tenders, demo: true };
     },
     async rescueFile() { return new Blob([JSON.stringify(data.payments)], { type: "application/json" }); },
     async applyUpdate() { location.reload(); },
@@ -177,6 +195,7 @@ export async function openPhone() {
     await phone.openRegistry(100000);
     await phone.download(() => {});
   }
+  window.phone = phone;
   if (DENOMINATIONS.length !== 14) throw new Error("The denominations changed: look at Count cash.");
   return phone;
 }

@@ -71,6 +71,8 @@ export class FakePortal {
     /** @type {((call: {method: string, path: string, body: any}) => Response|Error|"lose"|undefined|Promise<any>)[]} one for each coming call; "lose" does it and loses the answer */
     this.faults = [];
     this.down = false;
+    /** @type {string|null} when the office said that the database was put back from a backup */
+    this.restored_at = null;
     this.verdict = () => null;
     this.state = "active";
     /** @type {Map<string, object>} what the office decided, by void number */
@@ -162,11 +164,12 @@ export class FakePortal {
     return this.error(404, "not_found");
   }
 
-  enroll({ name, public_key }) {
+  enroll({ name, public_key, terminal: own }) {
     for (const terminal of this.terminals.values()) {
       if (terminal.public_key.x === public_key.x) return this.json(201, { terminal: terminal.code, name, state: terminal.state, business: BUSINESS });
     }
-    const code = `T${String(this.terminals.size + 7).padStart(2, "0")}`;
+    if (own && (!this.restored_at || this.terminals.has(own))) return this.error(409, "conflict");
+    const code = own ?? `T${String(this.terminals.size + 7).padStart(2, "0")}`;
     this.terminals.set(code, { code, name, user: this.user, public_key, state: this.state, entries: [], held: new Map() });
     return this.json(201, { terminal: code, name, state: this.state, business: BUSINESS });
   }
@@ -186,6 +189,7 @@ export class FakePortal {
       accumulated: 0,
       registry: null,
       orders: { revoked: terminal.state === "revoked", upload_now: false },
+      restored_at: this.restored_at,
       business: BUSINESS,
       voids: this.voids(code),
     });

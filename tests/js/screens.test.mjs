@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { missingNumbers, readingPaper, receiptPaper, reportPaper } from "../../portal/static/mpos/paper.mjs";
+import { missingNumbers, readingPaper, receiptPaper, reportPaper, voidPaper } from "../../portal/static/mpos/paper.mjs";
 import { address, parseRoute, startRouting } from "../../portal/static/mpos/routing.mjs";
 import { denominationName } from "../../portal/static/mpos/views/count.mjs";
 import { reasons } from "../../portal/static/mpos/views/errors.mjs";
-import { age, day, dayTime, dueWords, othersWords, timeOn } from "../../portal/static/mpos/views/format.mjs";
+import { age, day, dayTime, dueWords, othersWords, timeOn, voidWord, voidWords, waitingVoids } from "../../portal/static/mpos/views/format.mjs";
 import { typed } from "../../portal/static/mpos/views/numpad.mjs";
 
 /** A browser tab's history, as far as routing uses it. */
@@ -170,7 +170,7 @@ test("the Collection Report names the receipt numbers that are missing", () => {
   assert.deepEqual(missingNumbers(["T07-00000001", "T07-00000003", "T07-00000007"]), ["T07-00000002", "T07-00000004 to T07-00000006"]);
   const row = (number) => ({ ...RECEIPT, receipt_number: number, status: "uploaded", allocations: [{ invoice_number: "INV-1" }] });
   const report = { business: null, terminal: "T07", collector: "nena", registry: { business_date: "2026-11-20" }, rows: [row("T07-00000001"), row("T07-00000003")],
-    totals: { penalty: 1000, principal: 20000, advance: 0, amount: 21000 }, by_tender: [{ tender: "check", channel: "BDO", count: 2, amount: 21000 }], demo: false };
+    totals: { penalty: 1000, principal: 20000, advance: 0, amount: 21000, less_void: 0, net: 21000 }, earlier: [], by_tender: [{ tender: "check", channel: "BDO", count: 2, amount: 21000 }], demo: false };
   const text = words(reportPaper(report));
   for (const part of ["Numbers missing: T07-00000002", "TOTAL ₱210.00", "Check BDO (2) 210.00", "2 payments"]) assert.ok(text.includes(part), part);
 });
@@ -179,4 +179,52 @@ test("why entries are held is said once each, in whole sentences", () => {
   const held = ["The terminal was revoked.", "The terminal was revoked.", null, "its amount is not a number"].map((reason) => ({ reason }));
   assert.equal(reasons(held), "The terminal was revoked. its amount is not a number.");
   assert.equal(reasons([]), "");
+});
+
+const VOID = {
+  void_number: "T07-V000004", at: "2026-11-20T11:00:00.000+08:00", reason: "Wrong amount", state: "requested", decided_by: null, decided_at: null, decision_reason: null, status: "uploaded",
+  status_reason: null, heard: null,
+};
+const approved = { ...VOID, state: "approved", decided_by: "sol", decided_at: "2026-11-20T12:00:00.000+08:00" };
+const refused = { ...approved, state: "refused", decision_reason: "The amount is right" };
+
+test("a receipt printed after its void says VOID, above and below", () => {
+  const paper = (item) => words(receiptPaper({ ...RECEIPT, void: item }, { copy: "customer", reprint: 1 }));
+  assert.equal(paper(approved).match(/VOID T07-V000004/g).length, 2);
+  assert.ok(paper(VOID).includes("Void T07-V000004 asked for"));
+  for (const item of [refused, null]) assert.ok(!/void/i.test(paper(item)));
+});
+
+test("a void slip holds number, receipt, customer, amount, reason, state and signatures", () => {
+  const slip = (item) => voidPaper({ ...RECEIPT, void: item });
+  assert.equal(slip(VOID).title, "T07-V000004");
+  for (const part of ["VOID SLIP", "T07-V000004", "NOT YET APPROVED", "Receipt T07-00000009", "Ana Reyes", "Account A1", "VOID ₱105.00", "Check BDO", "Wrong amount", "Collector Nena", "Customer's signature"]) {
+    assert.ok(words(slip(VOID)).includes(part), part);
+  }
+  for (const part of ["APPROVED", "Decided 20 Nov 2026, 12:00", "By sol"]) assert.ok(words(slip(approved)).includes(part), part);
+  for (const part of ["REFUSED", "Answer The amount is right"]) assert.ok(words(slip(refused)).includes(part), part);
+});
+
+test("the Collection Report shows voids in place with reason and approver, and what they take off", () => {
+  const row = (number, item) => ({ ...RECEIPT, receipt_number: number, status: "uploaded", allocations: [], void: item });
+  const report = { business: null, terminal: "T07", collector: "nena", registry: { business_date: "2026-11-20" }, rows: [row("T07-00000001", approved), row("T07-00000002", VOID), row("T07-00000003", refused)],
+    totals: { penalty: 0, principal: 31500, advance: 0, amount: 31500, less_void: 21000, net: 10500 }, by_tender: [], earlier: [row("T07-00000000", { ...approved, void_number: "T07-V000001" })], demo: false };
+  const text = words(reportPaper(report));
+  for (const part of ["VOID\nVoid T07-V000004 approved by sol. Reason: Wrong amount.", "Void T07-V000004 waits for the office. Reason: Wrong amount.", "refused by sol: The amount is right.",
+    "TOTAL ₱315.00", "Less void 210.00", "NET 105.00", "Voids of earlier receipts\nT07-00000000 105.00"]) assert.ok(text.includes(part), `${part} in\n${text}`);
+  assert.equal(text.match(/^VOID$/gm).length, 2);
+});
+
+test("a reading on paper shows void numbers and what they take off", () => {
+  const text = words(readingPaper("x", { ...READING, first_void: "T07-V000003", last_void: "T07-V000004", gross: 5000, less_void: 2000, net: 3000, less_voided_cash: 1500, counted: [], counted_cash: 0, short_over: 0 }, FRAME));
+  for (const part of ["First void T07-V000003", "Last void T07-V000004", "Less void 20.00", "NET ₱30.00", "Less voided cash 15.00"]) assert.ok(text.includes(part), part);
+});
+
+test("each state of a void has its word, also what was heard too late for the registry", () => {
+  assert.deepEqual([VOID, approved, refused].map((item) => voidWord(item).text), ["void asked for", "voided (T07-V000004)", "void refused"]);
+  const heard = { ...VOID, heard: { decision: "approved", decided_by: "sol", reason: null } };
+  assert.deepEqual([voidWord(heard).text, voidWords(heard)], ["void approved, noted in the next registry", "Void T07-V000004 approved by sol. Reason: Wrong amount."]);
+  const held = { ...VOID, status: "quarantined", status_reason: "The payment never arrived" };
+  assert.deepEqual([voidWord(held).text, voidWords(held)], ["void asked for, office must check", "Void T07-V000004 waits for the office. Reason: Wrong amount. The payment never arrived."]);
+  assert.deepEqual([0, 1, 2].map(waitingVoids), ["", "1 void waits for the office and is not in this reading.", "2 voids wait for the office and are not in this reading."]);
 });

@@ -88,6 +88,51 @@ test("a portal restored from a backup gets everything again", world(async (w) =>
   assert.deepEqual([result.sent, result.acknowledged], [4, 6]);
 }));
 
+test("a portal that forgot the terminal knows it again under the same code, once the office said that it was restored", world(async (w) => {
+  const phone = await withPayments(w);
+  await phone.upload();
+  w.portal.terminals.delete("T07");
+  w.pass(60000);
+  await phone._contact();
+  assert.match(phone.state.problem, /It is conflict/);
+  assert.equal((await phone.confirm(draft(100))).receipt_number, "T07-00000004", "money is taken all the same");
+  w.portal.restored_at = "2026-11-20T00:00:00.000+00:00";
+  w.pass(60000);
+  await phone._contact();
+  const asked = w.portal.calls.filter(({ path, method }) => path === "/api/v1/terminals" && method === "POST");
+  assert.equal(asked.length, 1, "it is not asked again and again");
+  w.pass(10 * 60000);
+  await phone._contact();
+  assert.deepEqual([phone.state.unsent.count, phone.state.problem, phone.state.terminal.code], [7, null, "T07"]);
+  assert.equal((await phone.upload()).acknowledged, 7);
+  assert.deepEqual([...w.portal.terminals.keys()], ["T07"]);
+}));
+
+test("after a restore everything is sent again once, also by a terminal that was stopped", world(async (w) => {
+  const phone = await withPayments(w, 1);
+  const other = w.portal.terminals.get("T07");
+  other.entries.push({ ...other.entries[2], seq: 4, hash: "f".repeat(64) });
+  await phone._contact();
+  assert.equal(phone.state.terminal.state, "stopped");
+  await phone.upload();
+  other.entries.length = 1;
+  w.portal.restored_at = "2026-11-20T00:00:00.000+00:00";
+  await phone._contact();
+  assert.equal(phone.state.unsent.count, 4);
+  assert.equal(phone.state.terminal.state, "stopped", "its numbers may be in use elsewhere");
+  assert.equal((await phone.upload()).acknowledged, 4);
+  await phone._contact();
+  assert.equal(phone.state.unsent.count, 0);
+  await phone.enroll("Nena's phone again");
+  await phone.openRegistry(0);
+  await phone.upload();
+  w.portal.terminals.get("T07").entries.length = 2;
+  await phone._contact();
+  assert.equal(phone.state.unsent.count, 2, "what was lost of an earlier terminal of this phone is sent again, too");
+  await phone.upload();
+  assert.equal(w.portal.terminals.get("T07").entries.length, 4);
+}));
+
 test("held entries: the phone goes on from where the portal really is", world(async (w) => {
   const phone = await withPayments(w);
   w.portal.terminals.get("T07").entries.length = 1; // lost, and the phone was not told

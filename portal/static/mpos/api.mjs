@@ -68,9 +68,9 @@ export class Api {
     this.token = null;
   }
 
-  /** @param {string} name @param {object} publicKey JWK */
-  async enroll(name, publicKey) {
-    const answer = await this._change("POST", "/api/v1/terminals", { name, public_key: publicKey });
+  /** @param {string} name @param {object} publicKey JWK @param {string} [terminal] the code this key was given already, when the portal forgot it */
+  async enroll(name, publicKey, terminal) {
+    const answer = await this._change("POST", "/api/v1/terminals", { name, public_key: publicKey, ...(terminal ? { terminal } : {}) });
     if (typeof answer.terminal !== "string" || !/^T[0-9]{2,6}$/.test(answer.terminal)) throw strange();
     return answer;
   }

@@ -19,6 +19,7 @@ import { receiptScreen } from "./views/receipt.mjs";
 import { settingsScreen } from "./views/settings.mjs";
 import { soaScreen } from "./views/soa.mjs";
 import { transactionsScreen } from "./views/transactions.mjs";
+import { voidScreen } from "./views/void.mjs";
 
 /**
  * @typedef {object} Screen what a view hands over to be shown
@@ -65,6 +66,7 @@ const SCREENS = {
   "x-reading": xReadingScreen,
   "z-reading": zReadingScreen,
   report: reportScreen,
+  void: voidScreen,
   settings: settingsScreen,
 };
 const GATED = new Set(["collection", "soa", "pay", "log-in"]);

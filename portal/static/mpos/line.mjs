@@ -95,30 +95,64 @@ export class Line extends Sessions {
     this._publish();
   }
 
-  /** Compare the portal's picture of our terminal with our journal. @param {Session} session */
+  /** Compare the portal's picture of this browser's terminals with their journals; earlier ones too may have been forgotten there. @param {Session} session */
   async _compare(session) {
-    const { terminal, store } = session;
-    if (!terminal) return;
+    for (const terminal of await session.store.terminals()) await this._compareOne(session, terminal);
+  }
+
+  /** @param {Session} session @param {Terminal} terminal */
+  async _compareOne(session, terminal) {
+    const { store } = session;
     let theirs;
     try {
       theirs = await this._api.terminal(terminal.code);
     } catch (error) {
-      if (error instanceof PortalError && error.status === 404) {
-        session.problem = { code: "unknown_terminal", message: `The portal does not know ${terminal.code} as your terminal. Keep this phone as it is and see the office.` };
-        return;
-      }
-      throw error;
+      if (!(error instanceof PortalError) || error.status !== 404) throw error;
+      if (!(await this._enrollAgain(session, terminal))) return;
+      theirs = await this._api.terminal(terminal.code);
     }
     const { stopped, resendAfter } = await compare(store, terminal.code, theirs);
+    const restored = typeof theirs.restored_at === "string" ? theirs.restored_at : null;
+    // What the portal kept beside the chain before its database was put back is not seen by comparing: then everything is sent again.
+    const unheard = restored !== null && restored !== (terminal.restored_at ?? null);
+    if (unheard || resendAfter !== null) await store.unmark(terminal.code, unheard ? 0 : resendAfter ?? 0);
     await store.updateTerminal(terminal.code, {
       state: theirs.orders?.revoked ? "revoked" : theirs.state,
       name: typeof theirs.name === "string" ? theirs.name : terminal.name,
       business: theirs.business ?? terminal.business,
-      stopped,
+      stopped: terminal.stopped ?? stopped, // for good: its numbers may be in use elsewhere, whatever the portal remembers later
+      restored_at: restored ?? terminal.restored_at ?? null,
     });
-    if (resendAfter !== null) await store.unmark(terminal.code, resendAfter);
+    if (terminal.code !== session.terminal?.code) return;
     session.checked = true;
     await this._heardVoids(session, terminal.code, theirs.voids);
+  }
+
+  /**
+   * The portal does not know a terminal of this browser: its database was put back to a time before it. The same key gets the same code again, and
+   * everything is sent again. Answers whether the portal knows it now; when it does not, says why and asks again after a while.
+   * @param {Session} session
+   * @param {Terminal} terminal
+   */
+  async _enrollAgain(session, terminal) {
+    const now = this._from.monotonic();
+    if (now < session.enrollAgainAt) return false;
+    session.enrollAgainAt = now + 10 * MINUTE;
+    const unknown = (/** @type {string} */ why) => {
+      session.problem = { code: "unknown_terminal", message: why };
+      return false;
+    };
+    let answer;
+    try {
+      answer = await this._api.enroll(terminal.name, terminal.public_key, terminal.code);
+    } catch (error) {
+      if (!(error instanceof PortalError) || error.status !== 409) throw error;
+      return unknown(error.message);
+    }
+    if (answer.terminal !== terminal.code) return unknown(`The portal knows this phone as ${answer.terminal}, not as ${terminal.code}. Keep this phone as it is and see the office.`);
+    await session.store.unmark(terminal.code, 0);
+    session.enrollAgainAt = 0;
+    return true;
   }
 
   /**

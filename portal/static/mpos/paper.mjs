@@ -1,6 +1,6 @@
 // @ts-check
 /** What stands on paper: receipts, readings and the collection report as lists of blocks, in the order of DOMAIN 6 and 7. No DOM. */
-import { counted, day, dayTime, inWords, show, showPesos, tenderName, time } from "./views/format.mjs";
+import { counted, day, dayTime, inWords, show, showPesos, tenderName, time, voidWords } from "./views/format.mjs";
 
 /**
  * @typedef {{kind: "text", text: string, align?: "center", look?: "strong" | "small" | "large"}} TextBlock
@@ -61,6 +61,7 @@ export function receiptPaper(receipt, { copy, reprint }) {
       ...centre(receipt.receipt_number, { look: "large" }),
       ...(copy === "collector" ? mark("COLLECTOR'S COPY") : []),
       ...(reprint > 0 ? mark(`REPRINT ${reprint}`) : []),
+      ...voidMark(receipt.void),
       ...row("Date", dayTime(receipt.at)),
       RULE,
       ...text("Received from", { look: "small" }),
@@ -95,6 +96,51 @@ export function receiptPaper(receipt, { copy, reprint }) {
       { kind: "gap" },
       ...centre(business.receipt_phrase || "THIS DOCUMENT IS NOT VALID FOR CLAIM OF INPUT TAX", { look: "small" }),
       ...(copy === "collector" ? [/** @type {Block} */ ({ kind: "sign", text: "Customer's signature" })] : []),
+      ...voidMark(receipt.void),
+      ...(receipt.demo ? mark("DEMO") : []),
+    ],
+  };
+}
+
+/** What a receipt printed after its void says, so that nobody takes it for good. @param {any} item @returns {Block[]} */
+function voidMark(item) {
+  if (item?.state === "approved") return mark(`VOID ${item.void_number}`);
+  return item?.state === "requested" ? centre(`Void ${item.void_number} asked for`, { look: "small" }) : [];
+}
+
+/** The void slip: what was asked for and what became of it. @param {any} receipt what phone.receipt() answers, with its `void` @returns {PaperDocument} */
+export function voidPaper(receipt) {
+  const item = receipt.void;
+  const decided = item.state !== "requested";
+  return {
+    title: item.void_number,
+    blocks: [
+      ...letterhead(receipt.business, receipt.demo),
+      RULE,
+      ...centre("VOID SLIP", { look: "strong" }),
+      ...centre(item.void_number, { look: "large" }),
+      ...mark({ requested: "REQUESTED, NOT YET APPROVED", approved: "APPROVED", refused: "REFUSED" }[/** @type {string} */ (item.state)] ?? item.state),
+      ...row("Asked", dayTime(item.at)),
+      ...(decided ? [...row("Decided", dayTime(item.decided_at)), ...row("By", item.decided_by)] : []),
+      ...given("Answer", item.decision_reason),
+      RULE,
+      ...row("Receipt", receipt.receipt_number, "strong"),
+      ...row("Date", dayTime(receipt.at)),
+      ...text("Received from", { look: "small" }),
+      ...text(receipt.customer_name, { look: "strong" }),
+      ...given("Account", receipt.account_number),
+      ...given("SOA", receipt.soa_number),
+      ...row("Paid by", tenderName(receipt.tender, receipt.channel)),
+      ...given("Reference", receipt.reference),
+      RULE,
+      ...row("VOID", showPesos(receipt.amount), "large"),
+      ...text("Reason", { look: "small" }),
+      ...text(item.reason, { look: "strong" }),
+      RULE,
+      ...row("Collector", receipt.collector_name || receipt.collector),
+      ...row("Terminal", receipt.terminal),
+      { kind: "sign", text: "Customer's signature" },
+      { kind: "sign", text: "Collector" },
       ...(receipt.demo ? mark("DEMO") : []),
     ],
   };
@@ -218,6 +264,7 @@ export function reportPaper(report) {
         ...(one.advance > 0 ? money("Advance", one.advance, "inner") : []),
         ...row(tenderName(one.tender, one.channel), one.reference ?? "", "inner"),
         ...text(one.status && one.status !== "uploaded" && one.status !== "saved" ? `Held: ${one.reason ?? "the office must check"}` : "", { look: "small" }),
+        ...voidRows(one.void),
       ]),
       ...(report.rows.length === 0 ? text("No payments in this registry.") : []),
       RULE,
@@ -226,14 +273,27 @@ export function reportPaper(report) {
       ...money("Advances", report.totals.advance),
       ...row("TOTAL", showPesos(report.totals.amount), "large"),
       ...text(counted(report.rows.length, "payment")),
+      ...(report.totals.less_void > 0 ? [...money("Less void", report.totals.less_void), ...money("NET", report.totals.net, "strong")] : []),
       RULE,
       ...tenderRows(report.by_tender),
+      ...(report.earlier.length > 0 ? [RULE, ...text("Voids of earlier receipts", { look: "strong" })] : []),
+      ...report.earlier.flatMap((/** @type {any} */ one) => [
+        ...row(one.receipt_number, show(one.amount), "strong"),
+        ...text(`${dayTime(one.at)}  ${one.customer_name}`),
+        ...voidRows(one.void),
+      ]),
       ...(gaps.length > 0 ? [RULE, ...text(`Numbers missing: ${gaps.join(", ")}`, { look: "strong" })] : []),
       { kind: "sign", text: "Collector" },
       { kind: "sign", text: "Cashier" },
       ...(report.demo ? mark("DEMO") : []),
     ],
   };
+}
+
+/** A void in its place, with reason and approver. @param {any} item @returns {Block[]} */
+function voidRows(item) {
+  if (!item) return [];
+  return [...(item.state === "approved" ? mark("VOID") : []), ...text(voidWords(item), { look: "small" })];
 }
 
 /** @param {any} one */

@@ -20,7 +20,7 @@ import { makeIndex } from "./search.mjs";
  * @typedef {{user: {name: string, display_name: string}, store: import("./db.mjs").Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
  *   snapshot: Snapshot|null, index: {soa: Soa, key: string}[], soas: Map<string, Soa>, payments: PaymentRecord[], paidBySoa: Map<string, PaymentRecord[]>,
  *   views: Map<string, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
- *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, checked: boolean}} Session */
+ *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, enrollAgainAt: number, checked: boolean}} Session */
 
 /** Begins the name of each user's database. */
 const OWN = "mpos-";
@@ -187,6 +187,7 @@ export class Sessions {
       failures: 0,
       lastFailure: "",
       quietUntil: 0,
+      enrollAgainAt: 0,
       checked: false,
     };
     await this._refresh();

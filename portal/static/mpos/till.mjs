@@ -184,15 +184,19 @@ export class Till extends Line {
       reprints: Math.max(prints.customer - 1, 0),
       status: whereItIs(stored),
       reason: stored?.reason ?? null,
-      void: this._void(record),
+      void: await this._void(record),
     };
   }
 
-  /** The last void of a payment, with `heard`: what the office decided while no registry could take it. @param {PaymentRecord} record */
-  _void(record) {
+  /** The last void of a payment, where its request is, and `heard`: what the office decided while no registry could take it. @param {PaymentRecord} record */
+  async _void(record) {
     const item = lastVoid(record);
-    const known = this._needSession().terminals.find(({ code }) => code === record.terminal)?.voids ?? [];
-    return item && { ...item, heard: item.state === "requested" ? (known.find(({ void_number }) => void_number === item.void_number) ?? null) : null };
+    if (!item) return null;
+    const { terminals, store } = this._needSession();
+    const [stored] = await store.entries(record.terminal, item.seq, item.seq);
+    const known = terminals.find(({ code }) => code === record.terminal)?.voids ?? [];
+    const heard = item.state === "requested" ? (known.find(({ void_number }) => void_number === item.void_number) ?? null) : null;
+    return { ...item, status: whereItIs(stored), status_reason: stored?.reason ?? null, heard };
   }
 
   /**
@@ -257,7 +261,7 @@ export class Till extends Line {
   async _rows(session, code, from, wanted) {
     const [records, entries] = await Promise.all([session.store.payments(code, from), session.store.entries(code, from)]);
     const bySeq = new Map(entries.map((stored) => [stored.seq, stored]));
-    return records.filter(wanted).map((record) => {
+    return Promise.all(records.filter(wanted).map(async (record) => {
       const stored = bySeq.get(record.seq);
       return {
         ...record.payload,
@@ -268,9 +272,9 @@ export class Till extends Line {
         reason: stored?.reason ?? null,
         printed: record.prints.customer > 0,
         reprints: Math.max(record.prints.customer - 1, 0),
-        void: this._void(record),
+        void: await this._void(record),
       };
-    });
+    }));
   }
 
   /** Payments of the open or last registry, newest first. */
@@ -453,7 +457,7 @@ export class Till extends Line {
     for (const id of new Set(voided.map(({ payload }) => payload.payment))) {
       const record = await this._payment(id);
       if (record.payload.registry === registry.id) continue;
-      earlier.push({ ...record.payload, payment: id, at: record.at, void: this._void(record) });
+      earlier.push({ ...record.payload, payment: id, at: record.at, void: await this._void(record) });
     }
     return { voids: periodOf(entries).voids, earlier };
   }

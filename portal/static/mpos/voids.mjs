@@ -4,26 +4,13 @@ import { IntentTaken, PhoneError } from "./errors.mjs";
 import { write } from "./confirm.mjs";
 import { wellFormed } from "./domain/journal.mjs";
 import { voidNumber } from "./domain/receipts.mjs";
-import { lastVoid } from "./domain/voids.mjs";
+import { closedForVoids, lastVoid, LONGEST_REASON } from "./domain/voids.mjs";
 
 /** @typedef {import("./confirm.mjs").Writing} Writing */
 /** @typedef {import("./records.mjs").Decision} Decision */
 /** @typedef {import("./records.mjs").Head} Head */
 /** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
 /** @typedef {import("./records.mjs").VoidRecord} VoidRecord */
-
-/** Most characters of a reason. */
-export const LONGEST_REASON = 200;
-
-/**
- * Why no void can be asked for now, or null.
- * @param {Head} head
- */
-export function closedForVoids({ registry }) {
-  if (!registry) return new PhoneError("no_registry", "No registry is open. Open Registry first; any payment of this phone can be voided in it.");
-  if (!registry.z_done) return null;
-  return new PhoneError("z_done", "The Z-Reading of this registry is made, so it takes no more voids. Close Registry, then ask for the void in the next one.");
-}
 
 /** @param {PaymentRecord} record @param {string} terminal */
 function closedPayment(record, terminal) {

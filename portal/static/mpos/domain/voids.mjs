@@ -1,9 +1,23 @@
 /** What a payment's voids say: at most one waits or is approved, a refused one stands before the next. Pure. */
 
+import { PhoneError } from "../errors.mjs";
 import { wellFormed } from "./journal.mjs";
 
 /** @typedef {import("../records.mjs").VoidRecord} VoidRecord */
 /** @typedef {import("../records.mjs").Decision} Decision */
+
+/** Most characters of a reason. */
+export const LONGEST_REASON = 200;
+
+/**
+ * Why no void can be asked for now, or null.
+ * @param {{registry: {z_done: boolean}|null}} head
+ */
+export function closedForVoids({ registry }) {
+  if (!registry) return new PhoneError("no_registry", "No registry is open. Open Registry first; any payment of this phone can be voided in it.");
+  if (!registry.z_done) return null;
+  return new PhoneError("z_done", "The Z-Reading of this registry is made, so it takes no more voids. Close Registry, then ask for the void in the next one.");
+}
 
 /**
  * The void asked for last; null when there never was one.

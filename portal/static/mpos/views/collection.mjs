@@ -3,6 +3,7 @@
 import { button, fill, h, icon, notice, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { counted, day, dayTime, dueWords, isLate, overdueWords, show, showPesos, today } from "./format.mjs";
+import { isVoided } from "../domain/voids.mjs";
 
 const STEP = 50;
 
@@ -144,7 +145,7 @@ export function collectionScreen(ctx) {
 
   /** @param {any} soa */
   function soaButton(soa) {
-    const paid = soa.payments.length > 0;
+    const paid = soa.payments.some((/** @type {any} */ one) => !isVoided(one));
     return h("button", { type: "button", class: "soa", onclick: () => ctx.go("soa", soa.id) },
       h("span", { class: "soa-name" }, soa.customer_name), " ",
       h("span", { class: "soa-meta" },

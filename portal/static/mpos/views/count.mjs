@@ -87,7 +87,7 @@ export async function countScreen(ctx) {
     nav: "readings",
     look: "count",
     body: [
-      last && notice(last.outdated ? "person" : "info", `Last count ${showPesos(last.total)}${last.at ? `, ${dayTime(last.at)}` : ""}. ${last.outdated ? "Cash was collected after it. " : ""}Saving again replaces it for the readings.`),
+      last && notice(last.outdated ? "person" : "info", `Last count ${showPesos(last.total)}${last.at ? `, ${dayTime(last.at)}` : ""}. ${last.outdated ? "Cash was collected or voided after it. " : ""}Saving again replaces it for the readings.`),
       h("fieldset", { class: "counts" }, h("legend", {}, "Bills"), lines.filter((line) => line.kind === "bill").map((line) => line.node)),
       h("fieldset", { class: "counts" }, h("legend", {}, "Coins"), lines.filter((line) => line.kind === "coin").map((line) => line.node)),
       says.node,

@@ -95,6 +95,36 @@ export function stateWord(status) {
   return STATES[status] ?? { text: status, tone: "plain" };
 }
 
+/**
+ * The word and colour of a void (what `phone.receipt()` has as `void`): `voided (T07-V000004)`.
+ * @param {any} item @returns {{text: string, tone: "plain" | "safe" | "person" | "danger"}}
+ */
+export function voidWord({ void_number, state, status, heard }) {
+  if (state === "approved") return { text: `voided (${void_number})`, tone: "danger" };
+  if (state === "refused") return { text: "void refused", tone: "plain" };
+  if (heard) return { text: `void ${heard.decision}, noted in the next registry`, tone: "person" };
+  return { text: STATES[status]?.tone === "person" ? "void asked for, office must check" : "void asked for", tone: "person" };
+}
+
+/** Everything that is known of a void, as sentences. @param {any} item */
+export function voidWords(item) {
+  const { decision, decided_by: by, reason: why } = item.heard ?? { decision: item.state, decided_by: item.decided_by, reason: item.decision_reason };
+  if (decision === "refused") return sentence(`Void ${item.void_number} refused by ${by}${why ? `: ${why}` : ""}`);
+  const asked = `Void ${item.void_number} ${decision === "approved" ? `approved by ${by}` : "waits for the office"}. Reason: ${item.reason}`;
+  return `${sentence(asked)}${item.status_reason ? ` ${sentence(item.status_reason)}` : ""}`;
+}
+
+/** How many voids a reading leaves out; empty when none waits. @param {number} count */
+export function waitingVoids(count) {
+  if (!count) return "";
+  return count === 1 ? "1 void waits for the office and is not in this reading." : `${count} voids wait for the office and are not in this reading.`;
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
 /** True when money is late, not only a date past. @param {{days_overdue: number, amount_due: number}} soa */
 export function isLate(soa) {
   return soa.days_overdue > 0 && soa.amount_due > 0;

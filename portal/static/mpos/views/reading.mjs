@@ -2,7 +2,7 @@
 /** An X- or Z-reading and the Collection Report, as they stand on paper. */
 import { button, h, notice } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, showPesos, timeOn } from "./format.mjs";
+import { counted, day, showPesos, timeOn, waitingVoids } from "./format.mjs";
 import { readingPaper, reportPaper } from "../paper.mjs";
 import { drawPaper, print } from "../printer.mjs";
 
@@ -27,7 +27,7 @@ export async function zReadingScreen(ctx) {
   if (!count || count.outdated) {
     return {
       title: count ? "The count is outdated" : "The Z-Reading needs a count",
-      lead: count ? "Cash was collected after the last count. Count the cash again; then make the Z-Reading." : "Count the cash first; then the reading can say whether it is short or over.",
+      lead: count ? "Cash was collected or voided after the last count. Count the cash again; then make the Z-Reading." : "Count the cash first; then the reading can say whether it is short or over.",
       back: BACK,
       nav: "readings",
       body: [button("Count cash", () => ctx.go("count"), { class: "button primary wide" })],
@@ -40,6 +40,7 @@ export async function zReadingScreen(ctx) {
     nav: "readings",
     body: [
       h("p", {}, "Counted cash ", h("strong", {}, showPesos(count.total))),
+      waitingNotice(phone.state),
       unsent.count > 0 && notice("person", `${counted(unsent.count, "entry is", "entries are")} not uploaded yet. The Z-Reading can be made all the same; it says so.`),
       says.node,
     ],
@@ -61,7 +62,7 @@ export async function reportScreen(ctx) {
   const paper = reportPaper(report);
   return {
     title: "Collection Report",
-    lead: `${counted(report.rows.length, "payment")}, ${showPesos(report.totals.amount)}`,
+    lead: `${counted(report.rows.length, "payment")}, ${showPesos(report.totals.amount)}${report.totals.less_void > 0 ? `, less void ${showPesos(report.totals.less_void)}` : ""}`,
     back: BACK,
     nav: "readings",
     look: "receipt",
@@ -80,9 +81,14 @@ function shown(ctx, title, kind, reading) {
     back: BACK,
     nav: "readings",
     look: "receipt",
-    body: [h("div", { class: "preview" }, drawPaper(paper))],
+    body: [waitingNotice(ctx.phone.state), h("div", { class: "preview" }, drawPaper(paper))],
     bar: button("Print reading", () => print(paper), { icon: "printer", class: "button primary wide" }),
   };
+}
+
+/** What a reading of the open registry leaves out. @param {any} state */
+function waitingNotice({ registry, voids_waiting: count }) {
+  return registry && count > 0 ? notice("person", waitingVoids(count)) : null;
 }
 
 /** @param {string} title @param {string} lead @returns {import("../app.mjs").Screen} */

@@ -105,7 +105,7 @@ export async function readingsScreen(ctx) {
 /** @param {{total: number, outdated: boolean} | null} count */
 function countWords(count) {
   if (!count) return "not counted yet";
-  return count.outdated ? pill("person", `Outdated: cash taken after counting ${showPesos(count.total)}`) : pill("safe", `Counted ${showPesos(count.total)}`);
+  return count.outdated ? pill("person", `Outdated: cash taken or voided after counting ${showPesos(count.total)}`) : pill("safe", `Counted ${showPesos(count.total)}`);
 }
 
 /** @param {{count: number, oldest_at: string | null}} unsent */

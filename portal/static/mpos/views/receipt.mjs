@@ -2,7 +2,7 @@
 /** A stored receipt: its number, what happened to it, and paper. */
 import { button, fill, h, pill, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, dayTime, showPesos, stateWord, tenderName } from "./format.mjs";
+import { counted, dayTime, showPesos, stateWord, tenderName, voidWord, voidWords } from "./format.mjs";
 import { receiptPaper } from "../paper.mjs";
 import { drawPaper, print } from "../printer.mjs";
 
@@ -25,12 +25,20 @@ export async function receiptScreen(ctx) {
   const state = h("p", { class: "state", role: "status" });
   const prints = h("p", { class: "hint" });
   const preview = h("div", { class: "preview" });
+  const voiding = h("div", { class: "voiding" });
 
   async function refresh() {
-    const mine = (await phone.transactions()).find((/** @type {any} */ one) => one.payment === id);
-    const word = stateWord(mine?.status ?? "saved");
-    if (state.dataset.status !== word.text) fill(state, pill(word.tone, word.text), mine?.reason ? ` ${mine.reason}` : "");
-    state.dataset.status = word.text;
+    receipt = await phone.receipt(id);
+    const { status, reason, void: item } = receipt;
+    const word = stateWord(status);
+    const mark = item && voidWord(item);
+    const drawn = JSON.stringify([word.text, reason, item]);
+    if (state.dataset.drawn !== drawn) {
+      fill(state, pill(word.tone, word.text), " ", mark && pill(mark.tone, mark.text), reason ? ` ${reason}` : "");
+      fill(voiding, item && h("p", { class: "hint" }, voidWords(item)),
+        button(item && item.state !== "refused" ? "Void slip" : "Void this payment", () => ctx.go("void", id), { class: "button small" }));
+    }
+    state.dataset.drawn = drawn;
     const next = receipt.printed ? receipt.reprints + 1 : 0;
     setText(prints, !receipt.printed ? "Issued, print unconfirmed." : `Printed${receipt.reprints > 0 ? `, reprinted ${counted(receipt.reprints, "time")}` : ""}. The next print is marked REPRINT ${next}.`);
     fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint: next })));
@@ -43,7 +51,6 @@ export async function receiptScreen(ctx) {
       // Noted before it is printed: whatever the printer does, no second unmarked original can appear.
       const { reprint } = await phone.recordPrint(id, copy);
       print(receiptPaper(receipt, { copy, reprint: reprint ?? 0 }));
-      receipt = await phone.receipt(id);
       await refresh();
     } catch (error) {
       says.fail(error);
@@ -69,6 +76,7 @@ export async function receiptScreen(ctx) {
       h("p", { class: "balance" }, h("span", {}, "Remaining balance"), " ", h("strong", {}, showPesos(receipt.balance_after))),
       says.node,
       prints,
+      voiding,
       preview,
     ],
     bar: h("div", { class: "bar-grid" },
@@ -80,7 +88,7 @@ export async function receiptScreen(ctx) {
 }
 
 /** The receipt, or null when this phone does not hold it. @param {any} phone @param {string} id */
-async function receiptOf(phone, id) {
+export async function receiptOf(phone, id) {
   try {
     return await phone.receipt(id);
   } catch (error) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** One SOA: what is due, its invoices, what was collected on this phone. */
 import { button, h, notice, pill } from "./dom.mjs";
-import { day, dayTime, doneWords, dueWords, isLate, overdueWords, show, showPesos, stateWord, tenderName, timeOn, today } from "./format.mjs";
+import { day, dayTime, doneWords, dueWords, isLate, overdueWords, show, showPesos, stateWord, tenderName, timeOn, today, voidWord } from "./format.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function soaScreen(ctx) {
@@ -12,7 +12,7 @@ export async function soaScreen(ctx) {
   const overdue = overdueWords(phone.state);
   const open = registry && !registry.z_done && !overdue;
   const date = today(new Date());
-  const statuses = new Map((await phone.transactions()).map((/** @type {any} */ one) => [one.payment, one.status]));
+  const known = new Map((await phone.transactions()).map((/** @type {any} */ one) => [one.payment, one]));
   return {
     title: soa.customer_name,
     lead: null,
@@ -26,8 +26,10 @@ export async function soaScreen(ctx) {
           soa.penalty > 0 ? `, penalty of ${show(soa.penalty)} included` : "",
           soa.amount_due === 0 ? "; more becomes an advance" : "")),
       !open && notice("person", overdue ?? doneWords(phone.state) ?? closedWords(registry), button(registry ? "Readings" : "Collection", () => ctx.go(registry ? "readings" : "collection"), { class: "button small" })),
+      soa.outdated && notice("person", "A payment on this SOA was voided after the list was downloaded: the figures here are still less that payment. Download SOA again to see what is owed.",
+        button("Collection", () => ctx.go("collection"), { class: "button small" })),
       soa.payments.length > 0 && h("section", {}, h("h2", {}, "Collected on this phone"),
-        h("ul", { class: "lines" }, soa.payments.map((/** @type {any} */ record) => paymentLine(ctx, date, { ...record, ...record.payload, status: statuses.get(record.payment) })))),
+        h("ul", { class: "lines" }, soa.payments.map((/** @type {any} */ record) => paymentLine(ctx, date, { ...record, ...record.payload, ...known.get(record.payment) })))),
       h("section", {}, h("h2", {}, "Invoices"),
         soa.invoices.length === 0 ? h("p", { class: "hint" }, "This SOA lists no invoices. A payment becomes an advance.") :
           h("ul", { class: "lines" }, soa.invoices.map((/** @type {any} */ invoice) => invoiceLine(invoice, date)))),
@@ -68,12 +70,13 @@ function invoiceLine(invoice, date) {
 /** @param {import("../app.mjs").Context} ctx @param {string} date today in Manila @param {any} payment */
 function paymentLine(ctx, date, payment) {
   const word = stateWord(payment.status);
+  const mark = payment.void && voidWord(payment.void);
   return h("li", {}, h("button", { type: "button", class: "line", onclick: () => ctx.go("receipt", payment.payment) },
     h("span", { class: "line-text" },
       h("strong", {}, payment.receipt_number), " ",
       h("span", { class: "hint" }, [timeOn(payment.at, date), tenderName(payment.tender, payment.channel)].filter(Boolean).join(", ")), " ",
-      payment.status && pill(word.tone, word.text)), " ",
-    h("span", { class: "line-amount" }, show(payment.amount))));
+      payment.status && pill(word.tone, word.text), " ", mark && pill(mark.tone, mark.text)), " ",
+    h("span", { class: `line-amount ${payment.void?.state === "approved" ? "voided" : ""}` }, show(payment.amount))));
 }
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */

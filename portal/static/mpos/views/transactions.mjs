@@ -1,8 +1,8 @@
 // @ts-check
-/** Transactions: every receipt of the registry, newest first, with where it stands and whether paper came out. */
+/** Transactions: every receipt of the registry, newest first, with where it stands, its void and whether paper came out; earlier ones on demand. */
 import { button, fill, h, notice, pill } from "./dom.mjs";
 import { messages, reasons } from "./errors.mjs";
-import { counted, day, show, showPesos, stateWord, tenderName, timeOn } from "./format.mjs";
+import { counted, day, show, showPesos, stateWord, tenderName, timeOn, voidWord, voidWords } from "./format.mjs";
 import { receiptPaper } from "../paper.mjs";
 import { print } from "../printer.mjs";
 
@@ -15,22 +15,33 @@ export async function transactionsScreen(ctx) {
   const summary = h("p", { class: "facts" });
   const list = h("ul", { class: "transactions" });
   const more = h("div", { class: "more" });
+  let withEarlier = false;
   let shown = STEP;
   let drawn = "";
 
   async function draw() {
     const rows = await phone.transactions();
-    const print = JSON.stringify([shown, rows.map((/** @type {any} */ one) => [one.payment, one.status, one.printed, one.reason])]);
+    const earlier = withEarlier ? await phone.earlierTransactions() : [];
+    const all = [...rows, ...earlier];
+    const print = JSON.stringify([shown, withEarlier, phone.state.registry?.z_done, all.map((/** @type {any} */ one) => [one.payment, one.status, one.printed, one.reason, one.void])]);
     if (print === drawn) return;
     drawn = print;
     const total = rows.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.amount, 0);
+    const voided = rows.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + (one.void?.state === "approved" ? one.amount : 0), 0);
     const { registry } = phone.state;
-    fill(summary, rows.length > 0 ? [`${counted(rows.length, "payment")}, `, h("strong", {}, showPesos(total)), registry ? `, business date ${day(registry.business_date)}` : ", last registry"] : "");
-    fill(list, rows.slice(0, shown).map(line));
-    fill(more, rows.length === 0 ? nothing() : rows.length > shown ? button(`Show ${Math.min(STEP, rows.length - shown)} more`, () => {
-      shown += STEP;
+    fill(summary, rows.length > 0 ? [`${counted(rows.length, "payment")}, `, h("strong", {}, showPesos(total)), voided > 0 && `, ${showPesos(voided)} of it voided`,
+      registry ? `, business date ${day(registry.business_date)}` : ", last registry"] : "");
+    fill(list, all.slice(0, shown).map(line));
+    fill(more, rows.length === 0 && nothing(), all.length > shown ? plain(`Show ${Math.min(STEP, all.length - shown)} more`, () => (shown += STEP))
+      : !withEarlier ? plain("Earlier payments", () => (withEarlier = true)) : earlier.length === 0 && h("p", { class: "hint" }, "No earlier payments on this phone."));
+  }
+
+  /** @param {string} text @param {() => unknown} change */
+  function plain(text, change) {
+    return button(text, () => {
+      change();
       return draw();
-    }, { class: "button plain wide" }) : null);
+    }, { class: "button plain wide" });
   }
 
   function nothing() {
@@ -41,17 +52,20 @@ export async function transactionsScreen(ctx) {
   /** @param {any} one */
   function line(one) {
     const word = stateWord(one.status);
+    const mark = one.void && voidWord(one.void);
     const number = h("strong", { class: "number", id: `t-${one.payment}` }, one.receipt_number);
     return h("li", { class: "transaction" },
       h("button", { type: "button", class: "line", onclick: () => ctx.go("receipt", one.payment) },
         h("span", { class: "line-text" },
           number, " ", h("span", {}, one.customer_name), " ",
           h("span", { class: "hint" }, `${timeOn(one.at, (phone.state.registry ?? phone.state.last_registry)?.business_date)}, ${tenderName(one.tender, one.channel)}${one.reference ? ` ${one.reference}` : ""}`)), " ",
-        h("span", { class: "line-amount" }, show(one.amount))),
+        h("span", { class: `line-amount ${one.void?.state === "approved" ? "voided" : ""}` }, show(one.amount))),
+      h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed && pill("person", "issued, print unconfirmed"), mark && pill(mark.tone, mark.text)),
+      one.reason && h("p", { class: "hint" }, one.reason),
+      one.void && h("p", { class: "hint" }, voidWords(one.void)),
       h("div", { class: "line-foot" },
-        h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed && pill("person", "issued, print unconfirmed")),
-        button("Reprint", () => reprint(one), { class: "button small", "aria-describedby": `t-${one.payment}` })),
-      one.reason && h("p", { class: "hint" }, one.reason));
+        button("Reprint", () => reprint(one), { class: "button small", "aria-describedby": `t-${one.payment}` }),
+        button(one.void && one.void.state !== "refused" ? "Void slip" : "Void", () => ctx.go("void", one.payment), { class: "button small", "aria-describedby": `t-${one.payment}` })));
   }
 
   /** @param {any} one */
