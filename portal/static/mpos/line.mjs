@@ -152,6 +152,7 @@ export class Line extends Sessions {
     if (answer.terminal !== terminal.code) return unknown(`The portal knows this phone as ${answer.terminal}, not as ${terminal.code}. Keep this phone as it is and see the office.`);
     await session.store.unmark(terminal.code, 0);
     session.enrollAgainAt = 0;
+    if (session.problem?.code === "unknown_terminal") session.problem = null;
     return true;
   }
 
