@@ -249,6 +249,20 @@ class PscloudClient:
             found += self._results(body, asked.lookup_results, set(wanted), strict=True)
         return found
 
+    def void_payment(self, reference: str, record: dict[str, Any]) -> PaymentResult:
+        """Void a payment PSCloud holds (record of mapping.to_void), once; the same again has no second effect there.
+
+        Raises Retryable, AuthFailed or Rejected (404 when PSCloud never held it, 409 when it cannot be voided any more)."""
+        path = self.profile.payments.void_path.replace("{reference}", quote(reference, safe=""))
+        body = self._exchange("POST", path, body=msgspec.json.encode(record))
+        try:
+            result = mapping.to_result(body, self.profile)
+        except MappingError as error:
+            raise Retryable(f"PSCloud's answer to a void cannot be read: {error}", outcome_unknown=True) from None
+        if result.reference != reference:
+            raise Retryable("PSCloud answered a void with another payment's result.", outcome_unknown=True)
+        return result
+
     def _results(self, body: bytes, path: str, wanted: set[str], *, strict: bool = False) -> list[PaymentResult]:
         results: dict[str, PaymentResult] = {}
         for raw in self._records(_open(body), path):

@@ -416,6 +416,15 @@ def to_payment(payment: PaymentToPost, profile: Profile) -> dict[str, Any]:
     return record
 
 
+def to_void(reason: str, voided_at: datetime, approved_by: str, profile: Profile) -> dict[str, Any]:
+    """The record PSCloud expects for the void of a payment; `voided_at` aware."""
+    names = profile.payments.void
+    record: dict[str, Any] = {}
+    for path, value in ((names.reason, reason), (names.voided_at, voided_at.isoformat()), (names.approved_by, approved_by)):
+        _put(record, path, value)
+    return record
+
+
 def _money(amount: Decimal) -> str:
     return str(exact(amount))
 

@@ -147,8 +147,17 @@ class ResultFields(Part, frozen=True):
     error_message: str
 
 
+class VoidFields(Part, frozen=True):
+    """Where PSCloud expects the parts of a void."""
+
+    reason: str = "reason"
+    voided_at: str = "voided_at"
+    approved_by: str = "approved_by"
+
+
 class Payments(Part, frozen=True):
-    """Posting payments and asking what became of them; the word tables turn our words into PSCloud's or back."""
+    """Posting payments, asking what became of them, voiding one; the word tables turn our words into PSCloud's or back. A PSCloud
+    without a call for voids has no `void_path`."""
 
     path: str
     envelope: str
@@ -161,6 +170,8 @@ class Payments(Part, frozen=True):
     kinds: dict[str, str]
     statuses: dict[str, Literal["accepted", "duplicate", "rejected", "voided"]]
     limit: int = 200
+    void_path: str = ""
+    void: VoidFields = VoidFields()
 
 
 class Profile(Part, frozen=True):
@@ -201,11 +212,13 @@ def _load(path: Path) -> Profile:
 
 def _check(profile: Profile, path: Path) -> None:
     paths = (profile.status_path, profile.soas.path, profile.soas.one_path, profile.summary.path, profile.collectors.path)
-    for one in (*paths, profile.payments.path):
+    for one in (*paths, profile.payments.path, profile.payments.void_path or "/"):
         if not _PATH.fullmatch(one) or "//" in one or "/../" in f"{one}/":
             raise ProfileError(f"The connector profile {path}: {one!r} is not a path. Write it like /api/v1/soas.")
     if "{id}" not in profile.soas.one_path:
         raise ProfileError(f"The connector profile {path}: soas.one_path must hold {{id}}.")
+    if profile.payments.void_path and "{reference}" not in profile.payments.void_path:
+        raise ProfileError(f"The connector profile {path}: payments.void_path must hold {{reference}}.")
     if not 1 <= profile.payments.limit <= 10_000 or not 1 <= profile.soas.pagination.limit <= 10_000:
         raise ProfileError(f"The connector profile {path}: limits are from 1 to 10000.")
     missing = {"cash", "check", "e_wallet", "bank_transfer"} - profile.payments.methods.keys()

@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, PaymentResult, PscloudClient, Rejected, Retryable
 from portal.pscloud.profile import Profile
-from portal.store import audit, incidents, ledger, postings
+from portal.store import audit, incidents, ledger, postings, voids
 from portal.store.postings import PostingItem
 
 log = structlog.get_logger(__name__)
@@ -37,6 +37,7 @@ class Outcome:
     completed: int = 0
     failed: int = 0
     postponed: int = 0
+    held: int = 0
     reason: str = ""
 
 
@@ -118,7 +119,7 @@ def _post(client: PscloudClient, items: list[PostingItem], lease: str, now: Call
     got_through = False
     try:
         while waiting and (part := waiting.pop()):
-            part = _still_ours(part, lease, now())
+            part = _still_ours(part, lease, now(), outcome)
             if not part:
                 continue
             try:
@@ -150,11 +151,18 @@ def _post(client: PscloudClient, items: list[PostingItem], lease: str, now: Call
     db.session.commit()
 
 
-def _still_ours(items: list[PostingItem], lease: str, at: datetime) -> list[PostingItem]:
-    """Those that no other worker took while this one slept past its lease, held anew for longer than one request can last."""
+def _still_ours(items: list[PostingItem], lease: str, at: datetime, outcome: Outcome) -> list[PostingItem]:
+    """Those that no other worker took while this one slept past its lease, held anew for longer than one request can last; less those
+    whose void was asked for or approved: PSCloud does not hold them, so they are not sent."""
     held = postings.keep(lease, at + LEASE)
+    ours = [item for item in items if item.posting_id in held]
+    voided = voids.open_of(item.payment_id for item in ours)
+    for item in ours:
+        if item.payment_id in voided and postings.postpone(item.posting_id, lease, "", at, False):
+            ledger.set_status(item.payment_id, "processing", "approved", "Not posted: its void was asked for.", at)
+            outcome.held += 1
     db.session.commit()
-    return [item for item in items if item.posting_id in held]
+    return [item for item in ours if item.payment_id not in voided]
 
 
 def _records(
@@ -208,7 +216,8 @@ def _settle(
     if good:
         ledger.set_status(item.payment_id, "processing", "completed", "", at, posted_at=at, pscloud_id=result.pscloud_id)
         outcome.completed += 1
-        if result.status == "voided":
+        voids.make_due(item.payment_id, at)
+        if result.status == "voided" and voids.open_of([item.payment_id]).get(item.payment_id) != "approved":
             told = f"{item.receipt_number}: PSCloud holds it as voided, which nobody asked for here."
             incidents.add("voided_in_pscloud", told, at, subject=item.payment_id)
     else:

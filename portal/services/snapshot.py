@@ -12,7 +12,7 @@ from portal.domain.allocation import Allocation
 from portal.domain.money import centavos
 from portal.domain.soa import Soa
 from portal.services.payments import open_invoices, snapshot_name
-from portal.store import ledger, soas, terminals
+from portal.store import ledger, soas, terminals, voids
 
 
 def snapshot(user_id: int, codes: Sequence[str], business: Mapping[str, object]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def tag(user_id: int, codes: Sequence[str], business: Mapping[str, object]) -> s
 
     How far the journals are included is left out: an older `included` stays right as long as no payment came in."""
     included = sorted((terminal.code, terminal.state) for terminal in terminals.of_user(user_id))
-    figures = (soas.data_as_of(), soas.last_change(), ledger.last_received(), ledger.last_allocation())
+    figures = (soas.data_as_of(), soas.last_change(), ledger.last_received(), ledger.last_allocation(), voids.last_decision())
     parts = repr((*figures, included, sorted(codes), sorted(business.items())))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 

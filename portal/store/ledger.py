@@ -29,7 +29,10 @@ from portal.store.models import (
     Terminal,
     UnconfirmedSoa,
     User,
+    Void,
 )
+
+VOIDED = select(Void.payment_id).where(Void.state == "approved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,12 @@ class PaymentFilter:
     status: str = ""
     flag: str = ""
     q: str = ""
+    void: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentRow:
-    """One payment in a list. Money in pesos, instants in UTC."""
+    """One payment in a list. Money in pesos, instants in UTC; `void` is `requested` or `approved` when one waits or is, else empty."""
 
     id: str
     receipt_number: str
@@ -70,6 +74,7 @@ class PaymentRow:
     flags: tuple[str, ...]
     posted_at: datetime | None
     pscloud_id: str | None
+    void: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,14 @@ class PaymentPage:
 
 @dataclass(frozen=True, slots=True)
 class PaymentTotals:
-    """Totals of a filter: pesos, but `count` and `held` are numbers of payments."""
+    """Totals of a filter: pesos, but `count` and `held` are numbers of payments. What is voided stands in `count` and `voided` alone."""
 
     count: int
     active_collection: Decimal
     synced_payments: Decimal
     vat_amount: Decimal
     held: int
+    voided: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,10 @@ def _where(query: Any, wanted: PaymentFilter) -> Any:
         query = query.where(Payment.id.in_(select(PaymentFlag.payment_id)))
     elif wanted.flag in FLAGS:
         query = query.where(Payment.id.in_(select(PaymentFlag.payment_id).where(PaymentFlag.flag == wanted.flag)))
+    if wanted.void == "none":
+        query = query.where(Payment.id.not_in(VOIDED))
+    elif wanted.void in {"requested", "approved"}:
+        query = query.where(Payment.id.in_(select(Void.payment_id).where(Void.state == wanted.void)))
     for word in wanted.q.split():
         needle = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         columns = (Payment.customer_name, Payment.account_number, Payment.soa_number, Payment.claimed_receipt_number, Payment.reference)
@@ -201,6 +211,8 @@ def _rows(query: Any) -> list[PaymentRow]:
         select(PaymentFlag.payment_id, PaymentFlag.flag).where(PaymentFlag.payment_id.in_(ids)).order_by(PaymentFlag.flag)
     ):
         flags.setdefault(payment_id, []).append(flag)
+    open_voids = select(Void.payment_id, Void.state).where(Void.payment_id.in_(ids), Void.state != "refused")
+    voids: dict[str, str] = {row.payment_id: row.state for row in db.session.execute(open_voids)}
     return [
         PaymentRow(
             p.id,
@@ -224,6 +236,7 @@ def _rows(query: Any) -> list[PaymentRow]:
             tuple(flags.get(p.id, ())),
             p.posted_at,
             p.pscloud_id,
+            voids.get(p.id, ""),
         )
         for p, user_name, display_name, code in found
     ]
@@ -270,19 +283,20 @@ def iterate(wanted: PaymentFilter) -> Iterator[PaymentRow]:
 
 def totals(wanted: PaymentFilter) -> PaymentTotals:
     """Totals of a filter."""
-    flagged = select(PaymentFlag.payment_id)
+    flagged, good = select(PaymentFlag.payment_id), Payment.id.not_in(VOIDED)
     query = _where(
         select(
             func.count(),
-            func.sum(Payment.amount),
-            func.sum(Payment.amount).filter(Payment.status == "completed"),
-            func.sum(Payment.vat_amount),
-            func.count().filter(and_(Payment.status == "pending", Payment.id.in_(flagged))),
+            func.sum(Payment.amount).filter(good),
+            func.sum(Payment.amount).filter(Payment.status == "completed", good),
+            func.sum(Payment.vat_amount).filter(good),
+            func.count().filter(and_(Payment.status == "pending", Payment.id.in_(flagged), good)),
+            func.sum(Payment.amount).filter(Payment.id.in_(VOIDED)),
         ).select_from(Payment),
         wanted,
     )
-    count, amount, synced, vat, held = db.session.execute(query).one()
-    return PaymentTotals(count, amount or ZERO, synced or ZERO, vat or ZERO, held)
+    count, amount, synced, vat, held, voided = db.session.execute(query).one()
+    return PaymentTotals(count, amount or ZERO, synced or ZERO, vat or ZERO, held, voided or ZERO)
 
 
 def status_counts(wanted: PaymentFilter) -> dict[str, int]:
@@ -415,8 +429,9 @@ def receipt_taken(receipt_number: str) -> bool:
 
 
 def reference_used(tender: str, channel: str | None, reference: str) -> list[str]:
-    """Receipt numbers of payments with this tender, channel and reference (any letter case)."""
+    """Receipt numbers of payments with this tender, channel and reference (any letter case), voided ones left out."""
     query = select(Payment.claimed_receipt_number).where(
+        Payment.id.not_in(VOIDED),
         Payment.tender == tender,
         func.lower(Payment.reference) == reference.lower(),
         func.lower(func.coalesce(Payment.channel, "")) == (channel or "").lower(),
@@ -425,9 +440,9 @@ def reference_used(tender: str, channel: str | None, reference: str) -> list[str
 
 
 def others_on_soa(soa_id: str, terminal_id: int, received_after: datetime) -> list[str]:
-    """Receipt numbers that other terminals' payments on this SOA carry and that arrived after an instant."""
+    """Receipt numbers that other terminals' payments on this SOA carry and that arrived after an instant, voided ones left out."""
     query = select(Payment.claimed_receipt_number).where(
-        Payment.soa_id == soa_id, Payment.terminal_id != terminal_id, Payment.received_at > received_after
+        Payment.soa_id == soa_id, Payment.terminal_id != terminal_id, Payment.received_at > received_after, Payment.id.not_in(VOIDED)
     )
     return list(db.session.execute(query).scalars())
 
@@ -440,7 +455,7 @@ def figures_since() -> datetime | None:
 
 
 def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
-    """Current allocations of payments that PSCloud's figures do not show yet, by SOA. Centavos."""
+    """Current allocations of payments that PSCloud's figures do not show yet, by SOA; a voided payment pays nothing. Centavos."""
     since = figures_since()
     ids = list(soa_ids)
     found: dict[str, list[Allocation]] = {}
@@ -460,6 +475,7 @@ def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
             .join(Payment, Payment.id == PaymentAllocation.payment_id)
             .where(
                 Payment.soa_id.in_(some),
+                Payment.id.not_in(VOIDED),
                 PaymentAllocation.generation == Payment.allocation_generation,
                 or_(Payment.posted_at.is_(None), Payment.posted_at >= since, Payment.soa_id.in_(older))
                 if since
