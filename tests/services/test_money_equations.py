@@ -1,0 +1,260 @@
+"""The equations of money (RELIABILITY I9, I13) over random days on a real store: damaged entries that come late, money taken after the Z,
+forks, drops, voids, several registries, remittances of any of their Z-readings. To the centavo, per tender."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from portal.domain.journal import Entry
+from portal.domain.money import centavos
+from portal.domain.readings import expected_cash
+from portal.domain.remittances import Handed
+from portal.extensions import db
+from portal.services import journal, remittances, voids
+from portal.services.journal import Policy, Uploader
+from portal.store import audit, readings
+from portal.store import remittances as store
+from portal.store import terminals as terminal_store
+from portal.store import voids as void_store
+from portal.store.models import Payment, ReadingPayment
+from tests.factories import NOW, Phone, make_phone, make_soa, make_user, raw, store_soas
+
+TENDERS: Sequence[tuple[str, str | None]] = (
+    ("cash", None), ("check", "BDO"), ("check", None), ("e_wallet", "GCash"), ("e_wallet", "Maya"), ("bank_transfer", "BPI"),
+)  # fmt: skip
+PAYMENT = st.tuples(st.sampled_from(TENDERS), st.integers(1, 5_000_000))
+OPERATION = st.one_of(
+    st.tuples(st.just("pay"), PAYMENT),
+    st.tuples(st.just("damaged"), PAYMENT),
+    st.tuples(st.just("fork"), PAYMENT),
+    st.tuples(st.just("drop"), st.integers(1, 100_000)),
+    st.tuples(st.just("void"), st.integers(0, 20)),
+    st.tuples(st.just("mend"), st.none()),
+)
+DAY = st.fixed_dictionaries(
+    {
+        "fund": st.integers(0, 100_000),
+        "operations": st.lists(OPERATION, max_size=7),
+        "bills": st.none() | st.integers(0, 100),
+        "after": st.lists(PAYMENT, max_size=2),
+        "remit": st.booleans(),
+        "error": st.sampled_from((0, 0, 0, -1, 1, 12345)),
+    }
+)
+
+
+class Desk:
+    """One phone and the office around it, doing what a day says."""
+
+    def __init__(self) -> None:
+        self.phone: Phone = make_phone("nena")
+        self.phone.start()
+        self.soa = make_soa()
+        self.damaged: list[Entry] = []
+        self.paid: list[Entry] = []
+        self.sent = 0
+        self.references = 0
+        self.user_id = self.phone.terminal.user_id
+        self.remitted: list[int] = []
+
+    def payload(self, what: tuple[tuple[str, str | None], int]) -> dict[str, Any]:
+        (tender, channel), amount = what
+        self.references += 1
+        reference = None if tender == "cash" else f"{self.phone.code}-{self.references}"
+        return self.phone.payload(self.soa, amount, tender=tender, channel=channel, reference=reference)
+
+    def send(self, entries: Sequence[dict[str, Any]], last: Entry) -> journal.Answer:
+        uploader = Uploader(self.user_id, "nena")
+        return journal.receive(self.phone.code, list(entries), self.phone.sign([last]), uploader, Policy("automatic", 7), NOW)
+
+    def upload(self) -> journal.Answer | None:
+        """Send what is new; entries chosen to be damaged arrive with another amount than their hash says."""
+        new, self.sent = self.phone.entries[self.sent :], len(self.phone.entries)
+        bad = {entry.hash for entry in self.damaged}
+        bodies = [raw(entry) for entry in new]
+        bodies = [{**body, "payload": {**body["payload"], "amount": 1}} if body["hash"] in bad else body for body in bodies]
+        return self.send(bodies, new[-1]) if new else None
+
+    def mend(self) -> None:
+        """The intact copies arrive."""
+        self.upload()
+        for entry in self.damaged:
+            answer = self.send([raw(entry)], entry)
+            assert [verdict["status"] for verdict in answer.verdicts] == ["stored"]
+        self.paid += self.damaged
+        self.damaged = []
+
+    def operate(self, word: str, what: Any) -> None:
+        if word == "pay":
+            self.paid.append(self.phone.append("payment", self.payload(what)))
+        elif word == "damaged":
+            self.damaged.append(self.phone.append("payment", self.payload(what)))
+        elif word == "drop":
+            self.phone.append("cash_drop", {"registry": self.phone.registry, "amount": what, "description": "to the cashier"})
+        elif word == "mend":
+            self.mend()
+        elif word == "fork":
+            self.upload()
+            own = list(self.phone.entries)
+            self.phone.entries = own[:-1]
+            forked = self.phone.append("payment", self.payload(what))
+            self.phone.entries = own
+            assert self.send([raw(forked)], forked).verdicts[0]["status"] == "conflict"
+        elif word == "void" and self.paid:
+            paid = self.paid.pop(what % len(self.paid))
+            self.phone.ask_void(paid)
+            self.upload()
+            (found,) = void_store.of_payment(paid.payload["payment"])
+            voids.approve(found.id, "ramon", "Typed twice", NOW)
+            for told in voids.decisions_for(self.phone.terminal.id):
+                self.phone.write_down(told)
+            self.upload()
+
+    def live(self, day: dict[str, Any]) -> None:
+        """One registry from opening to closing, and perhaps a remittance of everything that waits."""
+        for word, what in day["operations"]:
+            self.operate(word, what)
+        if day["bills"] is not None:
+            self.phone.count(day["bills"])
+        self.phone.z_reading()
+        for what in day["after"]:
+            self.paid.append(self.phone.append("payment", self.payload(what)))
+        self.phone.close()
+        self.upload()
+        if day["remit"]:
+            self.remit(day["error"])
+        self.phone.open(change_fund=day["fund"])
+
+    def remit(self, error: int) -> None:
+        """Hand everything over, wrong by so many centavos of cash if that much is there."""
+        due = [row for row in store.waiting_readings(self.user_id) if row.terminal == self.phone.code]
+        ids = [row.id for row in due]
+        expected = sum(row.portal["expected_cash"] for row in due)
+        sums: dict[tuple[str, str | None], list[int]] = {}
+        for one in store.expected_others(ids):
+            line = sums.setdefault((one.tender, one.channel), [0, 0])
+            line[0] += one.count
+            line[1] += one.amount
+        cash = max(expected + error, 0)
+        pieces = [{"value": 100, "kind": "coin", "count": cash // 100}, {"value": 1, "kind": "coin", "count": cash % 100}]
+        others = [Handed(*key, *line) for key, line in sums.items()]
+        self.remitted.append(remittances.receive(self.user_id, ids, pieces, others, "As counted", "carla", NOW))
+
+
+@pytest.fixture
+def office(app: Flask) -> Flask:
+    make_user("nena", "collector", codes=["A1"])
+    make_user("carla", "office")
+    make_user("ramon", "supervisor")
+    store_soas(make_soa())
+    return app
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(days=st.lists(DAY, min_size=1, max_size=4), mended=st.booleans())
+def test_ledger_readings_and_remittances_add_up_whatever_arrives_late(office: Flask, days: list[dict[str, Any]], mended: bool) -> None:
+    desk = Desk()
+    for day in days:
+        desk.live(day)
+    if mended:
+        desk.mend()
+    zs = [reading for row in readings.recent(1000) if row.terminal == desk.phone.code and (reading := readings.get(row.id))]
+    figures = {reading.row.id: reading.portal for reading in zs}
+    in_one_z_or_named_as_in_none(desk, figures)
+    expected_cash_is_the_one_sum(desk, figures)
+    remitted_is_expected_and_variance(desk, figures)
+    assert audit.verify()[1] is None
+
+
+def ledger_of(desk: Desk) -> dict[str, Payment]:
+    found = db.session.execute(select(Payment).where(Payment.terminal_id == desk.phone.terminal.id)).scalars()
+    return {payment.id: payment for payment in found}
+
+
+def by_tender(payments: Any) -> Counter[tuple[str, str | None]]:
+    sums: Counter[tuple[str, str | None]] = Counter()
+    for payment in payments:
+        sums[payment.tender, payment.channel] += centavos(payment.amount)
+    return sums
+
+
+def in_one_z_or_named_as_in_none(desk: Desk, figures: dict[int, dict[str, Any]]) -> None:
+    """Sum of the ledger = sum of Z gross + late + what is in no Z yet, by tender; accumulated = everything any Z took."""
+    booked = ledger_of(desk)
+    places = {row.payment_id: row for row in db.session.execute(select(ReadingPayment)).scalars() if row.payment_id in booked}
+    assert {row.reading_id for row in places.values()} <= figures.keys()
+    for reading_id, z in figures.items():
+        own = [booked[key] for key, row in places.items() if row.reading_id == reading_id and not row.late]
+        late = [booked[key] for key, row in places.items() if row.reading_id == reading_id and row.late]
+        assert (z["gross"], z["transaction_count"]) == (sum(by_tender(own).values()), len(own))
+        assert (z["late_amount"], z["late_count"]) == (sum(by_tender(late).values()), len(late))
+        assert {(line["tender"], line["channel"]): line["amount"] for line in z["tenders"]} == by_tender(own)
+        assert {(line["tender"], line["channel"]): line["amount"] for line in z["late_tenders"]} == by_tender(late)
+        assert {row.payment_id for row in readings.late_in(reading_id)} == {payment.id for payment in late}
+    covered = sum(z["gross"] + z["late_amount"] for z in figures.values())
+    outside = [payment for key, payment in booked.items() if key not in places]
+    named = [row for row in readings.uncovered() if row.terminal == desk.phone.code]
+    assert sum(centavos(row.amount) for row in named) == sum(by_tender(outside).values())
+    assert sum(row.count for row in named) == len(outside)
+    assert sum(by_tender(booked.values()).values()) == covered + sum(by_tender(outside).values())
+    terminal = terminal_store.by_code(desk.phone.code)
+    assert terminal and centavos(terminal.accumulated) == covered
+    running = 0
+    for z in sorted(figures.values(), key=lambda one: one["z_counter"]):
+        assert z["previous_accumulated"] == running
+        running += z["gross"] + z["late_amount"]
+        assert z["present_accumulated"] == running
+
+
+def expected_cash_is_the_one_sum(desk: Desk, figures: dict[int, dict[str, Any]]) -> None:
+    """Expected cash is the sum of DOMAIN 6 over what the ledger, the journal and the voids hold, late cash among it."""
+    booked = ledger_of(desk)
+    places = {row.payment_id: row.reading_id for row in db.session.execute(select(ReadingPayment)).scalars()}
+    for reading_id, z in figures.items():
+        cash = sum(centavos(one.amount) for key, one in booked.items() if one.tender == "cash" and places.get(key) == reading_id)
+        of_registry = [entry for entry in desk.phone.entries if entry.payload.get("registry") == z["registry"]]
+        (fund,) = [entry.payload["change_fund"] for entry in of_registry if entry.kind == "registry_opened"]
+        drops = sum(entry.payload["amount"] for entry in of_registry if entry.kind == "cash_drop")
+        voided = [entry.payload for entry in of_registry if entry.kind == "void_decided"]
+        voided_cash = sum(one["amount"] for one in voided if one["tender"] == "cash")
+        assert z["less_void"] == sum(one["amount"] for one in voided) and z["net"] == z["gross"] - z["less_void"]
+        assert z["expected_cash"] == expected_cash(fund, cash, voided_cash, drops, 0)
+        assert z["short_over"] == (None if z["counted_cash"] is None else z["counted_cash"] - z["expected_cash"])
+
+
+def remitted_is_expected_and_variance(desk: Desk, figures: dict[int, dict[str, Any]]) -> None:
+    """Remitted = expected + variance per tender; a Z is remitted once, or waits; other tenders are those of the Z less what was voided."""
+    seen: Counter[int] = Counter()
+    for remittance_id in desk.remitted:
+        found = store.get(remittance_id)
+        assert found
+        ids = [reading.id for reading in found.readings]
+        seen.update(ids)
+        expected = sum(figures[one]["expected_cash"] for one in ids)
+        assert centavos(found.row.counted_cash) == expected + centavos(found.row.variance)
+        assert found.row.state == ("waiting" if found.row.variance < 0 else "received")
+        assert sum(piece["value"] * piece["count"] for piece in found.denominations) == centavos(found.row.counted_cash)
+        counted = [figures[one]["counted_cash"] for one in ids]
+        assert found.collector_count == (None if None in counted else Decimal(sum(counted)).scaleb(-2))
+        of_readings: Counter[tuple[str, str | None]] = Counter()
+        for one in ids:
+            for line in figures[one]["tenders"] + figures[one]["late_tenders"]:
+                of_readings[line["tender"], line["channel"]] += line["amount"]
+        del of_readings["cash", None]
+        at_desk = Counter({(line.tender, line.channel): centavos(line.expected_amount) for line in found.lines})
+        given_back = of_readings - at_desk
+        assert sum(given_back.values()) <= sum(centavos(paper.amount) for paper in found.papers if paper.voided)
+        assert not at_desk - of_readings
+        for other in found.lines:
+            assert other.received_amount == other.expected_amount + other.variance and other.agrees
+    waiting = {row.id for row in store.waiting_readings(desk.user_id)} & figures.keys()
+    assert set(seen.values()) <= {1} and seen.keys() | waiting == figures.keys() and not seen.keys() & waiting
