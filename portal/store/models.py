@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain.payments import FLAGS, STATUSES, TENDERS
@@ -34,6 +34,8 @@ ROLES = ("collector", "office", "supervisor", "admin")
 NOT_REFUSED = text("state <> 'refused'")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
+EXPORT_KINDS = ("soas", "payments")
+EXPORT_FORMATS = ("csv", "xlsx", "pdf")
 
 
 class User(Model):
@@ -640,6 +642,54 @@ class AuditEntry(Model):
     detail: Mapped[str] = mapped_column(Text, default="{}")
     prev: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+
+
+class Export(Model):
+    """A list that is too long to wait for, written to a file by a worker. `chosen` is its filter as JSON, `query` the same as an address.
+    Its row and its file live for a week."""
+
+    __tablename__ = "exports"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    format: Mapped[str] = mapped_column(String(4))
+    query: Mapped[str] = mapped_column(Text)
+    chosen: Mapped[str] = mapped_column(Text)
+    words: Mapped[str] = mapped_column(Text)
+    day: Mapped[date] = mapped_column()
+    status: Mapped[str] = mapped_column(String(12), index=True)
+    lease: Mapped[str | None] = mapped_column(String(40))
+    heartbeat_at: Mapped[datetime] = mapped_column(Instant)
+    rows_done: Mapped[int] = mapped_column(default=0)
+    rows_total: Mapped[int | None] = mapped_column()
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    error: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    __table_args__ = (
+        CheckConstraint(one_of("kind", EXPORT_KINDS), name="kind"),
+        CheckConstraint(one_of("format", EXPORT_FORMATS), name="format"),
+        CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
+        CheckConstraint("(finished_at IS NULL) = (status IN ('pending', 'processing'))", name="finished_at"),
+        CheckConstraint("(size IS NOT NULL) = (status = 'completed')", name="size"),
+    )
+
+
+class SavedFilter(Model):
+    """A filter of a list that somebody keeps under a name; `query` is the filter as an address."""
+
+    __tablename__ = "saved_filters"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str] = mapped_column(String(12))
+    name: Mapped[str] = mapped_column(String(60))
+    query: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    __table_args__ = (
+        UniqueConstraint("user_id", "kind", "name", name="uq_saved_filters_name"),
+        CheckConstraint(one_of("kind", EXPORT_KINDS), name="kind"),
+    )
 
 
 class AuditHead(Model):
