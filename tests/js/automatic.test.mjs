@@ -180,3 +180,21 @@ test("one tab hears what another wrote, and follows who logged out", async () =>
   assert.equal(second.state.user, null);
   await w.close();
 });
+
+test("while a void waits the portal is asked every minute, and what it says is uploaded by itself", async () => {
+  const { w, timers, phone } = await start();
+  const asked = () => w.portal.calls.filter(({ path }) => path.startsWith("/api/v1/terminals/")).length;
+  const { payment } = await phone.confirm(draft(100));
+  await timers.pass(5 * 60_000);
+  assert.equal(asked(), 0, "without a void nobody is asked while all is sent");
+  const { void_number } = await phone.requestVoid(payment, "Wrong amount");
+  await timers.pass(3 * 60_000);
+  assert.ok(asked() >= 2);
+  w.portal.decide(void_number, "approved");
+  await timers.pass(2 * 60_000);
+  assert.deepEqual([phone.state.voids_waiting, phone.state.unsent.count, w.portal.voids("T07")], [0, 0, []]);
+  const before = asked();
+  await timers.pass(5 * 60_000);
+  assert.equal(asked(), before);
+  await w.close();
+});

@@ -388,9 +388,12 @@ export class Line extends Sessions {
    */
   async upload() {
     const session = this._needSession();
-    // The terminal, or a void, may have been approved by now.
-    if (session.terminal?.state === "waiting" || session.head?.voids_waiting?.length) await this._contact();
-    const result = await this._drainAll(session, false);
+    if (session.terminal?.state === "waiting") await this._contact(); // it may have been approved by now
+    let result = await this._drainAll(session, false);
+    if (!result.sent && !result.problem && session.head?.voids_waiting?.length) {
+      await this._contact(); // no answer told of voids, and one may have been decided by now
+      result = await this._drainAll(session, false);
+    }
     return { ...result, problems: this._session === session ? [...this.state.problems] : [] };
   }
 
