@@ -25,6 +25,7 @@ from tests import factories, postgres
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_the_migrated_database_is_the_one_the_models_describe(any_app: Flask) -> None:
     with db.engine.connect() as connection:
         found = compare_metadata(
@@ -81,6 +82,7 @@ def filled(column: Column[Any]) -> object:
     return next((value for kind, value in kinds.items() if isinstance(column.type, kind)), "x")
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
 def test_a_database_of_the_first_version_keeps_every_row(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
     if kind == "sqlite":

@@ -193,6 +193,19 @@ class Soa(Model):
     )
 
 
+class SoaTotal(Model):
+    """Count and pesos of the SOAs that are alike in what the list filters on; "" is no collector code. Kept with every write of SOAs."""
+
+    __tablename__ = "soa_totals"
+    status: Mapped[str] = mapped_column(String(10), primary_key=True)
+    collector_code: Mapped[str] = mapped_column(plain(40), primary_key=True)
+    due_date: Mapped[date] = mapped_column(primary_key=True)
+    with_penalty: Mapped[bool] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column()
+    amount_due: Mapped[Decimal] = mapped_column(Pesos)
+    penalty: Mapped[Decimal] = mapped_column(Pesos)
+
+
 class SearchWord(Model):
     """A word that is or was in a customer's name, folded, also spelled backwards: what a mistyped word is mended with."""
 
@@ -630,20 +643,6 @@ class Void(Model):
     )
 
 
-class AuditEntry(Model):
-    """Who did what; each row carries the hash of the row before (RELIABILITY I24). Never updated or deleted (trigger)."""
-
-    __tablename__ = "audit_log"
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    at: Mapped[datetime] = mapped_column(Instant)
-    who: Mapped[str] = mapped_column(String(120))
-    action: Mapped[str] = mapped_column(String(40), index=True)
-    subject: Mapped[str] = mapped_column(String(120), index=True)
-    detail: Mapped[str] = mapped_column(Text, default="{}")
-    prev: Mapped[str] = mapped_column(String(64))
-    hash: Mapped[str] = mapped_column(String(64))
-
-
 class Export(Model):
     """A list that is too long to wait for, written to a file by a worker. `chosen` is its filter as JSON, `query` the same as an address.
     Its row and its file live for a week."""
@@ -690,6 +689,20 @@ class SavedFilter(Model):
         UniqueConstraint("user_id", "kind", "name", name="uq_saved_filters_name"),
         CheckConstraint(one_of("kind", EXPORT_KINDS), name="kind"),
     )
+
+
+class AuditEntry(Model):
+    """Who did what; each row carries the hash of the row before (RELIABILITY I24). Never updated or deleted (trigger)."""
+
+    __tablename__ = "audit_log"
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(Instant)
+    who: Mapped[str] = mapped_column(String(120))
+    action: Mapped[str] = mapped_column(String(40), index=True)
+    subject: Mapped[str] = mapped_column(String(120), index=True)
+    detail: Mapped[str] = mapped_column(Text, default="{}")
+    prev: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
 
 
 class AuditHead(Model):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice, product
 
-from sqlalchemy import ColumnElement, and_, column, func, literal_column, or_, select, table, true
+from sqlalchemy import ColumnElement, Select, and_, column, func, literal_column, or_, select, table, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.extensions import db
@@ -42,23 +42,43 @@ def words_of(typed: str) -> list[str]:
     return fold(typed)[:LONGEST_SEARCH].split()[:MOST_WORDS]
 
 
-def condition(typed: str) -> list[ColumnElement[bool]]:
-    """SOAs whose name, account or SOA number holds every word that was typed, in any order."""
+def condition(typed: str, counting: bool = False) -> list[ColumnElement[bool]]:
+    """SOAs whose name, account or SOA number holds every word that was typed, in any order. `counting` says that all of them are wanted,
+    not the first page of a list that has its own order."""
     words = words_of(typed)
-    likes: list[ColumnElement[bool]] = [Soa.search_text.like(f"%{_escaped(word)}%", escape="\\") for word in words]
-    long = [word for word in words if len(word) >= TRIGRAM]
-    if not long or db.engine.dialect.name != "sqlite":
-        return likes
-    hits = select(_INDEX.c.rowid).where(_matches(long))
-    some = hits.limit(FEW + 1).subquery()
-    if db.session.execute(select(func.count()).select_from(some)).scalar_one() > FEW:
-        return likes
-    return [Soa.id.in_(select(_ROWS.c.soa_id).where(_ROWS.c.id.in_(hits))), *likes]
+    long = _long(words)
+    if not long or db.engine.dialect.name != "sqlite" or not (counting or _some_hits(long) <= FEW):
+        return _likes(words)
+    return [Soa.id.in_(select(_ROWS.c.soa_id).where(_ROWS.c.id.in_(_hits(long)))), *_likes(words)]
 
 
-def _matches(words: Sequence[str]) -> ColumnElement[bool]:
+def is_broad(typed: str) -> bool:
+    """Whether more SOAs match than are counted at once."""
+    words = words_of(typed)
+    long = _long(words)
+    if not long:
+        return bool(words)  # one or two letters: no index helps to count those
+    if db.engine.dialect.name == "sqlite":
+        return _some_hits(long) > FEW
+    some = select(Soa.id).where(*_likes(long)).limit(FEW + 1).subquery()
+    return db.session.execute(select(func.count()).select_from(some)).scalar_one() > FEW
+
+
+def _long(words: list[str]) -> list[str]:
+    return [word for word in words if len(word) >= TRIGRAM]
+
+
+def _likes(words: list[str]) -> list[ColumnElement[bool]]:
+    return [Soa.search_text.like(f"%{_escaped(word)}%", escape="\\") for word in words]
+
+
+def _hits(words: list[str]) -> Select[tuple[int]]:
     phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-    return literal_column("soa_search").op("MATCH")(phrases)
+    return select(_INDEX.c.rowid).where(literal_column("soa_search").op("MATCH")(phrases))
+
+
+def _some_hits(words: list[str]) -> int:
+    return len(db.session.execute(_hits(words).limit(FEW + 1)).all())
 
 
 def _escaped(word: str) -> str:

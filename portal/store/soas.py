@@ -10,15 +10,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, case, false, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, case, false, func, literal_column, or_, select
 
 from portal.domain import soa as domain
 from portal.domain.errors import InvalidAmount
 from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.soa import days_overdue
 from portal.extensions import db
-from portal.store import search
-from portal.store.models import Invoice, Soa, SoaChange, SyncRun, UnconfirmedSoa
+from portal.store import search, soa_totals
+from portal.store.models import Invoice, Soa, SoaChange, SoaTotal, SyncRun, UnconfirmedSoa
+from portal.store.soa_totals import Totals
 
 Status = Literal["active", "closed", "all"]
 NO_CODE = "-"
@@ -53,7 +54,7 @@ INVOICE_COLUMNS = (
     "vat_amount",
 )
 # A missing code sorts before every other, on both databases alike.
-_CODE_KEY = func.coalesce(Soa.collector_code, "")
+_CODE_KEY = func.coalesce(Soa.collector_code, literal_column("''"))
 _SORTS: dict[str, ColumnElement[Any]] = {
     "name": Soa.search_text.expression,
     "account_number": Soa.account_number.expression,
@@ -128,15 +129,6 @@ class SoaPage:
 
 
 @dataclass(frozen=True, slots=True)
-class SoaTotals:
-    """Count and pesos of everything the filter lets through."""
-
-    count: int
-    amount_due: Decimal
-    penalty: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class SoaDetail:
     """One SOA with what the portal knows about it."""
 
@@ -199,11 +191,19 @@ def list_page(filter: SoaFilter, today: date, after: str | None = None, before: 
     )
 
 
-def totals(filter: SoaFilter, today: date) -> SoaTotals:
+def totals(filter: SoaFilter, today: date) -> Totals:
     """Count and pesos of everything the filter lets through, on every page."""
-    query = select(func.count(), func.sum(Soa.amount_due), func.sum(Soa.penalty)).select_from(Soa).where(*_conditions(filter, today))
+    if not search.words_of(filter.q):
+        return soa_totals.read(*_kept_conditions(filter, today))
+    conditions = [*_conditions(filter, today, counting=True)]
+    query = select(func.count(), func.sum(Soa.amount_due), func.sum(Soa.penalty)).select_from(Soa).where(*conditions)
     count, amount, penalty = db.session.execute(query).one()
-    return SoaTotals(count, amount or ZERO, penalty or ZERO)
+    return Totals(count, amount or ZERO, penalty or ZERO)
+
+
+def takes_long_to_count(filter: SoaFilter) -> bool:
+    """Whether so many SOAs match the text that a page should not wait for their count."""
+    return search.is_broad(filter.q)
 
 
 def iterate(filter: SoaFilter, today: date) -> Iterator[SoaRow]:
@@ -253,11 +253,30 @@ def _soa_row(row: Row[Any], today: date) -> SoaRow:
     )
 
 
-def _conditions(filter: SoaFilter, today: date) -> list[ColumnElement[bool]]:
+def _kept_conditions(filter: SoaFilter, today: date) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filter.status != "all":
+        found.append(SoaTotal.status == filter.status)
+    if "\x00" in filter.collector_code:
+        found.append(false())
+    elif filter.collector_code:
+        found.append(SoaTotal.collector_code == ("" if filter.collector_code == NO_CODE else filter.collector_code))
+    if filter.due_from:
+        found.append(SoaTotal.due_date >= filter.due_from)
+    if filter.due_to:
+        found.append(SoaTotal.due_date <= filter.due_to)
+    if filter.overdue:
+        found.append(SoaTotal.due_date < today)
+    if filter.penalty:
+        found.append(SoaTotal.with_penalty.is_(True))
+    return found
+
+
+def _conditions(filter: SoaFilter, today: date, counting: bool = False) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if filter.status != "all":
         found.append(Soa.status == filter.status)
-    found += search.condition(filter.q)
+    found += search.condition(filter.q, counting)
     if filter.collector_code == NO_CODE:
         found.append(Soa.collector_code.is_(None))
     elif "\x00" in filter.collector_code:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, s
 from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.soa import Invoice, Soa, changes
 from portal.extensions import db
-from portal.store import models, search, soas
+from portal.store import models, search, soa_totals, soas
 from portal.store.models import SoaChange, StagedSoa, SyncFailure, SyncRun, UnconfirmedSoa
 
 BATCH = 500
@@ -138,6 +138,7 @@ def write(run_id: int, pairs: Sequence[tuple[Soa | None, Soa]], today: date) -> 
     known = [(old, soa) for old, soa in pairs if old is not None]
     if new:
         db.session.execute(insert(models.Soa), new)
+    soa_totals.note(pairs)
     search.learn(soa.customer_name for old, soa in pairs if old is None or old.customer_name != soa.customer_name)
     # What was closed before keeps the day it was closed on.
     _update([_row(run_id, soa, today) for old, soa in known if not old.status == soa.status == "closed"])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portal.domain.soa import Soa
-from portal.store import soas, sync_runs
+from portal.store import soa_totals, soas, sync_runs
 from portal.store.search import fold
 from portal.store.soas import SORTS, SoaFilter, SoaRow
 from tests.factories import make_invoice, make_soa, store_soas
@@ -124,7 +125,7 @@ def test_each_filter_alone_and_all_together(any_app: Flask) -> None:
     assert totals.count == len(expected)
     assert totals.amount_due == sum(soa.amount_due for soa in made if soa.id in expected)
     assert totals.penalty == sum(soa.penalty for soa in made if soa.id in expected)
-    assert soas.totals(SoaFilter(q="nobody"), TODAY) == soas.SoaTotals(0, Decimal("0.00"), Decimal("0.00"))
+    assert soas.totals(SoaFilter(q="nobody"), TODAY) == soa_totals.Totals(0, Decimal("0.00"), Decimal("0.00"))
 
 
 def test_closed_ones_are_seen_only_when_asked_for(any_app: Flask) -> None:
@@ -192,3 +193,29 @@ def test_the_data_are_as_of_the_last_completed_run(any_app: Flask) -> None:
     run_id = store_soas(make_soa("S1"), now=NOW)
     sync_runs.add("manual", "cora", NOW + timedelta(hours=1))
     assert soas.data_as_of() == (run_id, NOW)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["A1", "B2", None]), st.integers(0, 2), st.integers(0, 500), st.booleans()),
+        max_size=12,
+    )
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_kept_totals_are_what_the_soas_add_up_to(app: Flask, changes: list[tuple[int, str | None, int, int, bool]]) -> None:
+    for number, code, days, penalty, closed in changes:
+        invoices = [make_invoice(1, penalty=Decimal(penalty))]
+        soa = make_soa(f"S{number}", invoices=invoices, collector_code=code, due_date=TODAY + timedelta(days=days))
+        store_soas(replace(soa, status="closed") if closed else soa)
+        assert soa_totals.wrong() == []
+    for wanted in (
+        SoaFilter(),
+        SoaFilter(status="all"),
+        SoaFilter(penalty=True),
+        SoaFilter(collector_code="-"),
+        SoaFilter(overdue=True, status="all"),
+    ):
+        rows = list(soas.iterate(wanted, TODAY))
+        assert soas.totals(wanted, TODAY) == soa_totals.Totals(
+            len(rows), sum((row.amount_due for row in rows), Decimal(0)), sum((row.penalty for row in rows), Decimal(0))
+        )

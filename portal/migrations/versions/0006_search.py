@@ -23,6 +23,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("word", name=op.f("pk_search_words")),
     )
     op.create_index(op.f("ix_search_words_backwards"), "search_words", ["backwards"])
+    op.create_table(
+        "soa_totals",
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("collector_code", text, nullable=False),
+        sa.Column("due_date", sa.Date(), nullable=False),
+        sa.Column("with_penalty", sa.Boolean(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("amount_due", sa.BigInteger(), nullable=False),
+        sa.Column("penalty", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("status", "collector_code", "due_date", "with_penalty", name=op.f("pk_soa_totals")),
+    )
+    op.execute(
+        "INSERT INTO soa_totals SELECT status, coalesce(collector_code, ''), due_date, penalty > 0, count(*), "
+        "sum(amount_due), sum(penalty) FROM soas GROUP BY 1, 2, 3, 4"
+    )
+    op.create_index("ix_soas_list_code", "soas", ["status", sa.text("coalesce(collector_code, '')"), "id"])
     fold_anew()
     if op.get_bind().dialect.name == "sqlite":
         index_on_sqlite()
