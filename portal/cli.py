@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import flask_migrate
 from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -59,6 +60,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(doctor)
     app.cli.add_command(backup)
     app.cli.add_command(restored)
+    app.cli.add_command(restore_from)
 
 
 @user_commands.command("add")
@@ -157,6 +159,7 @@ def push(wait: bool) -> None:
     try:
         with PscloudClient.from_config(current_app.config) as client:
             outcome = postings.post_due(client, clock.now)
+            restore.recognise(client, clock.now)
     except PscloudError as error:
         raise Failure(error.message) from None
     click.echo(f"{outcome.completed} completed, {outcome.failed} failed, {outcome.postponed} postponed. {outcome.reason}".strip())
@@ -257,8 +260,48 @@ def backup(file: Path) -> None:
     click.echo(f"Wrote {file}.")
 
 
+SKIP = click.option(
+    "--skip", type=click.IntRange(1, 10_000), default=restore.SKIPPED, show_default=True, help="How many terminal codes to keep back."
+)
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@SKIP
+@click.pass_context
+def restore_from(context: click.Context, file: Path, skip: int) -> None:
+    """Put the backup FILE in the place of the SQLite database, and do what `flask restored` does. Stop the portal first."""
+    url: str = current_app.config["DATABASE_URL"]
+    if not url.startswith("sqlite:///"):
+        raise Failure("On PostgreSQL use pg_restore, then: flask db upgrade, flask restored. docs/backup.md has the lines.")
+    database = Path(url.removeprefix("sqlite:///"))
+    aside = database.with_name(f"{database.name}.before-{clock.now():%Y%m%d-%H%M%S}")
+    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as source:
+        try:
+            whole = source.execute("PRAGMA integrity_check").fetchone()[0] == "ok" and source.execute("SELECT * FROM alembic_version")
+        except sqlite3.DatabaseError:
+            whole = False
+        if not whole:
+            raise Failure(f"{file} is no whole backup of a portal. Nothing was changed.")
+        try:
+            if database.exists():
+                with closing(sqlite3.connect(database)) as present, closing(sqlite3.connect(aside)) as kept:
+                    present.backup(kept)
+            with closing(sqlite3.connect(database)) as target:
+                source.backup(target)
+        except sqlite3.Error as error:
+            raise Failure(
+                f"The database cannot be replaced ({error}). Stop every process of the portal; if it is damaged, move {database}, "
+                f"{database.name}-wal and {database.name}-shm elsewhere. Then run this again."
+            ) from None
+    database.chmod(0o600)
+    click.echo(f"Put {file} in the place of {database}." + (f" What was there is kept as {aside}." if aside.exists() else ""))
+    flask_migrate.upgrade()
+    context.invoke(restored, skip=skip)
+
+
 @click.command()
-@click.option("--skip", type=click.IntRange(1, 10_000), default=restore.SKIPPED, show_default=True, help="Terminal codes to keep back.")
+@SKIP
 def restored(skip: int) -> None:
     """Say that the database was just put back from a backup; run it once, before the portal is started (docs/backup.md)."""
     if health.database_state() != "ok":
