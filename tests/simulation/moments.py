@@ -9,8 +9,23 @@ from random import Random
 
 from portal import doorbell
 from portal.services import payments, sync
+from tests.simulation.phone import Phone
+from tests.simulation.portal import Killed
 from tests.simulation.pscloud import Faults, Soa
-from tests.simulation.steps import a_phone, by_person, one_request, pay, reader_looks, step, take_payment
+from tests.simulation.steps import (
+    UPLOADS,
+    a_phone,
+    by_person,
+    download_this,
+    meet,
+    one_request,
+    pay,
+    reader_looks,
+    restore_this,
+    send,
+    step,
+    take_payment,
+)
 from tests.simulation.world import World
 
 
@@ -54,6 +69,50 @@ def the_nth(number: int, *kinds: str) -> Callable[[str], bool]:
 def dies_as_it_saves(world: World, rng: Random) -> None:
     """A phone dies right before or after it stores a payment, or what follows it."""
     take_payment(world, rng, a_phone(world, rng), 1.0)
+
+
+@step("copy goes on", 1)
+def copy_goes_on(world: World, rng: Random) -> None:
+    """A phone is put back to a copy of before its last payment, takes another and uploads it, perhaps after it heard of the portal."""
+    phone = a_phone(world, rng)
+    take_payment(world, rng, phone, 0)
+    copy, code = phone.disk.copy(), phone.disk.current
+    take_payment(world, rng, phone, 0)
+    if code:
+        send(world, rng, phone, code, "whole")
+    restore_this(world, phone, copy)
+    if rng.random() < 0.5:
+        meet(world, rng, phone)
+    take_payment(world, rng, phone)
+    if code:
+        send(world, rng, phone, code, rng.choice(("whole", "repeated", "later half first")))
+
+
+@step("bad line", 1)
+def bad_line(world: World, rng: Random) -> None:
+    """Two payments of one phone go over a line that spoils every upload in a way of its own."""
+    phone = a_phone(world, rng)
+    for _ in range(2):
+        take_payment(world, rng, phone)
+    for code in phone.disk.terminals:
+        for _ in range(2):
+            how = rng.choice([name for name, _ in UPLOADS if name != "whole"])
+            world.note(f"{phone.name} uploads: {how}")
+            send(world, rng, phone, code, how)
+
+
+@step("machine fails as it commits an upload", 1)
+def fails_as_it_commits(world: World, rng: Random) -> None:
+    """The web server dies, or its disk fails, right before or after the commit of an upload that carries a payment."""
+    phone = a_phone(world, rng)
+    take_payment(world, rng, phone, 0)
+    for code in phone.disk.terminals:
+        entries = phone.to_send(code, 500)
+        if entries:
+            world.fate = (rng.choice((0, 0, 1, 2)), rng.choice(("kill at commit", "fail at commit")))
+            world.note(f"{phone.name} uploads, and the machine fails: {world.fate[1]}")
+            one_request(world, rng, phone, code, entries, 0)
+    world.fate = None
 
 
 # --- downloads
@@ -111,6 +170,19 @@ def cancelled_in_mid_download(world: World, rng: Random) -> None:
     read_list(world, rng, run_id, Faults(), at_wait(world, the_nth(number), happens))
 
 
+@step("worker dies in mid-download", 1)
+def dies_in_mid_download(world: World, rng: Random) -> None:
+    """The worker of a download is killed right before or after any of its commits; the next download finds what it left."""
+    no_download_runs(world)
+    run_id = request(world, rng)
+    if run_id is None:
+        return
+    world.fate = (rng.randrange(14), "kill at commit")
+    world.note(f"killed around commit {world.fate[0] // 2}")
+    read_list(world, rng, run_id, Faults(), lambda _what: reader_looks(world))
+    world.fate = None
+
+
 @step("list moves while it is read", 1)
 def list_moves(world: World, rng: Random) -> None:
     """SOAs leave pages that were read already, so that others slip past the reader; as many new ones may come, and then all counts agree.
@@ -145,6 +217,38 @@ def list_moves(world: World, rng: Random) -> None:
             world.pscloud.add_soa(rng)
 
     read_list(world, rng, run_id, Faults(read="shift"), at_wait(world, the_nth(page, "page"), happens))
+
+
+@step("record mended by a retry", 1)
+def mended_by_a_retry(world: World, rng: Random) -> None:
+    """A new or changed SOA of this phone's collector cannot be read; the phone downloads; the record is mended and asked for again."""
+    phone = a_phone(world, rng)
+    mine = [row[0] for row in world.portal.rows("SELECT code FROM code_holdings WHERE user_id = ? AND until IS NULL", owner(world, phone))]
+    no_download_runs(world)
+    theirs = [soa for soa in world.pscloud.active() if soa.code in mine]
+    if not theirs:
+        return
+    soa = rng.choice(theirs)
+    soa.invoices.append(world.pscloud.new_invoice(rng, f"I{soa.id}-{len(soa.invoices) + 1}"))
+    soa.broken = rng.choice(("amount", "date", "customer"))
+    world.pscloud.touch(soa)
+    run_id = request(world, rng)
+    if run_id is None:
+        return
+    read_list(world, rng, run_id, Faults(), lambda _what: reader_looks(world))
+    download_this(world, rng, phone)
+    soa.broken = ""
+    world.pscloud.touch(soa)
+    world.note(f"{soa.id} could not be read; it is mended and asked for again")
+    if by_person(world, rng, lambda: sync.request_retry(run_id, "carla", world.tick())):
+        world.queue = [one for one in world.queue if one[:2] != ("retry_failed", (run_id, "carla"))]
+        world.work(rng, "retry_failed", (run_id, "carla"), 0)
+    download_this(world, rng, phone)
+
+
+def owner(world: World, phone: Phone) -> int:
+    """The user of a phone, by id."""
+    return world.portal.ids[phone.user]
 
 
 def total(soas: list[Soa]) -> int:
@@ -214,6 +318,28 @@ def worker_sleeps(world: World, rng: Random) -> None:
     if not something_due(world, rng, 2):
         return
     post(world, rng, "answer", 300, Faults(post="refused"))
+
+
+@step("posted without an answer", 1)
+def posted_without_an_answer(world: World, rng: Random) -> None:
+    """PSCloud takes a payment and the portal does not hear of it: the answer is lost, half of the request arrives, or the worker dies.
+    Later others try again."""
+    if not something_due(world, rng, 1):
+        return
+    how = rng.choice(("lost answer", "html", "half", "worker dies", "worker dies"))
+    before, world.pscloud.faults = world.pscloud.faults, Faults(post="" if how == "worker dies" else how)
+    world.note(f"worker posts: {how}")
+    with world.meanwhile(at_wait(world, the_nth(0, "answer"), lambda: dies(how == "worker dies"))):
+        world.work(rng, "post_payments", (), 0)
+    world.pscloud.faults = before
+    world.pass_time(seconds=1200)
+    world.work(rng, "post_payments", (), 0.1)
+
+
+def dies(really: bool) -> None:
+    """The process that waits for PSCloud is killed now."""
+    if really:
+        raise Killed("while it waited for an answer")
 
 
 def post(world: World, rng: Random, what: str, sleeps: int, faults: Faults) -> None:

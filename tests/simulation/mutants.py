@@ -117,7 +117,7 @@ def unique_place_in_the_journal_dropped(portal: Portal) -> AbstractContextManage
     return without_unique("journal_entries", "terminal_id, seq")(portal)
 
 
-@bug("F16: two downloads at once; only behaviour is looked at, the missing constraint itself is forgiven")
+@bug("F16: two downloads at once; only behaviour is looked at, the missing constraint itself is forgiven", "sync")
 @contextmanager
 def two_downloads_at_once(portal: Portal) -> Iterator[None]:
     forgiven = {**invariants.UNIQUE, "sync_runs": set()}
@@ -149,12 +149,12 @@ def amounts_are_rewritten(portal: Portal) -> Iterator[None]:
 # --- the upload
 
 
-@bug("FINERACT-2485, F32: same id, other content: answered as if it were the first")
+@bug("FINERACT-2485, F32: same id, other content: answered as if it were the first", "copy goes on")
 def changed_content_answered_as_repeat(_: Portal) -> AbstractContextManager[object]:
     return swap(journal._Batch, "_fork", lambda self, entry: ("repeat", ""))
 
 
-@bug("odoo 125037: a fork's money is acknowledged and dropped as a duplicate")
+@bug("odoo 125037: a fork's money is acknowledged and dropped as a duplicate", "copy goes on")
 @contextmanager
 def fork_acknowledged_and_not_booked(_: Portal) -> Iterator[None]:
     def fork(self: Any, entry: Any) -> tuple[str, str]:
@@ -165,19 +165,19 @@ def fork_acknowledged_and_not_booked(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("odoo 211219: entries behind a gap are answered as stored and kept nowhere")
+@bug("odoo 211219: entries behind a gap are answered as stored and kept nowhere", "bad line")
 def held_entries_answered_as_stored(_: Portal) -> AbstractContextManager[object]:
     return swap(journal._Batch, "_hold", lambda self, entry: ("stored", ""))
 
 
-@bug("held entries booked before what is missing came")
+@bug("held entries booked before what is missing came", "bad line")
 @contextmanager
 def held_entries_join_the_chain(_: Portal) -> Iterator[None]:
     with swap(journal._Batch, "_hold", lambda self, entry: self._accept(entry)):
         yield
 
 
-@bug("erpnext 11230, F34: one bad entry blocks the whole upload")
+@bug("erpnext 11230, F34: one bad entry blocks the whole upload", "poison", "upload")
 def one_bad_entry_refuses_all(_: Portal) -> AbstractContextManager[object]:
     def refuse(_self: Any, _entry: Any, reason: str) -> tuple[str, str]:
         raise InvalidInput(reason)
@@ -185,7 +185,7 @@ def one_bad_entry_refuses_all(_: Portal) -> AbstractContextManager[object]:
     return swap(journal._Batch, "_quarantine", refuse)
 
 
-@bug("F07, F11: the answer is given though the commit failed")
+@bug("F07, F11: the answer is given though the commit failed", "machine fails as it commits an upload")
 @contextmanager
 def answer_without_commit(_: Portal) -> Iterator[None]:
     class Session:
@@ -205,17 +205,17 @@ def answer_without_commit(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("no savepoint: what a bad entry had half done stays")
+@bug("no savepoint: what a bad entry had half done stays", "poison", "upload")
 def no_savepoint(_: Portal) -> AbstractContextManager[object]:
     return patch.object(db.session, "begin_nested", lambda: nullcontext())
 
 
-@bug("odoo 16781: a taken receipt number is not looked for, so the second sale is lost")
+@bug("odoo 16781: a taken receipt number is not looked for, so the second sale is lost", "copy goes on")
 def taken_number_not_noticed(_: Portal) -> AbstractContextManager[object]:
     return swap(ledger, "receipt_taken", lambda number: False)
 
 
-@bug("found by this simulation: a clock that began anew in 1970 made entries unreadable")
+@bug("found by this simulation: a clock that began anew in 1970 made entries unreadable", "move clock", "pay", "upload")
 def clocks_before_2000_refused(_: Portal) -> AbstractContextManager[object]:
     really = read_instant
 
@@ -227,7 +227,7 @@ def clocks_before_2000_refused(_: Portal) -> AbstractContextManager[object]:
     return swap(journal, "read_instant", read)
 
 
-@bug("odoo 85527, OCA/pos 512, workbox 1480, POSNext 97, F30: what is sent again is booked again", "upload")
+@bug("odoo 85527, OCA/pos 512, workbox 1480, POSNext 97, F30: what is sent again is booked again", "bad line")
 @contextmanager
 def sent_again_booked_again(_: Portal) -> Iterator[None]:
     really = journal._Batch._repeat
@@ -249,7 +249,7 @@ def own_ids() -> AbstractContextManager[object]:
     return swap(journal, "read_payment", lambda payload: replace(read_payment(payload), id=uuid4(fresh)))
 
 
-@bug("fineract 5674, getodk/aggregate 331, I1: the server makes an id where it does not read the phone's")
+@bug("fineract 5674, getodk/aggregate 331, I1: the server makes an id where it does not read the phone's", "bad line")
 def server_makes_its_own_ids(_: Portal) -> AbstractContextManager[object]:
     return own_ids()
 
@@ -270,7 +270,7 @@ def one_series_for_each_login(_: Portal) -> Iterator[None]:
 # --- money
 
 
-@bug("re-allocation loses a centavo")
+@bug("re-allocation loses a centavo", "settle", "pay", "upload")
 @contextmanager
 def reallocation_loses_a_centavo(_: Portal) -> Iterator[None]:
     really = payments._allocate
@@ -298,7 +298,7 @@ def advance_dropped(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("automatic approval ignores flags")
+@bug("automatic approval ignores flags", "pay", "upload")
 @contextmanager
 def flags_ignored_by_approval(_: Portal) -> Iterator[None]:
     really = ledger.add
@@ -325,7 +325,7 @@ def everybody_s_soas(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("found by this simulation: a retry of failed records did not move the list's tag", "retry records")
+@bug("found by this simulation: a retry of failed records did not move the list's tag", "record mended by a retry")
 def tag_does_not_move_with_a_retry(_: Portal) -> AbstractContextManager[object]:
     return swap(soas, "last_change", lambda: (0, 0))
 
@@ -333,7 +333,7 @@ def tag_does_not_move_with_a_retry(_: Portal) -> AbstractContextManager[object]:
 # --- readings
 
 
-@bug("the Z counter is not moved")
+@bug("the Z counter is not moved", "z", "pay")
 @contextmanager
 def z_counter_stays(_: Portal) -> Iterator[None]:
     really = terminal_store.set_fields
@@ -347,7 +347,7 @@ def z_counter_stays(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("Z counter and accumulated are taken from the phone")
+@bug("Z counter and accumulated are taken from the phone", "next day", "pay")
 @contextmanager
 def accumulated_forgets_the_past(_: Portal) -> Iterator[None]:
     really = rules.z_reading
@@ -359,7 +359,7 @@ def accumulated_forgets_the_past(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("I8: the accumulated total is lowered")
+@bug("I8: the accumulated total is lowered", "z", "pay")
 @contextmanager
 def accumulated_lowered(_: Portal) -> Iterator[None]:
     really = rules.z_reading
@@ -373,7 +373,7 @@ def accumulated_lowered(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("I13: expected cash counts cheques")
+@bug("I13: expected cash counts cheques", "z", "pay")
 @contextmanager
 def expected_cash_counts_cheques(_: Portal) -> Iterator[None]:
     really = readings.period_of
@@ -389,7 +389,7 @@ def expected_cash_counts_cheques(_: Portal) -> Iterator[None]:
 # --- posting
 
 
-@bug("F04, healthchecks: the outbox row is written after the commit", "pay", "upload")
+@bug("F04, healthchecks: the outbox row is written after the commit", "machine fails as it commits an upload")
 @contextmanager
 def outbox_row_after_the_commit(_: Portal) -> Iterator[None]:
     later: list[tuple[str, datetime]] = []
@@ -408,7 +408,7 @@ def outbox_row_after_the_commit(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("RELIABILITY 1.5, rq 2015: no sweep, a lost job is lost for ever")
+@bug("RELIABILITY 1.5, rq 2015: no sweep, a lost job is lost for ever", "posted without an answer")
 @contextmanager
 def sweep_missing(_: Portal) -> Iterator[None]:
     really = schedule.Scheduler._look_at
@@ -436,12 +436,12 @@ def lease_not_looked_at_before_sending(_: Portal) -> AbstractContextManager[obje
     return swap(postings, "_still_ours", lambda items, lease, at: items)
 
 
-@bug("a claim never expires: what a dead worker held hangs for ever (commcare-hq 22290)")
+@bug("a claim never expires: what a dead worker held hangs for ever (commcare-hq 22290)", "posted without an answer")
 def lease_never_expires(_: Portal) -> AbstractContextManager[object]:
     return swap(outbox, "_claimable", lambda now: (Posting.status == "due") & (Posting.next_attempt_at <= now))
 
 
-@bug("F02: a worker whose lease is over writes its result all the same")
+@bug("F02: a worker whose lease is over writes its result all the same", "two workers on one payment")
 @contextmanager
 def late_result_of_a_lost_lease(_: Portal) -> Iterator[None]:
     def finish(posting_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:
@@ -453,12 +453,12 @@ def late_result_of_a_lost_lease(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("F03, odoo 85527: PSCloud is not asked before sending again")
+@bug("F03, odoo 85527: PSCloud is not asked before sending again", "posted without an answer")
 def ask_first_skipped(_: Portal) -> AbstractContextManager[object]:
     return swap(postings, "_ask", lambda client, items, lease, now, outcome: items)
 
 
-@bug("F03: a timeout is taken for a refusal")
+@bug("F03: a timeout is taken for a refusal", "posted without an answer")
 @contextmanager
 def unknown_outcome_taken_for_no(_: Portal) -> Iterator[None]:
     really = outbox.postpone
@@ -466,7 +466,7 @@ def unknown_outcome_taken_for_no(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("F29: no result for a payment is taken for success")
+@bug("F29: no result for a payment is taken for success", "work", "upload", "pay")
 @contextmanager
 def silence_taken_for_success(_: Portal) -> Iterator[None]:
     def postpone(item: Any, lease: str, reason: str, unknown: bool, at: datetime, outcome: Any, wish: Any = None) -> None:
@@ -488,12 +488,12 @@ def new_reference_for_each_attempt(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("a hold leaves the payment in the outbox")
+@bug("a hold leaves the payment in the outbox", "hold", "pay", "upload")
 def hold_not_withdrawn(_: Portal) -> AbstractContextManager[object]:
     return swap(outbox, "withdraw", lambda payment_id: True)
 
 
-@bug("I25: the audit row is written in a second transaction")
+@bug("I25: the audit row is written in a second transaction", "machine fails as it commits an upload")
 @contextmanager
 def audit_row_after_the_commit(_: Portal) -> Iterator[None]:
     later: list[tuple[Any, ...]] = []
@@ -535,7 +535,7 @@ def audit_row_changed_afterwards(portal: Portal) -> Iterator[None]:
 # --- downloads
 
 
-@bug("I16: a page is visible as soon as it is read")
+@bug("I16: a page is visible as soon as it is read", "list moves while it is read")
 @contextmanager
 def staged_page_visible_early(_: Portal) -> Iterator[None]:
     really = staging.put
@@ -555,7 +555,7 @@ def new_day() -> Any:
     return datetime(2026, 11, 20).date()  # noqa: DTZ001 - a date
 
 
-@bug("I19, pouchdb 7847: the mark of the last download moves before its data")
+@bug("I19, pouchdb 7847: the mark of the last download moves before its data", "worker dies in mid-download")
 @contextmanager
 def watermark_moved_early(_: Portal) -> Iterator[None]:
     really = sync._swap
@@ -590,7 +590,7 @@ def counts_alone_confirm(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("I18: a record that could not be read is taken for absent")
+@bug("I18: a record that could not be read is taken for absent", "retry records")
 def unreadable_taken_for_absent(_: Portal) -> AbstractContextManager[object]:
     really = staging._absent
     return swap(staging, "_absent", lambda run_id: really(run_id)[:2])
@@ -611,7 +611,7 @@ def cancelled_run_completes(_: Portal) -> Iterator[None]:
 # --- the phone
 
 
-@bug("odoo 211219, workbox 2599: removed from what is unsent before the answer came")
+@bug("odoo 211219, workbox 2599: removed from what is unsent before the answer came", "bad line")
 @contextmanager
 def marked_when_sent(_: Portal) -> Iterator[None]:
     really = Phone.body
@@ -641,7 +641,7 @@ def deleted_when_sent(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("F36: a 500, or a hotel's web page, is stored as an answer")
+@bug("F36: a 500, or a hotel's web page, is stored as an answer", "bad line")
 @contextmanager
 def any_answer_counts(_: Portal) -> Iterator[None]:
     really = Phone.take_answer
@@ -656,7 +656,7 @@ def any_answer_counts(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("odoo 125037, F40: the receipt number is taken outside the transaction")
+@bug("odoo 125037, F40: the receipt number is taken outside the transaction", "phone dies as it saves")
 @contextmanager
 def number_taken_outside_the_transaction(_: Portal) -> Iterator[None]:
     def number(self: Phone) -> str:
@@ -669,7 +669,7 @@ def number_taken_outside_the_transaction(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("odoo 267799, F41: the number is stored later than the payment")
+@bug("odoo 267799, F41: the number is stored later than the payment", "phone dies as it saves")
 @contextmanager
 def number_stored_later(_: Portal) -> Iterator[None]:
     really = Phone.confirm
@@ -792,7 +792,7 @@ def deleted_while_it_waits(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("getodk/collect 5317, F32: what was sent and not answered yet is edited: same id, other content", "pay", "upload")
+@bug("getodk/collect 5317, F32: what was sent and not answered yet is edited: same id, other content", "bad line")
 @contextmanager
 def edited_while_it_waits(_: Portal) -> Iterator[None]:
     really = Phone.body
@@ -839,7 +839,7 @@ def logout_erases_what_is_unsent(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("POSNext 50, F47: a double tap makes two payments")
+@bug("POSNext 50, F47: a double tap makes two payments", "pay")
 @contextmanager
 def double_tap_makes_two(_: Portal) -> Iterator[None]:
     really = Phone.confirm
@@ -852,7 +852,7 @@ def double_tap_makes_two(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("odoo 288974, F50: a download replaces what is unsent")
+@bug("odoo 288974, F50: a download replaces what is unsent", "pay", "download")
 @contextmanager
 def download_replaces_unsent(_: Portal) -> Iterator[None]:
     really = Phone.take_snapshot
@@ -867,7 +867,7 @@ def download_replaces_unsent(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("F44: a phone put back to an older copy goes on with its series")
+@bug("F44: a phone put back to an older copy goes on with its series", "copy goes on")
 @contextmanager
 def series_goes_on_after_a_restore(_: Portal) -> Iterator[None]:
     with ExitStack() as stack:
@@ -880,7 +880,7 @@ def series_goes_on_after_a_restore(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("I10: the phone's Z forgets what is unsent")
+@bug("I10: the phone's Z forgets what is unsent", "pay", "z")
 @contextmanager
 def z_forgets_unsent(_: Portal) -> Iterator[None]:
     really = Phone.period

@@ -87,8 +87,6 @@ class Portal:
         self._fill_from(self.template)
         for door in self.doors:
             door(self.raw)
-        for door in self.doors:
-            door(self.raw)
 
     def _fill_from(self, copy: sqlite3.Connection) -> None:
         if self.raw.in_transaction:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -18,7 +19,7 @@ from portal.domain.errors import PortalError
 from portal.domain.journal import Entry
 from portal.services import payments, sync, terminals, users
 from portal.services import restore as restore_service
-from tests.simulation.phone import MANILA, Phone, Refused, uuid4
+from tests.simulation.phone import MANILA, Disk, Phone, Refused, uuid4
 from tests.simulation.portal import COLLECTORS, Killed
 from tests.simulation.pscloud import CODES, Faults
 from tests.simulation.world import Violation, World
@@ -299,22 +300,34 @@ def restore(world: World, rng: Random) -> None:
     phone = a_phone(world, rng)
     if phone.backup is None:
         return
+    restore_this(world, phone, phone.backup)
+
+
+def restore_this(world: World, phone: Phone, copy: Disk) -> None:
+    """One phone is put back to a copy."""
     world.note(f"{phone.name} is put back to an older copy")
     for code, entries in phone.disk.entries.items():
-        kept = phone.backup.entries.get(code, [])
+        kept = copy.entries.get(code, [])
         world.seen.told_to_stop.pop(code, None)
         if len(kept) < len(entries):
             world.seen.forked.add(code)
-    phone.disk = phone.backup.copy()
-    note_what_is_lost(world)
+    with losing(world):
+        phone.disk = copy.copy()
     phone.restart()
 
 
-def note_what_is_lost(world: World) -> None:
-    """Payments that are on no phone and not in the ledger: nobody can bring them back, unless an older copy of a phone does."""
-    here = {payment for phone in world.phones for payment in phone.disk.payments}
-    here |= {row[0] for row in world.portal.rows("SELECT id FROM payments")}
-    world.seen.lost = world.seen.written.keys() - here
+@contextmanager
+def losing(world: World) -> Iterator[None]:
+    """What only the store that is put back here held is lost, and nobody's fault; what an older copy brings back is not lost any more."""
+
+    def held() -> set[str]:
+        on_phones = {payment for phone in world.phones for payment in phone.disk.payments}
+        return on_phones | {row[0] for row in world.portal.rows("SELECT id FROM payments")}
+
+    before = held()
+    yield
+    after = held()
+    world.seen.lost = (world.seen.lost | (before - after)) - after
 
 
 @step("move clock", 4)
@@ -437,10 +450,10 @@ def upload(world: World, rng: Random) -> None:
 def send(world: World, rng: Random, phone: Phone, code: str, how: str) -> None:
     """One upload of one terminal."""
     entries = list(phone.disk.entries[code]) if how == "everything again" else phone.to_send(code, 500)
-    if how == "part":
-        entries = entries[: rng.randrange(1, len(entries) + 1)]
     if not entries:
         return
+    if how == "part":
+        entries = entries[: rng.randrange(1, len(entries) + 1)]
     if how == "later half first" and len(entries) > 1:
         middle = rng.randrange(1, len(entries))
         one_request(world, rng, phone, code, entries[middle:])
@@ -634,12 +647,12 @@ def restore_database(world: World, rng: Random) -> None:
     if world.portal.copy is None or world.seen.database:
         return
     world.note("the database is put back to the backup")
-    world.portal.put_back()
+    with losing(world):
+        world.portal.put_back()
     world.seen.database = "put back"
     world.seen.sights.clear()
     while not by_person(world, rng, lambda: restore_service.note("command line", world.tick())):
         world.note("once more")
-    note_what_is_lost(world)
 
 
 # --- PSCloud and the workers -------------------------------------------------------------------------------------------------

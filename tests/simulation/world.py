@@ -96,6 +96,8 @@ class World:
         self.old_uploads: list[tuple[str, dict[str, Any]]] = []
         self.keys = 0
         self.depth = 0
+        self.fate: tuple[int, str] | None = None
+        """How the next process ends, where a step is about just that: fuse and way, as Portal.process has them."""
         self.job_rng = rng
         self.phones = [self.new_phone(user, f"{user} {number}") for user in COLLECTORS for number in (1, 2) if (user, number) != ("jun", 2)]
         self.schedulers = [schedule.Scheduler(portal.app), schedule.Scheduler(portal.app)]
@@ -176,7 +178,9 @@ class World:
         """Do work as one of the portal's processes, which now and then dies or finds its database failing on the way."""
         random.seed(rng.getrandbits(64))
         fuse, how = None, "kill"
-        if rng.random() < risk:
+        if self.fate:
+            (fuse, how), self.fate = self.fate, None
+        elif rng.random() < risk:
             fuse, how = int(2 ** (rng.random() * 7.5)) - 1, rng.choice(("kill", "kill at commit", "fail", "fail at commit"))
             fuse = rng.randrange(4) if "commit" in how else fuse
         try:
