@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, make_response, render_template, request, url_for
 
 from portal.filters import day as show_day
+from portal.store import voids
 
 
 def wants_partial() -> bool:
@@ -18,8 +19,11 @@ def wants_partial() -> bool:
 
 
 def answer(page: str, partial: str, /, **context: Any) -> Response:
-    """The full page, or the partial when htmx asks; caches are told that the two differ."""
-    response = make_response(render_template(partial if wants_partial() else page, **context))
+    """The full page with what the rail counts, or the partial when htmx asks; caches are told that the two differ."""
+    if wants_partial():
+        response = make_response(render_template(partial, **context))
+    else:
+        response = make_response(render_template(page, voids_waiting=voids.count_waiting(), **context))
     response.vary.add("HX-Request")
     return response
 
@@ -106,6 +110,11 @@ class Query:
         """The address of this filter, with some values changed (None drops one), always from the first page on."""
         values: dict[str, Any] = {name: value for name, value in {**self.values, **changes}.items() if value}
         return url_for(endpoint or self.endpoint, **({} if endpoint else self._path), **values)
+
+    def replace(self, name: str, value: str, chip: str) -> None:
+        """Go on as if this value had been asked for."""
+        self.values[name] = value
+        self.chips = [(one, chip if one == name else words) for one, words in self.chips]
 
     def _keep(self, name: str, value: str, chip: str) -> str:
         if value:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import date
 from typing import cast
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.access import roles
-from portal.blueprints.pages import Query, answer
+from portal.blueprints.pages import Query, answer, wants_partial
 from portal.domain.errors import NotFound
 from portal.domain.money import from_centavos
 from portal.exports import Cell, csv_response
@@ -50,16 +50,23 @@ def read_filter(query: Query) -> SoaFilter:
 @bp.get("/soas")
 @roles("office", "admin")
 def index() -> Response:
-    """The list; htmx gets the part with rows, count and totals."""
+    """The list; htmx gets the part with rows, count and totals, and asks for totals that take long by themselves."""
     query, today = Query("soas.index"), clock.today()
-    wanted = read_filter(query)
+    typed = read_filter(query)
+    if wants_partial() and request.args.get("part") == "totals":
+        return make_response(render_template("soas/_totals.html", totals=soas.totals(typed, today)))
+    filter, page = soas.find(typed, today, after=query.cursor("after"), before=query.cursor("before"))
+    if filter.q != typed.q:
+        query.replace("q", filter.q, f"Text: {filter.q}")
+    later = wants_partial() and soas.takes_long_to_count(filter)
     return answer(
         "soas/index.html",
         "soas/_partial.html",
         query=query,
-        filter=wanted,
-        page=soas.list_page(wanted, today, after=query.cursor("after"), before=query.cursor("before")),
-        totals=soas.totals(wanted, today),
+        typed=typed,
+        filter=filter,
+        page=page,
+        totals=None if later else soas.totals(filter, today),
         codes=collector_codes.known_codes(),
         data_as_of=soas.data_as_of(),
     )
@@ -106,4 +113,5 @@ def show(soa_id: str) -> ResponseReturnValue:
 def payment_event(row: ledger.PaymentRow) -> TimelineEvent:
     """A payment as the account's timeline tells it."""
     title = f"{pesos(row.amount)} collected by {row.collector_display}, {TENDER_WORDS[row.tender]}, {STATUS_WORDS[row.status].lower()}"
+    title += {"approved": ", voided", "requested": ", a void was asked for"}.get(row.void, "")
     return TimelineEvent(at=row.collected_at, kind="payment", title=title, detail=[], link=f"/payments/{row.id}")

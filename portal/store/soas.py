@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -191,6 +191,18 @@ def list_page(filter: SoaFilter, today: date, after: str | None = None, before: 
     )
 
 
+def find(filter: SoaFilter, today: date, after: str | None = None, before: str | None = None) -> tuple[SoaFilter, SoaPage]:
+    """list_page(), and the filter it is of: when nothing holds what was typed, one whose text is mended by one letter a word."""
+    page = list_page(filter, today, after, before)
+    if not page.rows and not after and not before:
+        for text in search.guesses(filter.q):
+            mended = replace(filter, q=text)
+            found = list_page(mended, today)
+            if found.rows:
+                return mended, found
+    return filter, page
+
+
 def totals(filter: SoaFilter, today: date) -> Totals:
     """Count and pesos of everything the filter lets through, on every page."""
     if not search.words_of(filter.q):
@@ -199,6 +211,12 @@ def totals(filter: SoaFilter, today: date) -> Totals:
     query = select(func.count(), func.sum(Soa.amount_due), func.sum(Soa.penalty)).select_from(Soa).where(*conditions)
     count, amount, penalty = db.session.execute(query).one()
     return Totals(count, amount or ZERO, penalty or ZERO)
+
+
+def count(filter: SoaFilter, today: date, most: int | None = None) -> int:
+    """How many SOAs the filter lets through, counted no further than `most`."""
+    found = select(Soa.id).where(*_conditions(filter, today)).limit(most)
+    return db.session.execute(select(func.count()).select_from(found.subquery())).scalar_one()
 
 
 def takes_long_to_count(filter: SoaFilter) -> bool:

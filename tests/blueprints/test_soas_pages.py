@@ -9,6 +9,7 @@ import re
 import pytest
 
 from portal.filters import recorded
+from portal.store import search
 from tests.blueprints.office_site import TRICKY, Site, attributes, element, text_of
 
 
@@ -36,6 +37,25 @@ def test_the_next_page_holds_the_rest_and_the_previous_one_comes_back(site: Site
     assert len(rows) == len(set(rows)) == 60
     back = [link for link in attributes(second, "href") if "before=" in link]
     assert attributes(site.page("carla", back[0]), "data-soa") == attributes(first, "data-soa")
+
+
+def test_a_mistyped_name_is_mended_and_said_so(site: Site) -> None:
+    page = site.page("carla", "/soas?q=custmer+05")
+    assert len(attributes(page, "data-soa")) == 7 and "Nothing matches custmer 05" in text_of(page)
+    assert element(page, "soa-count") == "7" and any("q=customer+05" in link for link in attributes(page, "href") if "soas.csv" in link)
+    nothing = site.page("carla", "/soas?q=xqzzxq")
+    assert attributes(nothing, "data-soa") == [] and "Nothing matches" not in text_of(nothing)
+
+
+def test_a_broad_search_shows_its_rows_before_it_is_counted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "FEW", 10)
+    part = site.get("carla", "/soas?q=customer", HX_Request="true").text
+    assert len(attributes(part, "data-soa")) == 50 and element(part, "soa-total") == "adding up"
+    later = next(link for link in attributes(part, "hx-get") if "part=totals" in link)
+    counted = site.get("carla", later, HX_Request="true").text
+    whole = site.page("carla", "/soas?q=customer")
+    assert element(counted, "soa-count") == element(whole, "soa-count") == "56"
+    assert element(counted, "soa-total") == element(whole, "soa-total").strip() and "data-soa" not in counted
 
 
 @pytest.mark.parametrize(
@@ -128,7 +148,7 @@ def test_the_csv_is_the_filtered_list_with_a_byte_order_mark_and_no_formula(site
 
 def test_home_links_its_numbers_to_their_lists_and_sends_collectors_to_the_phone_app(site: Site) -> None:
     page = site.page("carla", "/")
-    for link in ("/soas", "/soas?overdue=1", "/payments?status=pending", "/payments?status=failed", "/syncs"):
+    for link in ("/soas", "/soas?overdue=1", "/payments?status=pending&void=none", "/payments?status=failed&void=none", "/syncs"):
         assert link in attributes(page, "href")
     assert "differs from the ledger" in page
     answer = site.get("nena", "/")
