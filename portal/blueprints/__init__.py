@@ -7,7 +7,8 @@ from importlib import import_module
 from flask import Blueprint
 
 MODULES = (
-    "auth", "home", "soas", "sync", "collectors", "payments", "readings", "reports", "terminals", "users", "mpos", "api", "health",
+    "auth", "home", "soas", "sync", "collectors", "payments", "readings",
+    "remittances", "reports", "terminals", "users", "mpos", "api", "health",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from flask_login import current_user
 from portal import clock
 from portal.access import roles
 from portal.blueprints.pages import answer
-from portal.store import incidents, ledger, soas, sync_runs
+from portal.store import incidents, ledger, remittances, soas, sync_runs
 
 bp = Blueprint("home", __name__)
 
@@ -32,6 +32,7 @@ def index() -> ResponseReturnValue:
         overdue=soas.totals(soas.SoaFilter(overdue=True), today),
         collected=ledger.totals(ledger.PaymentFilter(date_from=today, date_to=today)),
         waiting=ledger.status_counts(ledger.PaymentFilter()),
+        desk=remittances.desk(),
         latest=ledger.list_page(ledger.PaymentFilter(), limit=8).rows,
         incidents=incidents.open_incidents(20),
     )

@@ -83,7 +83,14 @@ def contents(detail: ReadingDetail) -> dict[str, Any]:
     differences = [
         (label_of(item["field"]), shown(item["field"], item["phone"]), shown(item["field"], item["portal"])) for item in detail.differences
     ]
-    return {"detail": detail, "row": detail.row, "reading": detail.portal, "sections": sections(detail), "differences": differences}
+    return {
+        "detail": detail,
+        "row": detail.row,
+        "reading": detail.portal,
+        "sections": sections(detail),
+        "differences": differences,
+        "late": readings.late_in(detail.row.id),
+    }
 
 
 def sections(detail: ReadingDetail) -> list[Section]:
@@ -114,18 +121,23 @@ def sections(detail: ReadingDetail) -> list[Section]:
     if detail.row.kind == "Z":
         counters = [Line("Reset counter", str(reading["reset_counter"])), Line("Z counter", str(reading["z_counter"]), strong=True)]
         accumulated = [money(reading, "present_accumulated"), money(reading, "previous_accumulated")]
-        found.append(Section("Counters", [*counters, *accumulated, Line("Collection for the day", pesos(reading["gross"]), strong=True)]))
+        day_lines = [Line("Collection for the day", pesos(reading["gross"]), strong=True)]
+        if reading.get("late_count"):
+            day_lines.append(Line(f"Late payments ({reading['late_count']})", pesos(reading["late_amount"]), strong=True))
+        found.append(Section("Counters", [*counters, *accumulated, *day_lines]))
     names = ("vatable", "vat_amount", "vat_exempt", "zero_rated", "penalty", "advance")
     totals = [Line(label_of(name), pesos(reading[name]), name in {"gross", "net"}) for name in ("gross", "less_void", "net")]
     found.append(Section("Collection", [*(money(reading, name) for name in names), *totals]))
-    found.append(Section("Tenders", [tender_line(line) for line in reading["tenders"]] or [Line("No payments", "0.00")]))
+    late = [tender_line(line, "Late: ") for line in reading.get("late_tenders", [])]
+    found.append(Section("Tenders", [*(tender_line(line) for line in reading["tenders"]), *late] or [Line("No payments", "0.00")]))
     found.append(Section("Cash", cash_lines(reading)))
     return found
 
 
 def cash_lines(reading: Mapping[str, Any]) -> list[Line]:
     """From the change fund to short or over, with the counted denominations."""
-    names = ("change_fund", "cash_collected", "less_voided_cash", "less_drops", "less_expenses")
+    late = ("late_cash",) if reading.get("late_cash") else ()
+    names = ("change_fund", "cash_collected", *late, "less_voided_cash", "less_drops", "less_expenses")
     lines = [*(money(reading, name) for name in names), Line("Expected cash", pesos(reading["expected_cash"]), strong=True)]
     if reading["counted"] is None:
         return [*lines, Line("Counted cash", "not counted yet")]
@@ -138,9 +150,9 @@ def cash_lines(reading: Mapping[str, Any]) -> list[Line]:
     return [*lines, Line("Counted cash", pesos(reading["counted_cash"]), strong=True), Line(word, pesos(abs(difference)), strong=True)]
 
 
-def tender_line(line: Mapping[str, Any]) -> Line:
+def tender_line(line: Mapping[str, Any], before: str = "") -> Line:
     """One tender with its channel and count."""
-    name = TENDER_WORDS.get(line["tender"], line["tender"]) + (f", {line['channel']}" if line["channel"] else "")
+    name = before + TENDER_WORDS.get(line["tender"], line["tender"]) + (f", {line['channel']}" if line["channel"] else "")
     return Line(f"{name} ({line['count']})", pesos(line["amount"]))
 
 

@@ -1,4 +1,4 @@
-"""Reports on paper: the Collection Report (DOMAIN 6)."""
+"""Reports on paper: the Collection Report and the slip of a remittance (DOMAIN 6)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from flask import Blueprint, Response
 
 from portal import clock
 from portal.access import roles
+from portal.blueprints import remittances
 from portal.blueprints.pages import Query, answer
 from portal.documents import pdf_response, render_pdf
 from portal.domain.errors import InvalidInput
@@ -66,6 +67,14 @@ def collection() -> Response:
     payments = in_period(PaymentFilter(date_from=first, date_to=last, collector=collector))
     data = report_of(payments, first, last, names.get(collector, ""))
     return pdf_response(f"collection-report-{first}-{last}.pdf", render_pdf("pdf/collection_report.html", {**data, "made_at": clock.now()}))
+
+
+@bp.get("/reports/remittance/<int:remittance_id>.pdf")
+@roles("office", "admin")
+def remittance(remittance_id: int) -> Response:
+    """The slip of a remittance, which collector and cashier sign; the same figures for ever."""
+    detail = remittances.found(remittance_id)
+    return pdf_response(f"remittance-{detail.row.number}.pdf", render_pdf("pdf/remittance.html", remittances.contents(detail)))
 
 
 def in_period(wanted: PaymentFilter) -> list[SplitRow]:

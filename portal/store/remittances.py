@@ -380,3 +380,23 @@ def approve(remittance_id: int, who: str, reason: str, now: datetime) -> bool:
         .values(state="approved", decided_by=who, decided_at=now, decision_reason=reason)
     )
     return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the desk has before it: Z-readings not remitted, of how many collectors, the oldest business date, and what awaits approval."""
+
+    readings: int
+    collectors: int
+    oldest: date | None
+    unapproved: int
+
+
+def desk() -> Desk:
+    """The desk in numbers."""
+    remitted = select(RemittanceReading.reading_id).where(RemittanceReading.reading_id == Reading.id).exists()
+    query = select(func.count(), func.count(Reading.user_id.distinct()), func.min(Reading.business_date)).where(
+        Reading.kind == "Z", ~remitted
+    )
+    count, collectors_waiting, oldest = db.session.execute(query).one()
+    return Desk(count, collectors_waiting, oldest, totals(RemittanceFilter(state="waiting")).count)
