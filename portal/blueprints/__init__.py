@@ -7,7 +7,7 @@ from importlib import import_module
 from flask import Blueprint
 
 MODULES = (
-    "auth", "home", "soas", "sync", "collectors", "payments", "readings",
+    "auth", "home", "soas", "sync", "collectors", "payments", "voids", "readings",
     "remittances", "reports", "terminals", "users", "mpos", "api", "health",
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from flask_login import current_user
 from portal import clock
 from portal.access import roles
 from portal.blueprints.pages import answer
-from portal.store import incidents, ledger, remittances, soas, sync_runs
+from portal.store import incidents, ledger, remittances, soas, sync_runs, voids
 
 bp = Blueprint("home", __name__)
 
@@ -31,7 +31,9 @@ def index() -> ResponseReturnValue:
         soas=soas.totals(soas.SoaFilter(), today),
         overdue=soas.totals(soas.SoaFilter(overdue=True), today),
         collected=ledger.totals(ledger.PaymentFilter(date_from=today, date_to=today)),
-        waiting=ledger.status_counts(ledger.PaymentFilter()),
+        waiting=ledger.status_counts(ledger.PaymentFilter(void="none")),
+        voids=voids.totals()["requested"],
+        voids_failed=voids.count_failed(),
         desk=remittances.desk(),
         latest=ledger.list_page(ledger.PaymentFilter(), limit=8).rows,
         incidents=incidents.open_incidents(20),

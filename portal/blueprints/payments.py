@@ -17,15 +17,17 @@ from portal.domain.payments import TENDER_WORDS
 from portal.exports import Cell, csv_response
 from portal.filters import FLAG_WORDS, STATUS_WORDS
 from portal.services import payments as service
-from portal.store import ledger
+from portal.store import ledger, voids
 from portal.store.ledger import PaymentFilter
 
 bp = Blueprint("payments", __name__)
 STATUSES = {word: STATUS_WORDS[word] for word in ("pending", "approved", "processing", "completed", "failed")}
 FLAGS = {"any": "Any flag", **FLAG_WORDS}
+VOIDS = {"none": "Neither", "requested": "Asked for", "approved": "Voided"}
 CSV_HEAD = (
     "Receipt number", "Collected", "Received", "Business date", "Customer", "Account number", "SOA", "SOA number", "Collector", "Terminal",
     "Tender", "Bank or wallet", "Reference", "Amount", "Status", "Reason", "Flags", "Posted", "PSCloud number", "Payment",
+    "Void",
 )  # fmt: skip
 
 
@@ -40,6 +42,7 @@ def read_filter(query: Query) -> PaymentFilter:
         status=query.choice("status", "Status", STATUSES),
         flag=query.choice("flag", "Flag", FLAGS),
         q=query.text("q", "Text"),
+        void=query.choice("void", "Void", VOIDS),
     )
 
 
@@ -61,6 +64,7 @@ def index() -> Response:
         statuses=STATUSES,
         tenders=TENDER_WORDS,
         flags=FLAGS,
+        void_words=VOIDS,
     )
 
 
@@ -78,7 +82,7 @@ def csv_rows(wanted: PaymentFilter) -> Iterator[tuple[Cell, ...]]:
             row.receipt_number, row.collected_at, row.received_at, row.business_date, row.customer_name, row.account_number, row.soa_id,
             row.soa_number, row.collector_display, row.terminal, TENDER_WORDS[row.tender], row.channel, row.reference, row.amount,
             STATUS_WORDS[row.status], row.status_reason, ", ".join(FLAG_WORDS[flag] for flag in row.flags), row.posted_at,
-            row.pscloud_id, row.id,
+            row.pscloud_id, row.id, VOIDS.get(row.void),
         )  # fmt: skip
 
 
@@ -89,12 +93,21 @@ def show(payment_id: UUID) -> Response:
     detail = ledger.get(str(payment_id))
     if detail is None:
         raise NotFound("There is no payment with this number.")
-    return answer("payments/show.html", "payments/_detail.html", detail=detail, row=detail.row, may_approve=may_approve(detail.row))
+    return answer(
+        "payments/show.html",
+        "payments/_detail.html",
+        detail=detail,
+        row=detail.row,
+        may_approve=may_approve(detail.row),
+        voids=voids.of_payment(detail.row.id),
+    )
 
 
 def may_approve(row: ledger.PaymentRow) -> bool:
-    """Whether this person may approve it: the office what carries no flag, a supervisor also what does (DOMAIN 1)."""
-    return row.status == "pending" and bool(current_user.can("supervisor") or (current_user.can("office") and not row.flags))
+    """Whether this person may approve it: the office what carries no flag, a supervisor also what does (DOMAIN 1); nobody what is being
+    voided."""
+    open_to_it = row.status == "pending" and not row.void
+    return open_to_it and bool(current_user.can("supervisor") or (current_user.can("office") and not row.flags))
 
 
 @bp.post("/payments/approve")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,10 +19,12 @@ from portal.domain.errors import InvalidInput
 from portal.domain.money import ZERO
 from portal.domain.payments import TENDERS
 from portal.domain.receipts import ranges, read_receipt_number, receipt_number
-from portal.store import ledger
+from portal.store import ledger, voids
 from portal.store.ledger import PaymentFilter, SplitRow
+from portal.store.voids import VoidRow
 
 bp = Blueprint("reports", __name__)
+NO_VOIDS: Mapping[str, VoidRow] = {}
 MOST = 1000
 """Payments in one report; more would take longer to set than a browser waits."""
 
@@ -65,7 +67,8 @@ def collection() -> Response:
         raise InvalidInput(" ".join(query.problems.values()))
     first, last = first or last or today, last or first or today
     payments = in_period(PaymentFilter(date_from=first, date_to=last, collector=collector))
-    data = report_of(payments, first, last, names.get(collector, ""))
+    approved = voids.approved_of(line.row.id for line in payments if line.row.void == "approved")
+    data = report_of(payments, first, last, names.get(collector, ""), approved)
     return pdf_response(f"collection-report-{first}-{last}.pdf", render_pdf("pdf/collection_report.html", {**data, "made_at": clock.now()}))
 
 
@@ -85,19 +88,26 @@ def in_period(wanted: PaymentFilter) -> list[SplitRow]:
     return ledger.with_split(rows)
 
 
-def report_of(payments: Sequence[SplitRow], first: date, last: date, collector: str) -> dict[str, object]:
-    """What the report says: the lines, totals by tender, grand totals and missing receipt numbers."""
+def report_of(
+    payments: Sequence[SplitRow], first: date, last: date, collector: str, approved: Mapping[str, VoidRow] = NO_VOIDS
+) -> dict[str, object]:
+    """What the report says: the lines with voids (`approved`, by payment) in place, totals by tender, grand totals and missing receipt
+    numbers. What is voided is in no total but its own."""
+    good = [line for line in payments if line.row.id not in approved]
     return {
         "payments": payments,
+        "voids": approved,
+        "good": len(good),
+        "voided": sum((line.row.amount for line in payments if line.row.id in approved), ZERO),
         "first": first,
         "last": last,
         "collector": collector,
-        "tenders": by_tender(payments),
+        "tenders": by_tender(good),
         "gaps": gaps(line.row.receipt_number for line in payments),
-        "total": sum((line.row.amount for line in payments), ZERO),
-        "penalty": sum((line.penalty for line in payments), ZERO),
-        "principal": sum((line.principal for line in payments), ZERO),
-        "advance": sum((line.advance for line in payments), ZERO),
+        "total": sum((line.row.amount for line in good), ZERO),
+        "penalty": sum((line.penalty for line in good), ZERO),
+        "principal": sum((line.principal for line in good), ZERO),
+        "advance": sum((line.advance for line in good), ZERO),
     }
 
 

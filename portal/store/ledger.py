@@ -172,7 +172,7 @@ def _where(query: Any, wanted: PaymentFilter) -> Any:
     elif wanted.flag in FLAGS:
         query = query.where(Payment.id.in_(select(PaymentFlag.payment_id).where(PaymentFlag.flag == wanted.flag)))
     if wanted.void == "none":
-        query = query.where(Payment.id.not_in(VOIDED))
+        query = query.where(Payment.id.not_in(select(Void.payment_id).where(Void.state != "refused")))
     elif wanted.void in {"requested", "approved"}:
         query = query.where(Payment.id.in_(select(Void.payment_id).where(Void.state == wanted.void)))
     for word in wanted.q.split():

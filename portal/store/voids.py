@@ -127,6 +127,15 @@ def of_payment(payment_id: str) -> list[VoidRow]:
     return _rows(_base().where(Void.payment_id == payment_id).order_by(Void.id.desc()))
 
 
+def approved_of(payment_ids: Iterable[str]) -> dict[str, VoidRow]:
+    """The approved void of each of these payments that has one."""
+    ids, found = list(payment_ids), dict[str, VoidRow]()
+    for start in range(0, len(ids), 500):
+        rows = _rows(_base().where(Void.payment_id.in_(ids[start : start + 500]), Void.state == "approved"))
+        found |= {row.payment_id: row for row in rows}
+    return found
+
+
 def list_page(state: str, after_id: int | None = None, limit: int = 50) -> tuple[list[VoidRow], int | None]:
     """One page of voids in a state (any other word: all), and the id to go on after or None. What waits longest comes first;
     what is decided, newest first."""

@@ -10,7 +10,7 @@ from portal.extensions import csrf
 from tests.factories import PASSWORD
 from tests.security.world import Call, World, cases, changed, dump, routes
 
-MIGHT = {"POST /api/v1": "collector_a", "POST /payments": "supervisor", "POST /syncs": "supervisor"}
+MIGHT = {"POST /api/v1": "collector_a", "POST /payments": "supervisor", "POST /voids": "supervisor", "POST /syncs": "supervisor"}
 """Who would be let in, so that a refusal can only come from the missing token."""
 FORMS = {"page": {}, "htmx": {"HX-Request": "true"}}
 

@@ -25,7 +25,10 @@ PUBLIC = {
 """What anybody may call, signed in or not; each is the same for everybody or says only who is asking."""
 PHONE = {"GET /api/v1/soas", "GET /api/v1/terminals/<code>", "POST /api/v1/terminals", "POST /api/v1/journal"}
 EVERYBODY = {"POST /logout", "DELETE /api/v1/session", "GET /"}
-MONEY = {"POST /payments/approve", "POST /payments/<uuid:payment_id>/hold", "POST /payments/<uuid:payment_id>/retry"}
+MONEY = {
+    "POST /payments/approve", "POST /payments/<uuid:payment_id>/hold", "POST /payments/<uuid:payment_id>/retry",
+    "POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse", "POST /voids/<int:void_id>/retry",
+}  # fmt: skip
 
 
 def table() -> dict[str, dict[str, dict[str, str]]]:
@@ -58,7 +61,8 @@ def walk(app: Flask, world: World, person: str) -> dict[str, dict[str, str]]:
                 assert not touched, f"{method} {rule} ({name}) was answered {seen(response)} to {person} but changed {touched}"
             if before != after:
                 world.restore(app)
-            if person == "collector_a" and "none" not in name:
+            # The worker holds hashes of the app's own files, in which any digits may stand; it is the same for everybody (test_shell.py).
+            if person == "collector_a" and "none" not in name and rule != "/mpos/sw.mjs":
                 body = response.get_data(as_text=True) if response.mimetype != "image/svg+xml" else ""
                 assert not [mark for mark in MARKS_OF_B if mark in body], f"{method} {rule} ({name}) tells A of B"
     return found
@@ -106,6 +110,8 @@ def test_what_the_table_may_not_say() -> None:
         if " /users" in route or (changing and " /terminals" in route):
             for person in ("cashier", "supervisor"):
                 assert closed(answers(person)[route]), f"{route} is open to {person}"
+        if route in {"POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse"}:
+            assert closed(answers("cashier")[route]), f"a supervisor decides: {route}"
         if " /reports" in route:
             assert closed(answers("cashier")[route]), f"{route} is a supervisor's"
     assert answers("collector_a")["GET /"] == {"302 /mpos/"}

@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from portal.domain.allocation import Allocation
 from portal.extensions import db
 from portal.services import journal, terminals
 from portal.services.journal import Policy, Uploader
@@ -121,7 +122,10 @@ def fill(world: World) -> None:
         phone = make_phone(NAMES[person])
         world.terminals[person] = phone.code
         phone.start()
-        world.payments[person] = phone.pay(soa, 10000).payload["payment"]
+        first = phone.pay(soa, 10000)
+        world.payments[person] = first.payload["payment"]
+        if person == "collector_a":
+            phone.ask_void(phone.pay(soa, 500, [Allocation(**part) for part in first.payload["allocations"]]), "Typed 5 instead of 50")
         phone.x_reading()
         phone.z_reading()
         phone.close()
@@ -132,6 +136,7 @@ def fill(world: World) -> None:
         text("SELECT r.id, t.code FROM readings r JOIN terminals t ON r.terminal_id = t.id ORDER BY 1")
     ):
         world.readings.setdefault(next(person for person, own in world.terminals.items() if own == code), reading)
+    world.ids["void"] = db.session.execute(text("SELECT id FROM voids")).scalar_one()
     terminals.revoke(world.terminals["revoked_device"], "test", NOW)
 
 
@@ -216,6 +221,10 @@ CASES: dict[str, dict[str, Case]] = {
     "POST /payments/<uuid:payment_id>/hold": {
         "approved": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/hold", form={"reason": "wait a bit"})
     },
+    "GET /voids/<int:void_id>": {"of A": lambda w, p: Call(f"/voids/{w.ids['void']}"), "none": lambda w, p: Call("/voids/999999")},
+    "POST /voids/<int:void_id>/approve": {"waiting": lambda w, p: Call(f"/voids/{w.ids['void']}/approve", form={})},
+    "POST /voids/<int:void_id>/refuse": {"waiting": lambda w, p: Call(f"/voids/{w.ids['void']}/refuse", form={"reason": "wait a bit"})},
+    "POST /voids/<int:void_id>/retry": {"not failed": lambda w, p: Call(f"/voids/{w.ids['void']}/retry", form={})},
     "POST /payments/<uuid:payment_id>/retry": {"not failed": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/retry", form={})},
     "GET /readings/<int:reading_id>": {
         "of A": lambda w, p: Call(f"/readings/{w.readings['collector_a']}"),
