@@ -264,7 +264,7 @@ def count() -> ResponseReturnValue:
 @bp.post("/remittances")
 @roles("office")
 def receive() -> ResponseReturnValue:
-    """Record the remittance; a difference without a reason comes back as the form, with nothing lost of what was typed."""
+    """Record the remittance. A difference without a reason is a comparison instead: nothing is recorded, nothing lost of what was typed."""
     form, now = read_form(), clock.now()
     collector = collector_named(request.form.get("collector", ""))
     if form.problems:
@@ -272,10 +272,12 @@ def receive() -> ResponseReturnValue:
     given = (form.chosen, form.denominations, form.others)
     try:
         made = service.receive(collector.id, *given, form.reason, current_user.name, now, request_id=form.request_id)
+    except rules.ReasonNeeded as error:
+        form.problems.append(error.message)
+        return counting_page(collector, form, service.compare(collector.id, *given, current_user.name, now))
     except InvalidInput as error:
         form.problems.append(error.message)
-        comparison = service.compare(collector.id, *given, current_user.name, now) if form.chosen else None
-        return counting_page(collector, form, comparison, 422)
+        return counting_page(collector, form, None, 422)
     detail = found(made)
     if detail.row.state == "waiting":
         flash(f"{detail.row.number} is recorded and waits for a supervisor, who did not record it.", "wait")

@@ -16,6 +16,10 @@ OTHER_TENDERS = TENDER_ORDER[1:]
 """Everything but cash."""
 
 
+class ReasonNeeded(InvalidInput):
+    """A difference was to be recorded without a usable reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handed:
     """Checks, slips or screenshots of one tender and channel: how many and how much."""
@@ -120,12 +124,12 @@ def compare(readings: Sequence[Mapping[str, Any]], expected: Iterable[Handed], c
 
 
 def check_reason(comparison: Comparison, reason: str) -> str:
-    """The reason, trimmed. Raises InvalidInput when a difference has none, or one too long to keep."""
+    """The reason, trimmed. Raises ReasonNeeded when a difference has none, or one too long to keep."""
     text = reason.strip()
     if comparison.needs_reason and len(text) < 3:
-        raise InvalidInput("The count differs from what is expected. Say why, in 3 to 500 characters.")
+        raise ReasonNeeded("The count differs from what is expected. Say why, in 3 to 500 characters.")
     if len(text) > 500 or "\x00" in text:
-        raise InvalidInput("The reason is too long. Say why in at most 500 characters.")
+        raise ReasonNeeded("The reason is too long. Say why in at most 500 characters.")
     return text
 
 

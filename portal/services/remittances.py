@@ -47,8 +47,8 @@ def receive(
     """Record what a collector handed over for Z-readings of theirs; the remittance's id. Commits.
 
     `denominations` holds {value, kind, count} in centavos, `others` what was received per tender and channel. `request_id` names the form:
-    the same one again answers the remittance it made. Raises InvalidInput for a count that cannot be, or a difference without a reason;
-    Conflict when a reading is remitted already; Forbidden for one's own; NotFound for a reading that is not this collector's."""
+    the same one again answers the remittance it made. Raises InvalidInput for a count that cannot be, ReasonNeeded for a difference
+    without one, Conflict when a reading is remitted already, Forbidden for one's own, NotFound for a reading of somebody else."""
     request = request_id or str(uuid4())
     audit.lock()  # two desks at once: the second sees what the first has received, and takes the next number
     made = store.by_request(request)

@@ -19,9 +19,10 @@ from werkzeug.test import TestResponse
 
 from portal.domain.allocation import Allocation
 from portal.extensions import db
-from portal.services import journal, terminals
+from portal.services import journal, remittances, terminals
 from portal.services.journal import Policy, Uploader
 from portal.store import audit
+from portal.store import remittances as remittance_store
 from portal.store import users as user_store
 from portal.store.models import SyncFailure
 from tests.factories import NOW, Phone, b64, csrf_of, make_invoice, make_phone, make_soa, make_user, store_soas
@@ -137,6 +138,11 @@ def fill(world: World) -> None:
     ):
         world.readings.setdefault(next(person for person, own in world.terminals.items() if own == code), reading)
     world.ids["void"] = db.session.execute(text("SELECT id FROM voids")).scalar_one()
+    for name, person in (("z of A", "collector_a"), ("z of B", "collector_b")):
+        (world.ids[name],) = [reading.id for reading in remittance_store.waiting_readings(world.ids[person])]
+    world.ids["remittance"] = remittances.receive(
+        world.ids["collector_a"], [world.ids["z of A"]], [], [], "Nothing was brought", NAMES["cashier"], NOW
+    )
     terminals.revoke(world.terminals["revoked_device"], "test", NOW)
 
 
@@ -181,6 +187,11 @@ def jwk() -> dict[str, str]:
     """A new phone's public key."""
     numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
     return {"kty": "EC", "crv": "P-256", "x": b64(numbers.x.to_bytes(32, "big")), "y": b64(numbers.y.to_bytes(32, "big"))}
+
+
+def count_form(world: World) -> dict[str, Any]:
+    """What the desk's form sends for collector B: a little too much."""
+    return {"collector": NAMES["collector_b"], "reading": world.ids["z of B"], "bill-100000": "1"}
 
 
 def user_form(world: World, person: str) -> dict[str, Any]:
@@ -233,6 +244,31 @@ CASES: dict[str, dict[str, Case]] = {
     "GET /readings/<int:reading_id>.pdf": {
         "of A": lambda w, p: Call(f"/readings/{w.readings['collector_a']}.pdf"),
         "none": lambda w, p: Call("/readings/999999.pdf"),
+    },
+    "GET /remittances/new": {
+        "of B": lambda w, p: Call(f"/remittances/new?collector={NAMES['collector_b']}"),
+        "none": lambda w, p: Call("/remittances/new?collector=nobody"),
+    },
+    "POST /remittances/count": {
+        "of B": lambda w, p: Call("/remittances/count", form={**count_form(w), "do": "compare"}),
+        "nothing": lambda w, p: Call("/remittances/count", form={"collector": NAMES["collector_b"], "do": "compare"}),
+    },
+    "POST /remittances": {
+        "of B": lambda w, p: Call("/remittances", form={**count_form(w), "reason": "Counted twice"}),
+        "remitted": lambda w, p: Call("/remittances", form={"collector": NAMES["collector_a"], "reading": w.ids["z of A"]}),
+        "none": lambda w, p: Call("/remittances", form={"collector": "nobody", "reading": "1"}),
+    },
+    "GET /remittances/<int:remittance_id>": {
+        "of A": lambda w, p: Call(f"/remittances/{w.ids['remittance']}"),
+        "none": lambda w, p: Call("/remittances/999999"),
+    },
+    "POST /remittances/<int:remittance_id>/approve": {
+        "waiting": lambda w, p: Call(f"/remittances/{w.ids['remittance']}/approve", form={"reason": "Charged to A"}),
+        "none": lambda w, p: Call("/remittances/999999/approve", form={"reason": "Charged to A"}),
+    },
+    "GET /reports/remittance/<int:remittance_id>.pdf": {
+        "of A": lambda w, p: Call(f"/reports/remittance/{w.ids['remittance']}.pdf"),
+        "none": lambda w, p: Call("/reports/remittance/999999.pdf"),
     },
     "GET /soas/<path:soa_id>": {"of A": lambda w, p: Call("/soas/S-A"), "none": lambda w, p: Call("/soas/S/none")},
     "GET /syncs/<int:run_id>": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}"), "none": lambda w, p: Call("/syncs/999999")},
