@@ -201,6 +201,7 @@ class SoaTotal(Model):
     collector_code: Mapped[str] = mapped_column(plain(40), primary_key=True)
     due_date: Mapped[date] = mapped_column(primary_key=True)
     with_penalty: Mapped[bool] = mapped_column(primary_key=True)
+    __table_args__ = ({"sqlite_with_rowid": False},)
     count: Mapped[int] = mapped_column()
     amount_due: Mapped[Decimal] = mapped_column(Pesos)
     penalty: Mapped[Decimal] = mapped_column(Pesos)

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("amount_due", sa.BigInteger(), nullable=False),
         sa.Column("penalty", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("status", "collector_code", "due_date", "with_penalty", name=op.f("pk_soa_totals")),
+        sqlite_with_rowid=False,
     )
     op.execute(
         "INSERT INTO soa_totals SELECT status, coalesce(collector_code, ''), due_date, penalty > 0, count(*), "
