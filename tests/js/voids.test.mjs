@@ -142,6 +142,7 @@ test("an approved void arrives with an upload, is written down once and sent at 
   assert.equal(journal(w, "void_decided").length, 1);
   assert.equal(phone.state.voids_waiting, 0);
   assert.equal(phone.soa("S-1").amount_due, 305000 - 700, "an approved void counts no more");
+  assert.equal(phone.soa("S-1").outdated, false, "the downloaded list never held the payment");
   const row = (await phone.transactions()).at(-1);
   assert.deepEqual([row.void.state, row.void.decided_by], ["approved", "sol"]);
   const x = await phone.xReading();
@@ -149,6 +150,19 @@ test("an approved void arrives with an upload, is written down once and sent at 
   const report = await phone.collectionReport();
   assert.deepEqual([report.totals.amount, report.totals.less_void, report.totals.net, report.earlier], [10700, 10000, 700, []]);
   assert.equal((await phone.confirm(draft(400000))).balance_after, 0);
+}));
+
+test("the answer to an upload is enough to hear of a decision, which goes up in the same go", world(async (w) => {
+  const phone = await w.ready();
+  const paid = await phone.confirm(draft(10000));
+  await phone.requestVoid(paid.payment, "Wrong amount");
+  await phone.upload();
+  w.portal.decide("T07-V000001", "approved");
+  await phone.confirm(draft(100));
+  w.portal.calls.length = 0;
+  await phone.upload();
+  assert.deepEqual(w.portal.calls.map(({ path, body }) => [path, body.entries.map(({ kind }) => kind)]), [["/api/v1/journal", ["payment"]], ["/api/v1/journal", ["void_decided"]]]);
+  assert.deepEqual(w.portal.voids("T07"), []);
 }));
 
 test("a confirm after an approved void pays what the payment had taken", world(async (w) => {
