@@ -139,13 +139,15 @@ class PscloudClient:
         envelope = self._get(self.profile.status_path)
         return {key: _read(bytes(value)) for key, value in envelope.items()}
 
-    def soa_pages(self) -> Iterator[Page]:
-        """Every page of the snapshot. Raises Rejected for a cursor that repeats or never ends, and after too many restarts."""
+    def soa_pages(self, since: datetime | None = None) -> Iterator[Page]:
+        """Every page of the snapshot; with `since`, of what changed at or after that instant of PSCloud's, whatever its status is now.
+
+        Raises Rejected for a cursor that repeats or never ends, and after too many restarts."""
         restarts = 0
         restarted = False
         while True:
             try:
-                for page in self._snapshot(restarted):
+                for page in self._snapshot(restarted, since):
                     restarted = False
                     yield page
                 return
@@ -158,9 +160,13 @@ class PscloudClient:
                     message = f"PSCloud forgot the list of SOAs {restarts} times while it was being read. Try again later."
                     raise Retryable(message) from None
 
-    def _snapshot(self, restarted: bool) -> Iterator[Page]:
+    def _snapshot(self, restarted: bool, since: datetime | None) -> Iterator[Page]:
         soas, paging = self.profile.soas, self.profile.soas.pagination
         query = dict(soas.query)
+        if since is not None:
+            if soas.changes is None:
+                raise ValueError("this connector profile cannot ask for changes")
+            query = {**soas.changes.query, soas.changes.parameter: since.isoformat()}
         if paging.limit_parameter:
             query[paging.limit_parameter] = str(paging.limit)
         seen: set[str] = set()

@@ -39,6 +39,13 @@ class Pagination(Part, frozen=True):
     limit: int = 500
 
 
+class Changes(Part, frozen=True):
+    """How the list is asked for what changed at or after an instant, SOAs that are closed now among them; `query` replaces soas.query."""
+
+    parameter: str
+    query: dict[str, str] = {}
+
+
 class Soas(Part, frozen=True):
     """The list of SOAs and one SOA; `records`, `total` and `as_of` are where the answer holds them."""
 
@@ -49,6 +56,7 @@ class Soas(Part, frozen=True):
     pagination: Pagination
     as_of: str = ""
     query: dict[str, str] = {}
+    changes: Changes | None = None
 
 
 class Summary(Part, frozen=True):

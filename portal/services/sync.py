@@ -21,13 +21,15 @@ from portal.extensions import db
 from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, Page, PscloudClient, PscloudError, Summary
 from portal.pscloud.mapping import CollectorRecord, MappingError
-from portal.store import audit, collector_codes, schedule, soas, staging, sync_runs
+from portal.store import audit, collector_codes, ledger, schedule, soas, staging, sync_runs
 from portal.store.sync_runs import FailureRow, NewFailure
 
 log = logging.getLogger(__name__)
 
 SILENCE = timedelta(seconds=90)
 """A running run shows life at least every minute; after this long without, its worker is gone."""
+OVERLAP = timedelta(minutes=15)
+"""A quick download asks for changes from this long before the last watermark: PSCloud's clock may have been set back by that much (F27)."""
 RING_AGAIN = timedelta(seconds=30)
 NO_JOB = timedelta(minutes=2)
 NO_WORKER = timedelta(minutes=15)
@@ -44,14 +46,17 @@ class RunEnded(Exception):
 # --- asking for a run
 
 
-def request_run(trigger: str, who: str, now: datetime) -> int:
-    """A new run, waiting for a worker; `trigger` is scheduled or manual. Commits and rings. Raises Conflict while another is active."""
+def request_run(trigger: str, who: str, now: datetime, kind: str = "full") -> int:
+    """A new run, waiting for a worker; `trigger` is scheduled or manual. Commits and rings. Raises Conflict while another is active.
+
+    `kind` full reads every open SOA and closes those that are gone; quick reads only what changed since the last watermark, closes what
+    PSCloud itself calls closed, and becomes a full one where it cannot vouch for more."""
     try:
-        run_id = sync_runs.add(trigger, who, now)
+        run_id = sync_runs.add(trigger, who, now, kind)
     except IntegrityError:
         db.session.rollback()
         raise Conflict("A download is already waiting or running. Wait for it to end, or cancel it first.", "sync_active") from None
-    audit.add(who, "sync_requested", f"sync {run_id}", {"trigger": trigger}, now)
+    audit.add(who, "sync_requested", f"sync {run_id}", {"trigger": trigger, "kind": kind}, now)
     db.session.commit()
     doorbell.ring("download_soas", run_id, job_id=_job_id(run_id))
     return run_id
@@ -128,19 +133,24 @@ def _job_id(run_id: int) -> str:
 
 @dataclass
 class _Work:
-    """One run in progress, with its numbers so far; `announced` is PSCloud's own count, `moved` that it changed from page to page."""
+    """One run in progress, with its numbers so far; `announced` is PSCloud's own count, `moved` that it changed from page to page. A quick
+    run reads what changed `since`; `mark` is the watermark it began with. `first_as_of` is PSCloud's time on the first page."""
 
     run_id: int
     lease: str
     client: PscloudClient
     now: Callable[[], datetime]
     seen: datetime
+    started: datetime
     pages: int = 0
     succeeded: int = 0
     failed: int = 0
     amount_due: Decimal = ZERO
     announced: int = 0
     as_of: datetime | None = None
+    first_as_of: datetime | None = None
+    mark: datetime | None = None
+    since: datetime | None = None
     repeated: int = 0
     moved: bool = False
     notes: list[str] = field(default_factory=list)
@@ -157,9 +167,10 @@ def run(run_id: int, client: PscloudClient, now_fn: Callable[[], datetime]) -> s
     db.session.commit()
     if not claimed:
         return None
-    work = _Work(run_id, lease, client, now_fn, started)
+    work = _Work(run_id, lease, client, now_fn, started, started)
     client.on_wait = lambda: _show_life(work)
     try:
+        _prepare(work)
         _download(work)
         codes = _ask_collectors(work)
         summary = _ask_summary(work)
@@ -207,8 +218,47 @@ def _show_life(work: _Work) -> None:
     work.seen = now
 
 
+def _prepare(work: _Work) -> None:
+    """What a quick run builds on; without it, it becomes a full one."""
+    found = sync_runs.get(work.run_id)
+    if found is None or found.kind != "quick":
+        return
+    work.mark = sync_runs.watermark()
+    if work.mark is None:
+        _read_all(work, "No download could vouch for all of PSCloud's changes yet, so everything was read.")
+    elif work.client.profile.soas.changes is None:
+        _read_all(work, "The connector profile cannot ask for changes only (soas.changes), so everything was read.")
+    else:
+        work.since = work.mark - OVERLAP
+
+
+def _begin_again(work: _Work, why: str) -> None:
+    """Forget what was read so far, and say why."""
+    staging.clear(work.run_id)
+    sync_runs.remove_failures(work.run_id)
+    work.pages = work.repeated = 0
+    work.notes.append(why)
+    work.succeeded = work.failed = 0
+    work.amount_due = ZERO
+    work.moved = False
+
+
+def _read_all(work: _Work, why: str) -> None:
+    """Go on as a full run, from the first page."""
+    work.since = None
+    _begin_again(work, why)
+    if not sync_runs.keep(work.run_id, work.lease, work.now(), kind="full"):
+        raise RunEnded
+    db.session.commit()
+
+
 def _download(work: _Work) -> None:
-    for page in work.client.soa_pages():
+    for page in work.client.soa_pages(work.since):
+        if work.since is not None and work.mark is not None and (page.as_of is None or page.as_of < work.mark):
+            # Changes it stamped meanwhile may lie before what we would ask for.
+            _read_all(work, "PSCloud's clock went back since the last download, so everything was read.")
+            _download(work)
+            return
         _stage(work, page)
 
 
@@ -218,17 +268,12 @@ def _stage(work: _Work, page: Page) -> None:
     if not sync_runs.keep(work.run_id, work.lease, now):
         raise RunEnded
     if page.restarted:
-        staging.clear(work.run_id)
-        sync_runs.remove_failures(work.run_id)
-        work.pages = work.repeated = 0
-        work.notes.append("PSCloud forgot the list while it was being read, so it was read again from the start.")
-        work.succeeded = work.failed = 0
-        work.amount_due = ZERO
-        work.moved = False
+        _begin_again(work, "PSCloud forgot the list while it was being read, so it was read again from the start.")
     good, bad = _read(page, work.client)
     put = staging.put(work.run_id, good)
     sync_runs.add_failures(work.run_id, bad)
     work.moved |= work.pages > 0 and page.total != work.announced
+    work.first_as_of = page.as_of if work.pages == 0 else work.first_as_of
     work.pages += 1
     work.announced, work.as_of = page.total, page.as_of
     work.repeated += put.again
@@ -305,22 +350,21 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
     if codes is not None:
         listed = [collector_codes.Listed(one.code, one.name, one.area, one.active) for one in codes]
         collector_codes.refresh(listed, now)
-    written = staging.write_changed(work.run_id, today)
-    doubt = _doubt_about_totals(work, staged, failed_ids, summary)
-    absent, active = staging.count_absent(work.run_id)
-    objection = doubt or _objection_to_closing(absent, active, failed_ids)
-    closed = 0
-    if absent and not objection:
-        closed = staging.close_absent(work.run_id, today)
-    elif absent:
-        stay = "stays" if absent == 1 else "stay"
-        work.notes.append(f"{_many(absent, 'SOA')} that PSCloud did not send {stay} open: {objection}")
-    elif doubt and summary is not None:
-        work.notes.append(f"{doubt[0].upper()}{doubt[1:]}")
-    staging.note_unconfirmed(work.run_id)
+    quick = work.since is not None
+    written = staging.write_changed(work.run_id, today, skip_closed_strangers=quick)
+    if quick:
+        doubt = _doubt_about_changes(work, staged, failed_ids, summary)
+        closed = written.closed
+        if doubt and summary is not None:
+            work.notes.append(f"{doubt[0].upper()}{doubt[1:]}")
+        staging.note_unconfirmed(work.run_id, ledger.figures_since())
+    else:
+        doubt = _doubt_about_totals(work, staged, failed_ids, summary)
+        closed = written.closed + _close_absent(work, failed_ids, doubt, today, told=summary is not None)
+        staging.note_unconfirmed(work.run_id)
     if work.repeated:
         work.notes.append(f"{_many(work.repeated, 'record')} came more than once; the latest version of each was taken.")
-    if summary is not None and summary.amount_due != staged.amount_due:
+    if not quick and summary is not None and summary.amount_due != staged.amount_due:
         difference = show_pesos(summary.amount_due - staged.amount_due)
         who = f", which may belong to the {_many(len(failed_ids), 'record')} that could not be read" if failed_ids else ""
         read, said = show_pesos(staged.amount_due), show_pesos(summary.amount_due)
@@ -340,6 +384,7 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
         pscloud_count=work.announced if summary is None else summary.count,
         pscloud_amount_due=None if summary is None else summary.amount_due,
         as_of=work.as_of or now,
+        watermark=None if doubt or failed_ids else _watermark(work),
         note=" ".join(work.notes),
     )
     if not done:
@@ -348,14 +393,54 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
     db.session.commit()
 
 
+def _close_absent(work: _Work, failed_ids: list[str | None], doubt: str, today: date, told: bool) -> int:
+    """Close what is absent from a complete snapshot, unless something speaks against it; then say so. Returns how many were closed."""
+    absent, active = staging.count_absent(work.run_id)
+    objection = doubt or _objection_to_closing(absent, active, failed_ids)
+    if absent and not objection:
+        return staging.close_absent(work.run_id, today)
+    if absent:
+        stay = "stays" if absent == 1 else "stay"
+        work.notes.append(f"{_many(absent, 'SOA')} that PSCloud did not send {stay} open: {objection}")
+    elif doubt and told:
+        work.notes.append(f"{doubt[0].upper()}{doubt[1:]}")
+    return 0
+
+
+def _watermark(work: _Work) -> datetime | None:
+    """PSCloud's time when it began to answer; ours when that is earlier: a clock of PSCloud's that ran ahead and was set right must not
+    hide what changes until it comes there again. None when PSCloud does not tell its time."""
+    return None if work.first_as_of is None else min(work.first_as_of, work.started)
+
+
+def _doubt_about_changes(work: _Work, staged: staging.Totals, failed_ids: list[str | None], summary: Summary | None) -> str:
+    """Why this quick download may have missed a change, in plain words; then the watermark stays where it was."""
+    if summary is None:
+        return "PSCloud's control totals could not be asked."
+    if _distinct(work, staged, failed_ids) != work.announced or work.moved:
+        return "PSCloud's list of changes moved while it was read, so one may have been missed. The next download settles it."
+    here = staging.open_totals()
+    if (here.count, here.amount_due) != (summary.count, summary.amount_due):
+        return (
+            f"after this quick download {here.count:,} SOAs with {show_pesos(here.amount_due)} due are open here, and PSCloud says "
+            f"{summary.count:,} with {show_pesos(summary.amount_due)}. Sync now settles it if PSCloud was just changing."
+        )
+    return ""
+
+
+def _distinct(work: _Work, staged: staging.Totals, failed_ids: list[str | None]) -> int:
+    """How many different records were read, whether or not they could be understood."""
+    known = {one for one in failed_ids if one is not None}
+    return staged.count + failed_ids.count(None) + len(known) - staging.count_staged(work.run_id, known)
+
+
 def _doubt_about_totals(work: _Work, staged: staging.Totals, failed_ids: list[str | None], summary: Summary | None) -> str:
     """Why the snapshot may not be complete, in plain words; empty when PSCloud's own totals confirm it.
 
     Counts alone do not: an SOA that leaves a page already read makes room for one that is then never read, and both counts agree."""
     if summary is None:
         return "the count could not be checked against PSCloud's control totals."
-    known = {one for one in failed_ids if one is not None}
-    distinct = staged.count + failed_ids.count(None) + len(known) - staging.count_staged(work.run_id, known)
+    distinct = _distinct(work, staged, failed_ids)
     if distinct != work.announced or distinct != summary.count:
         return (
             f"the counts do not agree. {distinct:,} different SOAs were read, PSCloud's list announced {work.announced:,} and its summary "

@@ -44,6 +44,8 @@ class Written:
     added: int
     changed: int
     unchanged: int
+    closed: int
+    """How many of the changed ones PSCloud itself calls closed now."""
 
 
 def put(run_id: int, page: Sequence[Soa]) -> Put:
@@ -108,9 +110,10 @@ def clear_ended() -> int:
 # --- the swap
 
 
-def write_changed(run_id: int, today: date) -> Written:
-    """Write every staged SOA that is new or differs, with its changes for the timeline; equal rows are not touched."""
-    added = changed = 0
+def write_changed(run_id: int, today: date, skip_closed_strangers: bool = False) -> Written:
+    """Write every staged SOA that is new or differs, with its changes for the timeline; equal rows are not touched, nor, when asked so,
+    SOAs that were closed before they ever came here."""
+    added = changed = closed = 0
     last = ""
     while True:
         rows = db.session.execute(
@@ -126,10 +129,13 @@ def write_changed(run_id: int, today: date) -> Written:
         last = rows[-1].soa_id
         fresh = [from_document(row.document) for row in rows]
         known = soas.get_many([soa.id for soa in fresh])
+        if skip_closed_strangers:
+            fresh = [soa for soa in fresh if soa.id in known or soa.status != "closed"]
         write(run_id, [(known.get(soa.id), soa) for soa in fresh], today)
         added += sum(soa.id not in known for soa in fresh)
         changed += sum(soa.id in known for soa in fresh)
-    return Written(added, changed, totals(run_id).count - added - changed)
+        closed += sum(soa.id in known and soa.status == "closed" != known[soa.id].status for soa in fresh)
+    return Written(added, changed, totals(run_id).count - added - changed, closed)
 
 
 def write(run_id: int, pairs: Sequence[tuple[Soa | None, Soa]], today: date) -> None:
@@ -193,9 +199,18 @@ def close_absent(run_id: int, today: date) -> int:
         closed += len(ids)
 
 
-def note_unconfirmed(run_id: int) -> None:
+def open_totals() -> Totals:
+    """How many SOAs are open here, and what is due on them in pesos."""
+    count, amount = db.session.execute(select(func.count(), func.sum(models.Soa.amount_due)).where(models.Soa.status == "active")).one()
+    return Totals(count, ZERO if amount is None else amount)
+
+
+def note_unconfirmed(run_id: int, posted_since: datetime | None = None) -> None:
     """Remember which open SOAs this run did not confirm, and since which run that is so; forget those it did. Call it when SOAs that may
-    be closed are closed, and before the run is completed."""
+    be closed are closed, and before the run is completed.
+
+    With `posted_since`, for a run that reads only changes: of the SOAs it did not hold only those with a payment posted since then, which
+    should have been among the changes; for all others nothing depends on the age of their figures."""
     staged = exists().where(StagedSoa.run_id == run_id, StagedSoa.soa_id == UnconfirmedSoa.soa_id)
     closed = exists().where(models.Soa.id == UnconfirmedSoa.soa_id, models.Soa.status == "closed")
     db.session.execute(delete(UnconfirmedSoa).where(staged | closed))
@@ -206,6 +221,8 @@ def note_unconfirmed(run_id: int) -> None:
         ~exists().where(UnconfirmedSoa.soa_id == models.Soa.id),
         confirmed.is_not(None),
     )
+    if posted_since is not None:
+        missing = missing.where(exists().where(models.Payment.soa_id == models.Soa.id, models.Payment.posted_at >= posted_since))
     db.session.execute(insert(UnconfirmedSoa).from_select(["soa_id", "confirmed_run_id"], missing))
 
 

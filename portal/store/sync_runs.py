@@ -20,6 +20,7 @@ class RunRow:
 
     id: int
     trigger: str
+    kind: str
     started_by: str
     status: str
     active_slot: int | None
@@ -42,6 +43,7 @@ class RunRow:
     pscloud_amount_due: Decimal | None
     error: str
     note: str
+    watermark: datetime | None
 
     @property
     def duration_seconds(self) -> float | None:
@@ -118,6 +120,12 @@ def last_completed() -> RunRow | None:
     return None if row is None else RunRow(*row)
 
 
+def watermark() -> datetime | None:
+    """The moment of PSCloud's up to which every change is here; None when no completed run could vouch for one."""
+    marked = select(SyncRun.watermark).where(SyncRun.status == "completed", SyncRun.watermark.is_not(None))
+    return db.session.scalar(marked.order_by(SyncRun.id.desc()).limit(1))
+
+
 def failures(run_id: int, after_id: int = 0, limit: int = 50) -> list[FailureRow]:
     """Quarantined records of a run, oldest first, those after `after_id`."""
     rows = db.session.execute(
@@ -148,9 +156,11 @@ def silent_since(moment: datetime) -> list[int]:
 # --- moves
 
 
-def add(trigger: str, started_by: str, now: datetime) -> int:
+def add(trigger: str, started_by: str, now: datetime, kind: str = "full") -> int:
     """A new run, Pending. The unique `active_slot` raises IntegrityError when another one is waiting or running."""
-    run = SyncRun(trigger=trigger, started_by=started_by[:120], status="pending", active_slot=1, requested_at=now, heartbeat_at=now)
+    run = SyncRun(
+        trigger=trigger, kind=kind, started_by=started_by[:120], status="pending", active_slot=1, requested_at=now, heartbeat_at=now
+    )
     db.session.add(run)
     db.session.flush()
     return run.id

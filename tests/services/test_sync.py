@@ -292,7 +292,7 @@ def test_a_snapshot_that_is_forgotten_is_read_again_from_the_start(app: Flask, s
 
 
 def test_an_error_of_our_own_ends_the_run_too(app: Flask, server: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(staging, "write_changed", broken)
