@@ -28,6 +28,7 @@ EVERYBODY = {"POST /logout", "DELETE /api/v1/session", "GET /"}
 MONEY = {
     "POST /payments/approve", "POST /payments/<uuid:payment_id>/hold", "POST /payments/<uuid:payment_id>/retry",
     "POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse", "POST /voids/<int:void_id>/retry",
+    "GET /remittances/new", "POST /remittances", "POST /remittances/count", "POST /remittances/<int:remittance_id>/approve",
 }  # fmt: skip
 
 
