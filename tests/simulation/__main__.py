@@ -16,15 +16,16 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--steps", type=int, default=500, help="steps of each seed")
     parser.add_argument("--processes", type=int, default=campaign.CORES, help="how many seeds at once")
-    parser.add_argument("--mutants", action="store_true", help="plant each bug and show after how many steps it is found")
+    parser.add_argument("--mutants", action="store_true", help="plant each bug and show after how many steps it was found")
     given = parser.parse_args()
     started = time.monotonic()
     if given.mutants:
-        missed = 0
-        for found in campaign.find_mutants(given.processes):
-            print(found, flush=True)
-            missed += found.invariant is None
-        return 1 if missed else 0
+        found = []
+        for one in campaign.find_mutants(given.processes, given.first):
+            print(one, flush=True)
+            found.append(one)
+        print(*campaign.table(found), campaign.summary(found, time.monotonic() - started), sep="\n")
+        return 0 if all(one.invariant for one in found) else 1
     failures = steps = 0
     outcomes = campaign.run_seeds(range(given.first, given.first + given.seeds), given.steps, given.processes)
     for seeds, outcome in enumerate(outcomes, 1):

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,9 @@ from tests.simulation.portal import Portal, have_process_to_itself
 
 CORES = len(os.sched_getaffinity(0))
 SEEDS_FOR_A_MUTANT = 24
-STEPS_FOR_A_MUTANT = 500
+"""The bound within which every planted bug must be found. Some show only where PSCloud does not know a reference again, which is so in one
+seed of two: twenty-four of the other kind in a row will not be met."""
+STEPS_FOR_A_MUTANT = 80
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,13 @@ class Found:
     detail: str
     seeds: int
     steps: int
+    cpu: float
 
     def __str__(self) -> str:
         if self.invariant is None:
-            return f"NOT FOUND in {self.seeds} seeds, {self.steps} steps: {self.name} ({self.stands_for})"
-        return f"{self.steps:6d} steps, {self.seeds:2d} seeds  {self.invariant:9s} {self.name} ({self.stands_for}): {self.detail[:70]}"
+            return f"NOT FOUND in {self.seeds} seeds, {self.steps} steps: {self.name} ({self.stands_for}): {self.detail[:200]}"
+        cost = f"{self.steps:5d} steps, {self.seeds:2d} seeds, {self.cpu:4.1f} s"
+        return f"{cost}  {self.invariant:8s} {self.name} ({self.stands_for}): {self.detail[:70]}"
 
 
 @cache
@@ -66,17 +70,32 @@ def one_seed(seed: int, count: int, seconds: float = 45) -> Outcome:
     return Outcome(seed, failure.at, cpu, str(run.shrink(portal(), failure, seconds)))
 
 
-def one_mutant(number: int) -> Found:
-    """Plant one bug and run seeds until it is found."""
+def one_mutant(number: int, first: int = 0) -> Found:
+    """Plant one bug and run seeds from `first` until one of the invariants shows it. It counts as found only when the same steps break
+    nothing without the bug, and an exception only when it is the product's."""
     mutant = mutants.MUTANTS[number]
-    done = 0
-    with mutant.plant(portal()):
-        for seed in range(SEEDS_FOR_A_MUTANT):
-            failure = run.run(portal(), 1000 * number + seed, steps.plan(1000 * number + seed, STEPS_FOR_A_MUTANT, mutant.focus))
-            if failure:
-                return Found(mutant.name, mutant.stands_for, failure.invariant, failure.detail, seed + 1, done + failure.at)
-            done += STEPS_FOR_A_MUTANT
-    return Found(mutant.name, mutant.stands_for, None, "", SEEDS_FOR_A_MUTANT, done)
+    process = portal()
+    started, done = time.process_time(), 0
+    for seeds in range(1, SEEDS_FOR_A_MUTANT + 1):
+        seed = first + seeds - 1
+        with mutant.plant(process):
+            failure = run.run(process, seed, steps.plan(seed, STEPS_FOR_A_MUTANT, mutant.focus))
+        if failure:
+            shown, detail = _judge(process, failure)
+            spent = time.process_time() - started
+            return Found(mutant.name, mutant.stands_for, shown, detail, seeds, done + failure.at, spent)
+        done += STEPS_FOR_A_MUTANT
+    return Found(mutant.name, mutant.stands_for, None, "", SEEDS_FOR_A_MUTANT, done, time.process_time() - started)
+
+
+def _judge(process: Portal, failure: run.Failure) -> tuple[str | None, str]:
+    """Which invariant showed the bug, and how; None when it was not the bug that broke it."""
+    if failure.invariant == "crash" and not str(failure.ids[0]).startswith(("portal/", "workers/")):
+        return None, f"the simulation itself failed at {failure.ids[0]}: {failure.detail}"
+    without = run.run(process, failure.seed, failure.steps)
+    if without:
+        return None, f"seed {failure.seed} fails without the bug too: {without.invariant}: {without.detail}"
+    return failure.invariant, failure.detail
 
 
 def _seed(given: tuple[int, int]) -> Outcome:
@@ -86,13 +105,13 @@ def _seed(given: tuple[int, int]) -> Outcome:
         return Outcome(given[0], 0, 0.0, f"seed {given[0]}: the simulation itself failed: {error!r}\n{traceback.format_exc()}")
 
 
-def _mutant(number: int) -> Found:
+def _mutant(given: tuple[int, int]) -> Found:
     try:
-        return one_mutant(number)
+        return one_mutant(*given)
     except BaseException as error:
-        name = mutants.MUTANTS[number].name
+        name = mutants.MUTANTS[given[0]].name
         print(f"{name}: {traceback.format_exc()}", file=sys.stderr)
-        return Found(name, f"the simulation itself failed: {error!r}", None, "", 0, 0)
+        return Found(name, "the simulation itself failed", None, repr(error), 0, 0, 0.0)
 
 
 def run_seeds(seeds: Iterable[int], count: int, processes: int = CORES) -> Iterator[Outcome]:
@@ -101,8 +120,27 @@ def run_seeds(seeds: Iterable[int], count: int, processes: int = CORES) -> Itera
         yield from pool.imap_unordered(_seed, [(seed, count) for seed in seeds])
 
 
-def find_mutants(processes: int = CORES, leave_out: frozenset[str] = frozenset()) -> Iterator[Found]:
-    """Hunt every planted bug, in their order, but those left out by name."""
-    chosen = [number for number, mutant in enumerate(mutants.MUTANTS) if mutant.name not in leave_out]
+def find_mutants(processes: int = CORES, first: int = 0) -> Iterator[Found]:
+    """Hunt every planted bug, in their order, each with the seeds from `first`."""
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(_mutant, chosen)
+        yield from pool.imap(_mutant, [(number, first) for number in range(len(mutants.MUTANTS))])
+
+
+def table(found: Iterable[Found]) -> Iterator[str]:
+    """Each known loss with the bugs planted for it and what it took to find them, as lines of Markdown."""
+    of = {one.name: one for one in found}
+    yield "| known loss | planted as | seeds | steps | found by |"
+    yield "|---|---|---|---|---|"
+    for loss, names in mutants.LOSSES.items():
+        for index, name in enumerate(names):
+            one = of[name]
+            yield f"| {'' if index else loss} | {name} | {one.seeds} | {one.steps} | {one.invariant or 'NOT FOUND'} |"
+
+
+def summary(found: Sequence[Found], seconds: float) -> str:
+    """What the hunt took, in one line."""
+    steps_done, cpu, most = sum(one.steps for one in found), sum(one.cpu for one in found), max(one.seeds for one in found)
+    took = f"{steps_done} steps in {seconds:.0f} s ({cpu:.0f} s of CPU)"
+    return (
+        f"{sum(one.invariant is not None for one in found)} of {len(found)} planted bugs found, {took}, none after more than {most} seeds"
+    )

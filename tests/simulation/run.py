@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
 from portal.services import sync, users
@@ -14,6 +15,8 @@ from tests.simulation.phone import Phone
 from tests.simulation.portal import COLLECTORS, Portal
 from tests.simulation.pscloud import CODES, Faults
 from tests.simulation.world import STEP, Violation, World
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -64,9 +67,12 @@ def run(portal: Portal, seed: int, sequence: Sequence[STEP]) -> Failure | None:
 
 
 def _where(error: BaseException) -> str:
+    """The innermost line of the project's own that was being run."""
     place, trace = "", error.__traceback__
     while trace:
-        place = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 3)[-1]}:{trace.tb_lineno}"
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.is_relative_to(ROOT) and "site-packages" not in file.parts:
+            place = f"{file.relative_to(ROOT)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
 
