@@ -46,16 +46,18 @@ class Mutant:
     plant: Planting
     focus: tuple[str, ...] = ()
     """Steps that are drawn more often, where the bug needs several of them at one moment."""
+    crash: bool = False
+    """Whether the product falling over is how it shows. Else an exception is a fault of the planting, not a bug that was found."""
 
 
 MUTANTS: list[Mutant] = []
 
 
-def bug(stands_for: str, *focus: str) -> Callable[[Planting], Planting]:
+def bug(stands_for: str, *focus: str, crash: bool = False) -> Callable[[Planting], Planting]:
     """Put a bug into the list under its function's name."""
 
     def enter(plant: Planting) -> Planting:
-        MUTANTS.append(Mutant(plant.__name__.replace("_", " "), stands_for, plant, focus))
+        MUTANTS.append(Mutant(plant.__name__.replace("_", " "), stands_for, plant, focus, crash))
         return plant
 
     return enter
@@ -202,7 +204,7 @@ def answer_without_commit(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("no savepoint: what a bad entry had half done stays", "poison", "upload")
+@bug("no savepoint: what a bad entry had half done stays", "poison", "upload", crash=True)
 def no_savepoint(_: Portal) -> AbstractContextManager[object]:
     return patch.object(db.session, "begin_nested", lambda: nullcontext())
 
@@ -424,13 +426,13 @@ def lease_ignored(_: Portal) -> Iterator[None]:
     def claimable(now: datetime) -> Any:
         return or_((Posting.status == "due") & (Posting.next_attempt_at <= now), Posting.status == "claimed")
 
-    with swap(outbox, "_claimable", claimable), swap(postings, "_still_ours", lambda items, lease, at: items):
+    with swap(outbox, "_claimable", claimable), swap(postings, "_still_ours", lambda items, *_lease: items):
         yield
 
 
 @bug("F02: a worker that slept past its lease sends what another one sent meanwhile", "worker sleeps between two requests")
 def lease_not_looked_at_before_sending(_: Portal) -> AbstractContextManager[object]:
-    return swap(postings, "_still_ours", lambda items, lease, at: items)
+    return swap(postings, "_still_ours", lambda items, *_lease: items)
 
 
 @bug("a claim never expires: what a dead worker held hangs for ever (commcare-hq 22290)", "posted without an answer")
