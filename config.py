@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dotenv import dotenv_values
 
 ROOT = Path(__file__).resolve().parent
-QUEUES = ("sync", "posting")
+QUEUES = ("sync", "posting", "exports")
 
 
 class ConfigError(Exception):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flask import Response, current_app
+from pypdf import PdfReader, PdfWriter
 from weasyprint import HTML
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
 STATIC = Path(__file__).parent / "static"
 ASSETS = {"css/pdf.css": "text/css"}
 """The only files a document may use, by their path below `static`."""
+PART = 500
+"""Rows of a long list that are set at once: what is being set takes some 90 KiB a row."""
 SCHEME = "portal-asset:"
 
 
@@ -37,15 +41,54 @@ class FencedFetcher(URLFetcher):
 
 def html_to_pdf(html: str) -> bytes:
     """A PDF of finished HTML, behind the fence. The same HTML gives the same pages."""
-    return bytes(HTML(string=html, base_url=SCHEME, url_fetcher=FencedFetcher()).write_pdf())
+    return bytes(_fenced(html).write_pdf())
 
 
 def render_pdf(template: str, data: Mapping[str, Any]) -> bytes:
     """A PDF of one of our templates, fed with finished data and the letterhead; needs an app context, no request."""
-    html = current_app.jinja_env.get_template(template).render(
-        DEMO=current_app.config["DEMO"], ORGANISATION=current_app.config["ORGANISATION"], **data
-    )
-    return html_to_pdf(html)
+    return html_to_pdf(_filled(template, data))
+
+
+def render_list_pdf(template: str, data: Mapping[str, Any], rows: Sequence[Any], tell: Callable[[int], None] = lambda done: None) -> bytes:
+    """A PDF of a list of any length, set in parts of PART rows, so that memory does not grow with it; `tell` hears how many rows are set.
+
+    The template gets `rows` (a part), `start` (the number of the first of them), `first`, `last` and `whole`; it gives each row the id
+    `row-` and its number. Unless `whole`, it leaves the page numbers to us."""
+    if len(rows) <= PART:
+        return render_pdf(template, {**data, "rows": rows, "start": 0, "first": True, "last": True, "whole": True})
+    writer = PdfWriter()
+    start = 0
+    while start < len(rows):
+        some = rows[start : start + PART]
+        last = start + len(some) == len(rows)
+        part = {**data, "rows": some, "start": start, "first": start == 0, "last": last, "whole": False}
+        document = _fenced(_filled(template, part)).render()
+        begun = start
+        start += len(some)
+        if not last and len(document.pages) > 1:
+            # The last page is not full yet: its rows begin the next part.
+            begins = [int(name.removeprefix("row-")) for name in document.pages[-1].anchors if name.startswith("row-")]
+            if begins and min(begins) > begun:
+                start = min(begins)
+                document = document.copy(document.pages[:-1])
+        writer.append(io.BytesIO(document.write_pdf()), import_outline=False)
+        tell(start)
+    numbers = PdfReader(io.BytesIO(render_pdf("pdf/page_numbers.html", {"pages": len(writer.pages)})))
+    for page, number in zip(writer.pages, numbers.pages, strict=True):
+        page.merge_page(number)
+        page.compress_content_streams()
+    joined = io.BytesIO()
+    writer.write(joined)
+    return joined.getvalue()
+
+
+def _fenced(html: str) -> Any:
+    return HTML(string=html, base_url=SCHEME, url_fetcher=FencedFetcher())
+
+
+def _filled(template: str, data: Mapping[str, Any]) -> str:
+    settings = {"DEMO": current_app.config["DEMO"], "ORGANISATION": current_app.config["ORGANISATION"]}
+    return current_app.jinja_env.get_template(template).render(**settings, **data)
 
 
 def pdf_response(name: str, content: bytes) -> Response:

@@ -24,6 +24,7 @@ class Job:
 JOBS = {
     "download_soas": Job("sync", 3600),
     "retry_failed": Job("sync", 1800),
+    "export_list": Job("exports", 3600),
     "post_payments": Job("posting", 600),
     "sweep": Job("posting", 120),
 }

@@ -10,9 +10,9 @@ from typing import ParamSpec, TypeVar
 
 from flask import current_app, has_app_context
 
-from portal import clock, doorbell
+from portal import clock, doorbell, lists
 from portal.pscloud.client import PscloudClient, PscloudError
-from portal.services import postings, restore, sync, void_postings
+from portal.services import exports, postings, restore, sync, void_postings
 
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -64,14 +64,21 @@ def post_payments() -> None:
         restore.recognise(client, clock.now)
 
 
+@_in_app
+def export_list(export_id: int) -> None:
+    """Write the file of a waiting export."""
+    exports.run(export_id, lists.write, clock.now)
+
+
 def _posting_due(now: datetime) -> bool:
     return postings.anything_due(now) or void_postings.anything_due(now)
 
 
 @_in_app
 def sweep() -> None:
-    """Find what a lost job or a dead worker left behind: stalled runs, payments and voids that are due."""
+    """Find what a lost job or a dead worker left behind: stalled runs, payments and voids that are due, old files."""
     now = clock.now()
     sync.fail_stalled(now)
+    exports.sweep(now)
     if (_posting_due(now) or restore.anything_to_ask(now)) and not doorbell.is_waiting("post_payments", "post-sweep"):
         doorbell.ring("post_payments", job_id="post-sweep")

@@ -8,7 +8,7 @@ from flask import Blueprint
 
 MODULES = (
     "auth", "home", "soas", "sync", "collectors", "payments", "voids", "readings",
-    "remittances", "reports", "terminals", "users", "mpos", "api", "health",
+    "remittances", "reports", "exports", "saved_filters", "terminals", "users", "mpos", "api", "health",
 )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import UUID
 
 from flask import Blueprint, Response, flash, redirect, request, url_for
@@ -14,7 +13,6 @@ from portal.access import roles
 from portal.blueprints.pages import Query, answer, own_way_back
 from portal.domain.errors import InvalidInput, NotFound
 from portal.domain.payments import TENDER_WORDS
-from portal.exports import Cell, csv_response
 from portal.filters import FLAG_WORDS, STATUS_WORDS
 from portal.services import payments as service
 from portal.store import ledger, voids
@@ -24,11 +22,6 @@ bp = Blueprint("payments", __name__)
 STATUSES = {word: STATUS_WORDS[word] for word in ("pending", "approved", "processing", "completed", "failed")}
 FLAGS = {"any": "Any flag", **FLAG_WORDS}
 VOIDS = {"none": "Neither", "requested": "Asked for", "approved": "Voided"}
-CSV_HEAD = (
-    "Receipt number", "Collected", "Received", "Business date", "Customer", "Account number", "SOA", "SOA number", "Collector", "Terminal",
-    "Tender", "Bank or wallet", "Reference", "Amount", "Status", "Reason", "Flags", "Posted", "PSCloud number", "Payment",
-    "Void",
-)  # fmt: skip
 
 
 def read_filter(query: Query) -> PaymentFilter:
@@ -66,24 +59,6 @@ def index() -> Response:
         flags=FLAGS,
         void_words=VOIDS,
     )
-
-
-@bp.get("/payments.csv")
-@roles("office", "admin")
-def export_csv() -> Response:
-    """The filtered list as CSV, in the same order."""
-    return csv_response(f"payments-{clock.today()}.csv", CSV_HEAD, csv_rows(read_filter(Query("payments.index"))))
-
-
-def csv_rows(wanted: PaymentFilter) -> Iterator[tuple[Cell, ...]]:
-    """One line per payment, in the order of CSV_HEAD."""
-    for row in ledger.iterate(wanted):
-        yield (
-            row.receipt_number, row.collected_at, row.received_at, row.business_date, row.customer_name, row.account_number, row.soa_id,
-            row.soa_number, row.collector_display, row.terminal, TENDER_WORDS[row.tender], row.channel, row.reference, row.amount,
-            STATUS_WORDS[row.status], row.status_reason, ", ".join(FLAG_WORDS[flag] for flag in row.flags), row.posted_at,
-            row.pscloud_id, row.id, VOIDS.get(row.void),
-        )  # fmt: skip
 
 
 @bp.get("/payments/<uuid:payment_id>")

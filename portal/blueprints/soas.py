@@ -1,32 +1,26 @@
-"""SOA Customer List: every stored SOA, filtered while typing, with its totals, its export and the story of each account."""
+"""SOA Customer List: every stored SOA, filtered while typing, with its totals and the story of each account."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
 from typing import cast
 
 from flask import Blueprint, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from portal import clock
 from portal.access import roles
 from portal.blueprints.pages import Query, answer, wants_partial
 from portal.domain.errors import NotFound
 from portal.domain.money import from_centavos
-from portal.exports import Cell, csv_response
 from portal.filters import STATUS_WORDS, TENDER_WORDS, pesos
-from portal.store import collector_codes, ledger, soas
+from portal.store import collector_codes, ledger, saved_filters, soas
 from portal.store.soas import SoaFilter, Status, TimelineEvent
 
 bp = Blueprint("soas", __name__)
 SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
 STATUSES = {"active": "Active", "closed": "Closed", "all": "All"}
 NO_CODE = "-"
-CSV_HEAD = (
-    "SOA", "SOA number", "Account number", "Customer", "Due date", "Days overdue", "Amount due", "Penalty",
-    "Collector code", "Invoices", "Status", "Closed on", "Changed by download",
-)  # fmt: skip
 
 
 def read_filter(query: Query) -> SoaFilter:
@@ -69,24 +63,8 @@ def index() -> Response:
         totals=None if later else soas.totals(filter, today),
         codes=collector_codes.known_codes(),
         data_as_of=soas.data_as_of(),
+        saved=saved_filters.of_user(current_user.id, "soas"),
     )
-
-
-@bp.get("/soas.csv")
-@roles("office", "admin")
-def export_csv() -> Response:
-    """The filtered list as CSV, in the same order."""
-    today = clock.today()
-    return csv_response(f"soa-list-{today}.csv", CSV_HEAD, csv_rows(read_filter(Query("soas.index")), today))
-
-
-def csv_rows(wanted: SoaFilter, today: date) -> Iterator[tuple[Cell, ...]]:
-    """One line per SOA, in the order of CSV_HEAD."""
-    for row in soas.iterate(wanted, today):
-        yield (
-            row.id, row.soa_number, row.account_number, row.customer_name, row.due_date, row.days_overdue, row.amount_due, row.penalty,
-            row.collector_code, row.invoice_count, STATUS_WORDS[row.status], row.closed_on, row.changed_run_id,
-        )  # fmt: skip
 
 
 @bp.get("/soas/<path:soa_id>")

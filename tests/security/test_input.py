@@ -29,9 +29,12 @@ LISTS = {
     "/syncs": ("status", "before_id"),
     "/syncs/1": ("after_id",),
     "/readings": ("kind", "before_id"),
-    "/soas.csv": ("q", "due_from", "sort"),
+    "/soas.csv": ("q", "due_from", "sort", "status"),
+    "/soas.xlsx": ("q", "due_from", "sort"),
     "/payments.csv": ("from", "q", "flag"),
 }
+FILES = ("/soas.csv", "/soas.xlsx", "/payments.csv")
+"""A file with less of a filter than was asked for would pass for the right one: these refuse what a page would leave out."""
 ODD = (
     "", "1", "0", "-1", "9" * 400, "1e999", "NaN", "Infinity", "0x10", "१२३", "²", "1_000", "true", "null", "None", "[]", "{}",
     "[object Object]", "2026-11-20", "0000-00-00", "2026-02-30", "9999-12-31", "0001-01-01", "2026-W47-5", "20261120", "-2026-11-20",
@@ -73,7 +76,9 @@ def office(app: Flask, world: World) -> FlaskClient:
 def ask(client: FlaskClient, path: str, pairs: list[tuple[str, str]]) -> None:
     query = urlencode(pairs, errors="surrogatepass")
     response = client.get(f"{path}?{query}", buffered=True)
-    assert response.status_code == 200, f"{path}?{query} was answered {response.status_code}"
+    refused = path in FILES and response.status_code == 422
+    assert response.status_code == 200 or refused, f"{path}?{query} was answered {response.status_code}"
+    assert not refused or "was left out" in response.get_data(as_text=True) or "nothing can match" in response.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -101,7 +106,7 @@ def test_random_query_strings(office: FlaskClient, data: st.DataObject) -> None:
 )
 def test_repeated_and_broken_parameters(office: FlaskClient, query: str) -> None:
     for path in LISTS:
-        assert office.get(f"{path}?{query}", buffered=True).status_code == 200, path
+        assert office.get(f"{path}?{query}", buffered=True).status_code in (200, 422 if path in FILES else 200), path
 
 
 def test_an_injected_sort_or_filter_neither_orders_nor_reveals(office: FlaskClient, app: Flask) -> None:
@@ -377,7 +382,8 @@ def test_the_other_database_refuses_no_more(tmp_path: Path, database_url: str, r
     for value in values:
         quoted = quote(value)
         for path, names in LISTS.items():
-            assert clients["sol"].get(path, query_string=dict.fromkeys(names, value), buffered=True).status_code == 200, (path, value)
+            answer = clients["sol"].get(path, query_string=dict.fromkeys(names, value), buffered=True)
+            assert answer.status_code in (200, 422 if path in FILES else 200), (path, value)
         for path in ("/soas/{}", "/payments/{}", "/readings/{}", "/syncs/{}", "/readings/{}.pdf"):
             assert clients["sol"].get(path.format(quoted)).status_code == 404, (path, value)
         assert clients["nena"].get(f"/api/v1/terminals/{quoted}").status_code == 404

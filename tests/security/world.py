@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from portal import lists
 from portal.domain.allocation import Allocation
 from portal.extensions import db
-from portal.services import journal, remittances, terminals
+from portal.services import journal, remittances, saved_filters, terminals
 from portal.services.journal import Policy, Uploader
 from portal.store import audit
+from portal.store import exports as export_store
 from portal.store import remittances as remittance_store
 from portal.store import users as user_store
 from portal.store.models import SyncFailure
+from portal.store.soas import SoaFilter
 from tests.factories import NOW, Phone, b64, csrf_of, make_invoice, make_phone, make_soa, make_user, store_soas
 from tests.factories import sign_in as log_in
 
@@ -144,6 +148,10 @@ def fill(world: World) -> None:
         world.ids["collector_a"], [world.ids["z of A"]], [], [], "Nothing was brought", NAMES["cashier"], NOW
     )
     terminals.revoke(world.terminals["revoked_device"], "test", NOW)
+    cashier = world.ids["cashier"]
+    world.ids["filter"] = saved_filters.save(cashier, "soas", "With penalty", "penalty=1", NOW)
+    world.ids["export"] = export_store.add(cashier, "soas", "csv", "", lists.pack(SoaFilter()), ["Active SOAs"], NOW.date(), NOW)
+    db.session.commit()
 
 
 def send(phone: Phone, approval: str = "automatic") -> list[str]:
@@ -197,6 +205,11 @@ def count_form(world: World) -> dict[str, Any]:
 def user_form(world: World, person: str) -> dict[str, Any]:
     """What the form of a user sends, with one thing changed."""
     return {"display_name": "Changed", "roles": ["collector"], "codes": "A1", "active": "1"}
+
+
+def a_file(path: str, world: World, person: str) -> Call:
+    """A list as a file."""
+    return Call(path)
 
 
 CASES: dict[str, dict[str, Case]] = {
@@ -269,6 +282,34 @@ CASES: dict[str, dict[str, Case]] = {
     "GET /reports/remittance/<int:remittance_id>.pdf": {
         "of A": lambda w, p: Call(f"/reports/remittance/{w.ids['remittance']}.pdf"),
         "none": lambda w, p: Call("/reports/remittance/999999.pdf"),
+    },
+    "GET /<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>": {
+        f"{kind} {form}": partial(a_file, f"/{kind}.{form}") for kind in ("soas", "payments") for form in ("csv", "xlsx", "pdf")
+    },
+    "POST /<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>": {
+        "soas": lambda w, p: Call("/soas.xlsx?overdue=1", form={}),
+        "not a date": lambda w, p: Call("/soas.csv?due_to=x", form={}),
+    },
+    "GET /exports/<int:export_id>": {
+        "cashier's": lambda w, p: Call(f"/exports/{w.ids['export']}"),
+        "none": lambda w, p: Call("/exports/999999"),
+    },
+    "GET /exports/<int:export_id>/file": {
+        "cashier's": lambda w, p: Call(f"/exports/{w.ids['export']}/file"),
+        "none": lambda w, p: Call("/exports/999999/file"),
+    },
+    "POST /exports/<int:export_id>/cancel": {
+        "cashier's": lambda w, p: Call(f"/exports/{w.ids['export']}/cancel", form={}),
+    },
+    "POST /soas/saved-filters": {
+        "late": lambda w, p: Call("/soas/saved-filters?overdue=1", form={"name": "Late"}),
+        "nothing": lambda w, p: Call("/soas/saved-filters", form={"name": "All"}),
+    },
+    "POST /soas/saved-filters/<int:filter_id>/rename": {
+        "cashier's": lambda w, p: Call(f"/soas/saved-filters/{w.ids['filter']}/rename", form={"name": "Other"}),
+    },
+    "POST /soas/saved-filters/<int:filter_id>/delete": {
+        "cashier's": lambda w, p: Call(f"/soas/saved-filters/{w.ids['filter']}/delete", form={}),
     },
     "GET /soas/<path:soa_id>": {"of A": lambda w, p: Call("/soas/S-A"), "none": lambda w, p: Call("/soas/S/none")},
     "GET /syncs/<int:run_id>": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}"), "none": lambda w, p: Call("/syncs/999999")},

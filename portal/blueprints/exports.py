@@ -1,0 +1,175 @@
+"""Files of the long lists: answered at once when they are short, prepared by a worker and kept for a week when they are long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from flask import Blueprint, Response, redirect, request, send_file, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from portal import clock
+from portal.access import roles
+from portal.blueprints import payments, soas
+from portal.blueprints.pages import Query, answer
+from portal.documents import pdf_response
+from portal.domain.errors import InvalidInput
+from portal.exports import XLSX, csv_response
+from portal.extensions import limiter
+from portal.lists import AT_ONCE, LISTS, MOST, Filter, Listing, pack, pdf, too_long, xlsx
+from portal.services import exports as service
+from portal.store import exports
+from portal.store.soas import find
+
+bp = Blueprint("exports", __name__)
+FORMATS = {"csv": "CSV", "xlsx": "Excel", "pdf": "PDF"}
+PAGES = {"soas": "soas.index", "payments": "payments.index"}
+TYPES = {"csv": "text/csv", "xlsx": XLSX, "pdf": "application/pdf"}
+ORDERS = {
+    "name": "customer", "account_number": "account number", "due_date": "due date", "amount_due": "amount due", "collector_code": "code",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks for: the filter for us, and the same in words."""
+
+    kind: str
+    listing: Listing
+    query: Query
+    filter: Filter
+    words: list[str]
+    day: date
+
+    def count(self, most: int | None = None) -> int:
+        """How many rows it has, counted up to `most`."""
+        return self.listing.count(self.filter, self.day, most)
+
+
+def read_soas(query: Query, today: date) -> tuple[Filter, list[str]]:
+    """The filter that the page of the same address shows, mended where the page mends it."""
+    typed = soas.read_filter(query)
+    wanted = find(typed, today)[0]
+    if wanted.q != typed.q:
+        query.replace("q", wanted.q, f"Text: {wanted.q}")
+    status = {"active": "Active SOAs", "closed": "Closed SOAs", "all": "Active and closed SOAs"}[wanted.status]
+    order = f"by {ORDERS[wanted.sort.removeprefix('-')]}{', descending' if wanted.sort.startswith('-') else ''}"
+    return wanted, [status, *(words for name, words in query.chips if name != "status"), order]
+
+
+def read_payments(query: Query, today: date) -> tuple[Filter, list[str]]:
+    """The filter of the payment list."""
+    wanted = payments.read_filter(query)
+    return wanted, [words for _, words in query.chips] or ["All payments"]
+
+
+READ: dict[str, Callable[[Query, date], tuple[Filter, list[str]]]] = {"soas": read_soas, "payments": read_payments}
+
+
+def asked(kind: str) -> Asked:
+    """What this request's address asks for. Raises InvalidInput when part of it cannot be used: a file that holds more than was asked for
+    would pass for the right one."""
+    query, today = Query(PAGES[kind]), clock.today()
+    wanted, words = READ[kind](query, today)
+    if query.problems:
+        raise InvalidInput(" ".join(query.problems.values()))
+    return Asked(kind, LISTS[kind], query, wanted, words, today)
+
+
+def own_name() -> str:
+    """Key of a limit per person."""
+    return f"user {current_user.name}" if current_user.is_authenticated else f"address {request.remote_addr}"
+
+
+@bp.get("/<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>")
+@roles("office", "admin")
+@limiter.limit("60 per minute", key_func=own_name)
+def at_once(kind: str, form: str) -> Response:
+    """The filtered list as a file; a page that offers to prepare it when it is long."""
+    return answered(asked(kind), form)
+
+
+@bp.get("/reports/soa-list.pdf")
+@roles("supervisor", "admin")
+@limiter.limit("60 per minute", key_func=own_name)
+def report() -> Response:
+    """The SOA list on paper, as /soas.pdf gives it."""
+    return answered(asked("soas"), "pdf")
+
+
+def answered(wanted: Asked, form: str) -> Response:
+    """The file, or the page that offers to prepare it."""
+    listing, name = wanted.listing, wanted.listing.file_name(wanted.day, form)
+    if wanted.count(AT_ONCE[form] + 1) > AT_ONCE[form]:
+        count = wanted.count()
+        choices = [one for one in (form, *(other for other in FORMATS if other != form)) if count <= MOST.get(one, count)]
+        context = {"asked": wanted, "form": form, "formats": FORMATS, "choices": choices, "count": count, "most": AT_ONCE[form]}
+        return answer("exports/long.html", "exports/_long.html", **context, reason="" if form in choices else too_long(listing))
+    if form == "csv":
+        return csv_response(name, listing.head, listing.rows(wanted.filter, wanted.day))
+    if form == "pdf":
+        return pdf_response(name, pdf(listing, wanted.filter, wanted.words, wanted.day))
+    response = Response(xlsx(listing, wanted.filter, wanted.words, wanted.day), mimetype=XLSX)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+@bp.post("/<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>")
+@roles("office", "admin")
+@limiter.limit("20 per minute", key_func=own_name)
+def prepare(kind: str, form: str) -> ResponseReturnValue:
+    """Have a worker write the file of the filter in the address."""
+    wanted = asked(kind)
+    most = MOST.get(form)
+    if most is not None and wanted.count(most + 1) > most:
+        raise InvalidInput(too_long(wanted.listing))
+    address = wanted.query.url().partition("?")[2]
+    export_id = service.request(
+        current_user.id, current_user.name, kind, form, address, pack(wanted.filter), wanted.words, wanted.day, clock.now()
+    )
+    return redirect(url_for("exports.show", export_id=export_id), 303)
+
+
+@bp.get("/exports")
+@roles("office", "admin")
+def index() -> Response:
+    """The files this person asked for, the latest first."""
+    context = {"rows": exports.of_user(current_user.id), "lists": LISTS, "formats": FORMATS, "days": service.KEPT.days}
+    return answer("exports/index.html", "exports/_results.html", **context)
+
+
+@bp.get("/exports/<int:export_id>")
+@roles("office", "admin")
+def show(export_id: int) -> Response:
+    """How far a file is; while it is being written the part asks again every second."""
+    export = own(export_id)
+    context = {"export": export, "listing": LISTS[export.kind], "page": PAGES[export.kind], "formats": FORMATS, "days": service.KEPT.days}
+    return answer("exports/show.html", "exports/_export.html", **context)
+
+
+@bp.get("/exports/<int:export_id>/file")
+@roles("office", "admin")
+def download(export_id: int) -> Response:
+    """The finished file, for the person who asked for it or an admin."""
+    export = own(export_id)
+    name = LISTS[export.kind].file_name(export.day, export.format)
+    response = send_file(
+        service.file_of(export), TYPES[export.format], as_attachment=True, download_name=name, etag=False, conditional=False
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.post("/exports/<int:export_id>/cancel")
+@roles("office", "admin")
+def cancel(export_id: int) -> ResponseReturnValue:
+    """Give a file up that is waiting or being written."""
+    service.cancel(own(export_id), current_user.name, clock.now())
+    return redirect(url_for("exports.show", export_id=export_id), 303)
+
+
+def own(export_id: int) -> exports.ExportRow:
+    """The export, if it is this person's or they are an admin. Raises NotFound."""
+    return service.found(export_id, current_user.id, current_user.can("admin"))

@@ -1,0 +1,266 @@
+"""The long lists as files: their columns, rows and sums, for a page that answers at once and for the worker alike."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from portal import clock
+from portal.documents import render_list_pdf
+from portal.domain.errors import InvalidInput
+from portal.domain.money import ZERO, show
+from portal.domain.payments import TENDER_WORDS
+from portal.exports import Cell, csv_lines, write_xlsx
+from portal.filters import FLAG_WORDS, STATUS_WORDS, day, moment
+from portal.store import ledger, soas
+from portal.store.exports import ExportRow
+from portal.store.ledger import PaymentFilter
+from portal.store.soas import SoaFilter
+
+AT_ONCE = {"csv": 5_000, "xlsx": 5_000, "pdf": 500}
+"""Rows up to which a file is answered at once; setting a row of a PDF takes some 5 ms, writing one of the others a fraction of that."""
+MOST = {"pdf": 20_000}
+"""Rows of the longest file of a format: 20,000 are some 600 pages and take minutes to set."""
+TELL_EVERY = 500
+Tell = Callable[[int], None]
+Sums = dict[str, Decimal]
+Filter = SoaFilter | PaymentFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, its width in a spreadsheet in characters, and its style on paper (None: not on paper)."""
+
+    label: str
+    width: int
+    paper: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list: `rows` gives cells in the order of `columns`, `sums` what of a row is added up, by name; the first of
+    `sum_names` is also the running total on paper. `count` counts no further than it is told to."""
+
+    title: str
+    file: str
+    one: str
+    many: str
+    columns: tuple[Column, ...]
+    filter: type[Any]
+    rows: Callable[[Any, date], Iterator[tuple[Cell, ...]]]
+    count: Callable[[Any, date, int | None], int]
+    sum_names: tuple[str, ...]
+    sums: Callable[[Sequence[Any]], Sums]
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The headings."""
+        return tuple(column.label for column in self.columns)
+
+    def noun(self, count: int) -> str:
+        """SOA or SOAs."""
+        return self.one if count == 1 else self.many
+
+    def file_name(self, today: date, form: str) -> str:
+        """The name under which a browser saves it."""
+        return f"{self.file}-{today}.{form}"
+
+
+def _soa_rows(wanted: SoaFilter, today: date) -> Iterator[tuple[Cell, ...]]:
+    for row in soas.iterate(wanted, today):
+        yield (
+            row.id, row.soa_number, row.account_number, row.customer_name, row.due_date, row.days_overdue, row.amount_due, row.penalty,
+            row.collector_code, row.invoice_count, STATUS_WORDS[row.status], row.closed_on, row.changed_run_id,
+        )  # fmt: skip
+
+
+def _payment_rows(wanted: PaymentFilter, today: date) -> Iterator[tuple[Cell, ...]]:
+    for row in ledger.iterate(wanted):
+        yield (
+            row.receipt_number, row.collected_at, row.received_at, row.business_date, row.customer_name, row.account_number, row.soa_id,
+            row.soa_number, row.collector_display, row.terminal, TENDER_WORDS[row.tender], row.channel, row.reference, row.amount,
+            STATUS_WORDS[row.status], row.status_reason, ", ".join(FLAG_WORDS[flag] for flag in row.flags), row.posted_at,
+            row.pscloud_id, row.id, VOID_WORDS[row.void],
+        )  # fmt: skip
+
+
+VOID_WORDS = {"": None, "requested": "Asked for", "approved": "Voided"}
+SOAS = Listing(
+    title="SOA Customer List",
+    file="soa-list",
+    one="SOA",
+    many="SOAs",
+    columns=(
+        Column("SOA", 20),
+        Column("SOA number", 18, "code"),
+        Column("Account number", 18, "code"),
+        Column("Customer", 36, ""),
+        Column("Due date", 12, "date"),
+        Column("Days overdue", 12, "number short"),
+        Column("Amount due", 14, "number figure"),
+        Column("Penalty", 14, "number figure"),
+        Column("Collector code", 14, "date"),
+        Column("Invoices", 10),
+        Column("Status", 10, "short"),
+        Column("Closed on", 12),
+        Column("Changed by download", 12),
+    ),
+    filter=SoaFilter,
+    rows=_soa_rows,
+    count=soas.count,
+    sum_names=("Amount due", "Penalty"),
+    sums=lambda row: {"Amount due": row[6], "Penalty": row[7]},
+)
+PAYMENTS = Listing(
+    title="Collection and Payments",
+    file="payments",
+    one="payment",
+    many="payments",
+    columns=(
+        Column("Receipt number", 16, "code"),
+        Column("Collected", 19, "time"),
+        Column("Received", 19),
+        Column("Business date", 13),
+        Column("Customer", 36, ""),
+        Column("Account number", 18, "code"),
+        Column("SOA", 20),
+        Column("SOA number", 18),
+        Column("Collector", 20, "code"),
+        Column("Terminal", 10),
+        Column("Tender", 14, "date"),
+        Column("Bank or wallet", 16, "date"),
+        Column("Reference", 18, "code"),
+        Column("Amount", 14, "number figure"),
+        Column("Status", 12, "short"),
+        Column("Reason", 30),
+        Column("Flags", 24),
+        Column("Posted", 19),
+        Column("PSCloud number", 16),
+        Column("Payment", 38),
+        Column("Void", 10, "short"),
+    ),
+    filter=PaymentFilter,
+    rows=_payment_rows,
+    count=lambda wanted, today, most: ledger.totals(wanted).count,
+    sum_names=("Collected", "Voided"),
+    sums=lambda row: {"Voided": row[13]} if row[20] == VOID_WORDS["approved"] else {"Collected": row[13]},
+)
+LISTS: Mapping[str, Listing] = {"soas": SOAS, "payments": PAYMENTS}
+
+
+def pack(wanted: Filter) -> str:
+    """A filter as JSON, for the worker."""
+    return json.dumps(asdict(wanted), default=date.isoformat)
+
+
+def unpack(listing: Listing, text: str) -> Any:
+    """The filter that `pack` wrote."""
+    values = json.loads(text)
+    days = {name: date.fromisoformat(value) for name, value in values.items() if name.endswith(("_from", "_to")) and value}
+    return listing.filter(**{**values, **days})
+
+
+class Counted:
+    """Rows as they pass by: how many, and their sums; tells after every few hundred."""
+
+    def __init__(self, listing: Listing, rows: Iterable[tuple[Cell, ...]], tell: Tell) -> None:
+        """Counts while it is read."""
+        self.listing, self.tell = listing, tell
+        self.rows = rows
+        self.count = 0
+        self.sums: Sums = dict.fromkeys(listing.sum_names, ZERO)
+
+    def __iter__(self) -> Iterator[tuple[Cell, ...]]:
+        for row in self.rows:
+            self.count += 1
+            for name, amount in self.listing.sums(row).items():
+                self.sums[name] += amount
+            if self.count % TELL_EVERY == 0:
+                self.tell(self.count)
+            yield row
+
+
+def _heard(done: int) -> None:
+    return None
+
+
+def xlsx(listing: Listing, wanted: Filter, words: Sequence[str], today: date) -> bytes:
+    """A list that is not long as an Excel file."""
+    file = io.BytesIO()
+    _write_xlsx(file, Counted(listing, listing.rows(wanted, today), _heard), words, None)
+    return file.getvalue()
+
+
+def _write_xlsx(file: Any, rows: Counted, words: Sequence[str], folder: Path | None) -> None:
+    listing = rows.listing
+
+    def about() -> list[tuple[str, Cell]]:
+        filtered: list[tuple[str, Cell]] = [("Filter", ", ".join(words)), ("Made", clock.now()), (listing.many, rows.count)]
+        return [*filtered, *((name, amount) for name, amount in rows.sums.items())]
+
+    write_xlsx(file, listing.title, [(column.label, column.width) for column in listing.columns], rows, about, folder)
+
+
+def pdf(listing: Listing, wanted: Filter, words: Sequence[str], today: date, tell: Tell = _heard, announce: Tell = _heard) -> bytes:
+    """A list as PDF, with letterhead, filter, sums, a running total and page numbers. Raises InvalidInput for one that is too long."""
+    counted = Counted(listing, islice(listing.rows(wanted, today), MOST["pdf"] + 1), _heard)
+    places = [place for place, column in enumerate(listing.columns) if column.paper is not None]
+    name = listing.sum_names[0]
+    lines: list[list[str]] = []
+    for row in counted:
+        lines.append([*(_on_paper(row[place]) for place in places), show(counted.sums[name])])
+    if counted.count > MOST["pdf"]:
+        raise InvalidInput(too_long(listing))
+    announce(counted.count)
+    head = [(listing.columns[place].label, listing.columns[place].paper) for place in places]
+    data = {
+        "title": listing.title,
+        "words": words,
+        "made_at": clock.now(),
+        "count": counted.count,
+        "noun": listing.noun(counted.count),
+        "sums": list(counted.sums.items()),
+        "head": [*head, ("Running total", "number figure")],
+    }
+    return render_list_pdf("pdf/list.html", data, lines, tell)
+
+
+def too_long(listing: Listing) -> str:
+    """Why there is no PDF, and what to do."""
+    return f"A PDF holds at most {MOST['pdf']:,} {listing.many}. Take Excel or CSV, which hold them all, or narrow the filter."
+
+
+def _on_paper(value: Cell) -> str:
+    if isinstance(value, Decimal):
+        return show(value)
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, date):
+        return day(value)
+    return "" if value is None else str(value)
+
+
+def write(export: ExportRow, place: Path, tell: Tell, announce: Tell) -> Path:
+    """The file of an export, made in the folder `place`; `announce` hears how many rows it will have, `tell` how many it has so far."""
+    listing = LISTS[export.kind]
+    wanted = unpack(listing, export.chosen)
+    file = place / f"list.{export.format}"
+    if export.format == "pdf":
+        file.write_bytes(pdf(listing, wanted, export.words, export.day, tell, announce))
+        return file
+    announce(listing.count(wanted, export.day, None))
+    rows = Counted(listing, listing.rows(wanted, export.day), tell)
+    with file.open("wb") as out:
+        if export.format == "csv":
+            out.writelines(piece.encode() for piece in csv_lines(listing.head, rows))
+        else:
+            _write_xlsx(out, rows, export.words, place)
+    tell(rows.count)
+    return file
