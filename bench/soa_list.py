@@ -78,7 +78,7 @@ FLOORS = {
     "deep page": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' AND due_date >= '2027-05-01' ORDER BY due_date, id LIMIT 50",  # noqa: S608
     "code and due date": f"SELECT {COLUMNS} FROM soas WHERE collector_code = 'BUL-07' AND status = 'active' AND due_date <= '2026-06-30' "  # noqa: S608
     "ORDER BY due_date, id LIMIT 50",
-    "account number": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' AND account_number >= 'MP-2011-000' "  # noqa: S608
+    "account number": f"SELECT {COLUMNS} FROM soas WHERE account_number >= 'MP-2011-000' "  # noqa: S608
     "AND account_number < 'MP-2011-000~' ORDER BY account_number LIMIT 50",
 }
 SEARCH_FLOOR = {
