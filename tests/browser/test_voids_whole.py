@@ -91,7 +91,7 @@ def test_voids_are_asked_for_offline_decided_in_the_office_and_counted_alike(chr
     decide(product, tmp_path, numbers[1], approved=False)
     upload(page)
     page.get_by_role("link", name="Transactions", exact=True).click()
-    expect(page.locator(".transaction", has_text=receipts[0])).to_contain_text(f"voided ({numbers[0]})")
+    expect(page.locator(".transaction", has_text=receipts[0])).to_contain_text(f"voided ({numbers[0]})", timeout=20_000)
     expect(page.locator(".transaction", has_text=receipts[1])).to_contain_text("refused by ramon: The customer says it is right")
     upload(page)
     assert query(product, "SELECT count(*) FROM voids WHERE counted_seq IS NULL") == [(0,)], "the journal holds both decisions"
