@@ -115,11 +115,12 @@ def run_summary(run_id: int) -> dict[str, Any]:
 @sync_commands.command("run")
 @click.option("--wait", is_flag=True, help="Run it here and wait for the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on the last line.")
-def sync_run(wait: bool, as_json: bool) -> None:
+@click.option("--quick", is_flag=True, help="Only what changed since the last download; without it, every open SOA.")
+def sync_run(wait: bool, as_json: bool, quick: bool) -> None:
     """Download SOAs from PSCloud; exit code 0 when Completed."""
     try:
         with PscloudClient.from_config(current_app.config) as client:
-            run_id = sync.request_run("manual", WHO, clock.now())
+            run_id = sync.request_run("manual", WHO, clock.now(), "quick" if quick else "full")
             # A worker may have taken it already: then we only wait for its end.
             if wait and sync.run(run_id, client, clock.now) is None:
                 while sync_runs.get(run_id).status in {"pending", "processing"}:  # type: ignore[union-attr]

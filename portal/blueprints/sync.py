@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, redirect, url_for
+from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import clock
 from portal.access import roles
 from portal.blueprints.pages import Query, answer
-from portal.domain.errors import NotFound
+from portal.domain.errors import InvalidInput, NotFound
 from portal.services import sync as service
 from portal.store import sync_runs
 
@@ -22,6 +22,7 @@ STATUSES = {
     "processing": "Processing",
     "pending": "Pending",
 }
+KINDS = ("full", "quick")
 PAGE = 50
 
 
@@ -47,8 +48,11 @@ def index() -> Response:
 @bp.post("/syncs")
 @roles("office", "admin")
 def start() -> ResponseReturnValue:
-    """Ask for a run now. One at a time: a second asker is told so."""
-    service.request_run("manual", current_user.name, clock.now())
+    """Ask for a run now, full or quick. One at a time: a second asker is told so."""
+    kind = request.form.get("kind", "full")
+    if kind not in KINDS:
+        raise InvalidInput("Choose a full or a quick download.")
+    service.request_run("manual", current_user.name, clock.now(), kind)
     flash("The download has been started. The list changes when it is complete.", "good")
     return redirect(url_for("sync.index"), 303)
 

@@ -133,8 +133,9 @@ def _job_id(run_id: int) -> str:
 
 @dataclass
 class _Work:
-    """One run in progress, with its numbers so far; `announced` is PSCloud's own count, `moved` that it changed from page to page. A quick
-    run reads what changed `since`; `mark` is the watermark it began with. `first_as_of` is PSCloud's time on the first page."""
+    """One run in progress, with its numbers so far; `announced` is PSCloud's own count, where its list says one, `moved` that the list
+    changed from page to page. A quick run reads what changed `since`; `mark` is the watermark it began with. `first_as_of` is PSCloud's
+    time on the first page, `started` ours before anything was asked."""
 
     run_id: int
     lease: str
@@ -146,7 +147,7 @@ class _Work:
     succeeded: int = 0
     failed: int = 0
     amount_due: Decimal = ZERO
-    announced: int = 0
+    announced: int | None = None
     as_of: datetime | None = None
     first_as_of: datetime | None = None
     mark: datetime | None = None
@@ -221,9 +222,10 @@ def _show_life(work: _Work) -> None:
 def _prepare(work: _Work) -> None:
     """What a quick run builds on; without it, it becomes a full one."""
     found = sync_runs.get(work.run_id)
+    work.mark = sync_runs.watermark()
+    db.session.rollback()  # nothing may stay open while we wait for PSCloud
     if found is None or found.kind != "quick":
         return
-    work.mark = sync_runs.watermark()
     if work.mark is None:
         _read_all(work, "No download could vouch for all of PSCloud's changes yet, so everything was read.")
     elif work.client.profile.soas.changes is None:
@@ -272,7 +274,7 @@ def _stage(work: _Work, page: Page) -> None:
     good, bad = _read(page, work.client)
     put = staging.put(work.run_id, good)
     sync_runs.add_failures(work.run_id, bad)
-    work.moved |= work.pages > 0 and page.total != work.announced
+    work.moved |= page.moved or (work.pages > 0 and page.total != work.announced)
     work.first_as_of = page.as_of if work.pages == 0 else work.first_as_of
     work.pages += 1
     work.announced, work.as_of = page.total, page.as_of
@@ -383,7 +385,7 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
         amount_due=staged.amount_due,
         pscloud_count=work.announced if summary is None else summary.count,
         pscloud_amount_due=None if summary is None else summary.amount_due,
-        as_of=work.as_of or now,
+        as_of=work.as_of or work.started,  # never later than what was read
         watermark=None if doubt or failed_ids else _watermark(work),
         note=" ".join(work.notes),
     )
@@ -417,7 +419,7 @@ def _doubt_about_changes(work: _Work, staged: staging.Totals, failed_ids: list[s
     """Why this quick download may have missed a change, in plain words; then the watermark stays where it was."""
     if summary is None:
         return "PSCloud's control totals could not be asked."
-    if _distinct(work, staged, failed_ids) != work.announced or work.moved:
+    if work.announced not in {None, _distinct(work, staged, failed_ids)} or work.moved:
         return "PSCloud's list of changes moved while it was read, so one may have been missed. The next download settles it."
     here = staging.open_totals()
     if (here.count, here.amount_due) != (summary.count, summary.amount_due):
@@ -441,9 +443,10 @@ def _doubt_about_totals(work: _Work, staged: staging.Totals, failed_ids: list[st
     if summary is None:
         return "the count could not be checked against PSCloud's control totals."
     distinct = _distinct(work, staged, failed_ids)
-    if distinct != work.announced or distinct != summary.count:
+    if work.announced not in {None, distinct} or distinct != summary.count:
+        listed = "" if work.announced is None else f"PSCloud's list announced {work.announced:,} and "
         return (
-            f"the counts do not agree. {distinct:,} different SOAs were read, PSCloud's list announced {work.announced:,} and its summary "
+            f"the counts do not agree. {distinct:,} different SOAs were read, {listed}its summary "
             f"says {summary.count:,}. The next download settles it if PSCloud was just changing."
         )
     if work.moved:

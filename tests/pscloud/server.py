@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -164,6 +165,7 @@ class Books:
     total: int | None = None
     count: int | None = None
     amount_due: str | None = None
+    as_of: str = "2026-11-20T05:00:00+08:00"
     broken: dict[str, Answer] = field(default_factory=dict)
     before: Callable[[Asked], None] = lambda asked: None
 
@@ -179,18 +181,30 @@ class Books:
         if asked.path == "/api/v1/soas":
             start = int(asked.query.get("cursor", ["0"])[0])
             end = start + self.page_size
-            total = len(self.records) if self.total is None else self.total
-            return Answer(page(self.records[start:end], str(end) if end < len(self.records) else None, total))
+            records = self._listed(asked)
+            total = len(records) if self.total is None else self.total
+            body = page(records[start:end], str(end) if end < len(records) else None, total)
+            return Answer({**body, "as_of": self.as_of})
         wanted = unquote(asked.path.rpartition("/")[2])
         found = [one for one in self.records if isinstance(one, dict) and one.get("id") == wanted]
         return Answer(found[0]) if found else Answer(status=404)
 
+    def _listed(self, asked: Asked) -> list[Any]:
+        """The open ones; or, when asked for changes, everything since that instant whatever its status is."""
+        since = asked.query.get("updated_since")
+        if since is None:
+            return self._open()
+        return [one for one in self.records if datetime.fromisoformat(one["updated_at"]) >= datetime.fromisoformat(since[0])]
+
+    def _open(self) -> list[Any]:
+        return [one for one in self.records if not isinstance(one, dict) or one.get("status", "active") not in {"settled", "cancelled"}]
+
     def _count(self) -> int:
-        return len(self.records) if self.count is None else self.count
+        return len(self._open()) if self.count is None else self.count
 
     def _sum(self) -> Decimal:
         amounts = [Decimal(0)]
-        for one in self.records:
+        for one in self._open():
             try:
                 amounts.append(Decimal(one["amount_due"]))
             except (ArithmeticError, TypeError, KeyError, ValueError):
