@@ -55,7 +55,9 @@ def render_list_pdf(template: str, data: Mapping[str, Any], rows: Sequence[Any],
     The template gets `rows` (a part), `start` (the number of the first of them), `first`, `last` and `whole`; it gives each row the id
     `row-` and its number. Unless `whole`, it leaves the page numbers to us."""
     if len(rows) <= PART:
-        return render_pdf(template, {**data, "rows": rows, "start": 0, "first": True, "last": True, "whole": True})
+        whole = render_pdf(template, {**data, "rows": rows, "start": 0, "first": True, "last": True, "whole": True})
+        tell(len(rows))
+        return whole
     writer = PdfWriter()
     start = 0
     while start < len(rows):
