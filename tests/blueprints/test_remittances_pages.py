@@ -142,10 +142,11 @@ def test_a_shortage_is_approved_by_another_supervisor_and_the_slip_says_so(site:
 
 def test_what_cannot_be_meant_is_refused_in_words_and_never_an_error(site: Site) -> None:
     typed = form_of(site, **EVEN)
-    for change in (
+    wrong: list[dict[str, Any]] = [
         {"reading": []}, {"count-cash:": "1", "amount-cash:": "5", "reading": []}, {"amount-check:BDO": "1e9"}, {"bill-10000": "-1"},
         {"count-check:BDO": "x"}, {"amount-check:BDO": "-5"}, {"reason": "x" * 501, "bill-10000": ""},
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for change in wrong:
         for path in ("/remittances", "/remittances/count"):
             answer = post(site, "carla", path, {**typed, **change, "do": "compare"})
             assert answer.status_code == (200 if "reason" in change else 422), (path, change)
