@@ -60,7 +60,7 @@ class Known:
     def follow(self, world: World) -> None:
         """The database was put back to its backup: what it said then is what must hold. Phones and PSCloud were not put back."""
         if world.seen.database == "put back" and self.kept:
-            elsewhere = {"kept", "entries", "receipts", "pscloud"}
+            elsewhere = {"kept", "entries", "series", "written", "receipts", "pscloud"}
             for name, value in vars(copy.deepcopy(self.kept)).items():
                 if name not in elsewhere:
                     setattr(self, name, value)
