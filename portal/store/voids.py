@@ -17,7 +17,7 @@ from portal.domain.voids import STATES
 from portal.extensions import db
 from portal.store.models import Payment, Posting, Terminal, User, Void
 
-Collector = aliased(User)
+Collector, Decider = aliased(User), aliased(User)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class VoidRow:
     received_at: datetime
     state: str
     decided_by: str | None
+    decided_by_display: str
     decided_at: datetime | None
     decision_reason: str
     counted_registry_id: str | None
@@ -88,6 +89,7 @@ def _rows(query: Any) -> list[VoidRow]:
             received_at=void.received_at,
             state=void.state,
             decided_by=void.decided_by,
+            decided_by_display=decider or void.decided_by or "",
             decided_at=void.decided_at,
             decision_reason=void.decision_reason,
             counted_registry_id=void.counted_registry_id,
@@ -98,17 +100,18 @@ def _rows(query: Any) -> list[VoidRow]:
             last_error=void.last_error,
             posted_at=void.posted_at,
         )
-        for void, payment, code, asker, collector in db.session.execute(query.execution_options(populate_existing=True))
+        for void, payment, code, asker, collector, decider in db.session.execute(query.execution_options(populate_existing=True))
     ]
 
 
 def _base() -> Any:
     return (
-        select(Void, Payment, Terminal.code, User, Collector)
+        select(Void, Payment, Terminal.code, User, Collector, Decider.display_name)
         .join(Payment, Payment.id == Void.payment_id)
         .join(Terminal, Terminal.id == Void.terminal_id)
         .join(User, User.id == Void.user_id)
         .join(Collector, Collector.id == Payment.user_id)
+        .outerjoin(Decider, Decider.name == Void.decided_by)
     )
 
 

@@ -92,15 +92,15 @@ def test_approving_marks_the_payment_in_lists_totals_csv_and_the_soa(site: Site,
     answer = site.post("ramon", f"/voids/{asked.id}/approve")
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/voids/{asked.id}")
     detail = text_of(site.page("ramon", f"/voids/{asked.id}"))
-    assert "The void is approved. The payment is not in PSCloud" in detail and "Approved by ramon" in detail and "Not posted" in detail
+    assert "The void is approved. The payment is not in PSCloud" in detail and "Approved by Ramon" in detail and "Not posted" in detail
     page = site.page("carla", "/payments")
     assert before == "₱907.00" and element(page, "payment-total") == "₱607.00" and element(page, "payment-voided") == "₱300.00"
-    assert text_of(page).count("Voided ") >= 2 and 'class="is-void"' in page and "Void asked for" in text_of(page)
+    assert text_of(page).count("Voided ") >= 2 and 'class="is-void"' in page and "Void waits" in text_of(page)
     assert attributes(site.page("carla", "/payments?void=approved"), "data-payment") == [asked.payment]
     assert element(site.page("carla", "/payments?void=requested"), "payment-count") == "1"
     assert element(site.page("carla", "/payments?void=none"), "payment-count") == "3"
     payment = text_of(site.page("carla", f"/payments/{asked.payment}"))
-    for words in ("This payment is voided.", "It is not posted to PSCloud.", REASON, "-V000001", "ramon, 20 Nov 2026"):
+    for words in ("This payment is voided.", "It is not posted to PSCloud.", REASON, "-V000001", "Ramon, 20 Nov 2026"):
         assert words in payment.replace("<script", "<s"), words
     assert "Hold this payment" not in payment
     head, *rows = csv.reader(io.StringIO(site.get("carla", "/payments.csv").text.removeprefix("\ufeff")))
@@ -168,7 +168,7 @@ def test_the_collection_report_shows_voids_in_place_and_out_of_the_totals(site: 
             **reports.report_of([replace(line) for line in lines], day, day, "", approved),
         )  # fmt: skip
     text = text_of(html.replace("<script", "<s"))
-    assert f"VOID {asked.phone.code}-V000001: {REASON}. Approved by ramon" in text and "<b>Typed" not in html
+    assert f"VOID {asked.phone.code}-V000001: {REASON}. Approved by Ramon" in text and "<b>Typed" not in html
     assert "4 payments, 1 voided and not in the totals" in text and "₱607.00" in text and "Voided, not in the total (1) 300.00" in text
     assert "void asked for" in text and asked.receipt in text
     answer = site.get("ramon", "/reports/collection.pdf?from=2026-11-20&to=2026-11-20")
