@@ -154,6 +154,7 @@ class _Work:
     since: datetime | None = None
     repeated: int = 0
     moved: bool = False
+    left_open: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -386,7 +387,7 @@ def _swap(work: _Work, codes: list[CollectorRecord] | None, summary: Summary | N
         pscloud_count=work.announced if summary is None else summary.count,
         pscloud_amount_due=None if summary is None else summary.amount_due,
         as_of=work.as_of or work.started,  # never later than what was read
-        watermark=None if doubt or failed_ids else _watermark(work),
+        watermark=None if doubt or failed_ids or work.left_open else _watermark(work),
         note=" ".join(work.notes),
     )
     if not done:
@@ -402,6 +403,7 @@ def _close_absent(work: _Work, failed_ids: list[str | None], doubt: str, today: 
     if absent and not objection:
         return staging.close_absent(work.run_id, today)
     if absent:
+        work.left_open = True
         stay = "stays" if absent == 1 else "stay"
         work.notes.append(f"{_many(absent, 'SOA')} that PSCloud did not send {stay} open: {objection}")
     elif doubt and told:

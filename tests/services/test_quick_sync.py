@@ -192,7 +192,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CHANGES)
 def test_whatever_changes_between_downloads_a_vouched_for_quick_one_leaves_the_list_as_pscloud_has_it(
     app: Flask, server: Script, steps: list[tuple[int, str, int]]
