@@ -23,7 +23,7 @@ from portal.access import ROLES
 from portal.domain.errors import PortalError
 from portal.extensions import db
 from portal.pscloud.client import AuthFailed, PscloudClient, PscloudError, Rejected, Retryable
-from portal.services import postings, restore, sync, users
+from portal.services import postings, restore, sync, users, void_postings
 from portal.store import audit, health, incidents, journal, sync_runs
 
 WHO = "command line"
@@ -151,7 +151,7 @@ def sync_status(as_json: bool) -> None:
 @payment_commands.command("push")
 @click.option("--wait", is_flag=True, help="Post here and wait for the end.")
 def push(wait: bool) -> None:
-    """Post approved payments to PSCloud."""
+    """Post approved payments to PSCloud, and tell it of voids of those it holds."""
     if not wait:
         if not doorbell.ring("workers.jobs.post_payments"):
             raise Failure("Redis is away. The payments wait; run with --wait to post them from here.")
@@ -160,11 +160,14 @@ def push(wait: bool) -> None:
     try:
         with PscloudClient.from_config(current_app.config) as client:
             outcome = postings.post_due(client, clock.now)
+            voided = void_postings.post_due(client, clock.now)
             restore.recognise(client, clock.now)
     except PscloudError as error:
         raise Failure(error.message) from None
     click.echo(f"{outcome.completed} completed, {outcome.failed} failed, {outcome.postponed} postponed. {outcome.reason}".strip())
-    if outcome.failed or outcome.postponed:
+    if voided.completed or voided.failed or voided.postponed:
+        click.echo(f"Voids: {voided.completed} completed, {voided.failed} failed, {voided.postponed} postponed. {voided.reason}".strip())
+    if outcome.failed or outcome.postponed or voided.failed or voided.postponed:
         raise click.exceptions.Exit(1)
 
 

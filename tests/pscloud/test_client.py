@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from urllib3.connection import HTTPConnection
 
-from portal.pscloud import transport
+from portal.pscloud import mapping, transport
 from portal.pscloud.client import AuthFailed, PscloudClient, Rejected, Retryable
 from portal.pscloud.profile import load
 from tests.pscloud.server import TOKEN, Answer, Asked, Script, page, record, scripted
@@ -410,6 +410,42 @@ def test_a_post_that_was_turned_away_has_a_known_outcome(server: Script) -> None
     server.answers(Answer(status=413))
     with pytest.raises(Rejected):
         server.client().post_payments([{"reference": "a"}])
+
+
+def test_a_void_goes_to_the_payment_s_own_address_once_and_says_how_it_ended(server: Script) -> None:
+    client = server.client()
+    server.answers(Answer({"reference": "a/b", "status": "voided", "pscloud_id": "P-1"}))
+    record = mapping.to_void("Typed 300 instead of 30", datetime(2026, 11, 20, 9, tzinfo=UTC), "ramon", client.profile)
+    assert client.void_payment("a/b", record).status == "voided"
+    assert server.asked[0].path == "/api/v1/payments/a%2Fb/void"
+    sent = {"reason": "Typed 300 instead of 30", "voided_at": "2026-11-20T09:00:00+00:00", "approved_by": "ramon"}
+    assert json.loads(server.asked[0].body) == sent
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_void_that_pscloud_will_not_make_is_refused_with_the_status(server: Script, status: int) -> None:
+    server.answers(Answer(status=status))
+    with pytest.raises(Rejected) as caught:
+        server.client().void_payment("a", {})
+    assert caught.value.status == status and len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer({"reference": "another", "status": "voided"}),
+        Answer({"reference": "a", "status": "shrug"}),
+        Answer({}),
+        Answer(b"<html>"),
+        Answer(status=500),
+    ],
+    ids=["another payment", "unknown word", "shape", "html", "500"],
+)
+def test_a_void_whose_end_is_unknown_is_to_be_sent_again(server: Script, answer: Answer) -> None:
+    server.answers(answer)
+    with pytest.raises(Retryable) as caught:
+        server.client().void_payment("a", {})
+    assert caught.value.outcome_unknown and len(server.asked) == 1
 
 
 def test_asking_for_payments_goes_in_portions_and_never_hides_what_it_cannot_read(server: Script) -> None:
