@@ -22,16 +22,21 @@ class Retryable(PscloudError):
 
 
 class Rejected(PscloudError):
-    """The same request will not work however often it is sent; `status` is the HTTP status when there was one."""
+    """The same request will not work however often it is sent; `status` is the HTTP status when there was one, `code` and `says` what
+    PSCloud itself gives as its reason, `answer` the body."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, code: str = "", says: str = "", answer: bytes = b"") -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
+        self.says = says
+        self.answer = answer
 
 
 class AuthFailed(PscloudError):
-    """PSCloud does not accept our token (401) or does not let it do this (403)."""
+    """PSCloud does not accept our token or log-in (401) or does not let it do this (403); `says` is its own reason."""
 
-    def __init__(self, message: str, status: int = 401) -> None:
+    def __init__(self, message: str, status: int = 401, says: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.says = says

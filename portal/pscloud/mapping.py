@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from portal.domain.errors import InvalidAmount
-from portal.domain.money import ZERO, exact
+from portal.domain.money import ZERO, centavos, exact, from_centavos, parse
 from portal.domain.soa import Invoice, Soa, in_order
-from portal.pscloud.profile import Profile
+from portal.pscloud.answers import MISSING, keys, read_json, value_at
+from portal.pscloud.profile import Formats, Profile
 
 EARLIEST_YEAR, LATEST_YEAR = 1900, 2199
 LONGEST_TEXT = 2000
@@ -37,12 +40,9 @@ LIMITS = {
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})", re.ASCII)
-_LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.", re.DOTALL)
+_LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?", re.ASCII)
+_MIDNIGHT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]00:00(:00(\.0{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?", re.ASCII)
 Word = TypeVar("Word", bound=str)
-_MISSING = object()
-_record_decoder = msgspec.json.Decoder(float_hook=Decimal)
-_object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class MappingError(Exception):
@@ -79,56 +79,21 @@ class PaymentResult:
     raw: str
 
 
-# --- JSON
-
-
-def open_envelope(body: bytes) -> dict[str, msgspec.Raw]:
-    """The outer object of an answer, its parts still unread, so that one bad record fails alone. Raises ValueError."""
-    try:
-        return _object_decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        mended = _LONE_SURROGATE.sub(_half_character, body)
-        if mended == body:
-            raise ValueError("not a JSON object") from None
-    try:
-        return _object_decoder.decode(mended)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise ValueError("not a JSON object") from None
-
-
-def _half_character(found: re.Match[bytes]) -> bytes:
-    r"""An escaped half of a character makes the decoder refuse the whole page; as \u0000 it makes us refuse its record alone."""
-    text = found.group()
-    return rb"\u0000" if len(text) == 6 else text
-
-
-def at_path(envelope: dict[str, msgspec.Raw], path: str) -> msgspec.Raw | None:
-    """The unread part at a dotted path, or None when it is not there. Raises ValueError when the way is not objects."""
-    *way, last = path.split(".")
-    for key in way:
-        if key not in envelope:
-            return None
-        envelope = open_envelope(bytes(envelope[key]))
-    return envelope.get(last)
-
-
-def split_list(part: msgspec.Raw) -> list[bytes]:
-    """The items of a JSON list, each as its own JSON text. Raises ValueError when it is no list."""
-    try:
-        return [bytes(item) for item in _list_decoder.decode(part)]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise ValueError("not a JSON list") from None
-
-
-def read_json(text: bytes) -> Any:
-    """Any JSON value; numbers come out as int or exact Decimal, never float. Raises ValueError."""
-    try:
-        return _record_decoder.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ValueError(str(error)) from None
+# --- records to objects
 
 
 # --- records to objects
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One part of our records: where PSCloud holds it (empty: nowhere), whether a record without it is refused, and what reads it from a
+    record, raising MappingError."""
+
+    name: str
+    path: str
+    needed: bool
+    read: Callable[[Mapping[str, Any]], Any]
 
 
 def to_soa(raw: bytes | Mapping[str, Any], profile: Profile) -> Soa:
@@ -136,46 +101,43 @@ def to_soa(raw: bytes | Mapping[str, Any], profile: Profile) -> Soa:
 
     PSCloud is the master: `amount_due` is taken as it is, even where balances and penalties do not add up to it (an account
     may carry a credit). But no amount may be negative, and the penalty is never more than the amount due."""
-    record = _record(raw)
-    pscloud_id, label = _identity(record, profile)
+    record = to_record(raw)
     try:
         return _soa(record, profile)
     except MappingError as error:
-        raise MappingError(error.field, error.reason, pscloud_id, label) from None
+        raise MappingError(error.field, error.reason, *_identity(record, profile)) from None
 
 
 def to_collector(raw: bytes | Mapping[str, Any], profile: Profile) -> CollectorRecord:
     """The collector code in one record; a missing area is empty, a missing `active` is true. Raises MappingError."""
-    record = _record(raw)
-    fields = profile.collectors.fields
-    active = _at(record, fields.active)
-    if active is _MISSING or active is None:
-        active = True
-    if not isinstance(active, bool):
-        raise MappingError(fields.active, f"{_show(active)} is neither true nor false.")
+    record = to_record(raw)
+    if profile.collectors is None:
+        raise MappingError("", "The connector profile names no collector codes.")
+    fields, formats = profile.collectors.fields, profile.formats
     return CollectorRecord(
-        _text(record, fields.code, LIMITS["code"]),
-        _optional(record, fields.name, LIMITS["name"]),
-        _optional(record, fields.area, LIMITS["area"]),
-        active,
+        _text(record, fields.code, LIMITS["code"], formats),
+        _optional(record, fields.name, LIMITS["name"], formats),
+        _optional(record, fields.area, LIMITS["area"], formats),
+        _flag(record, fields.active, True) and not _flag(record, fields.inactive, False),
     )
 
 
 def to_result(raw: bytes | Mapping[str, Any], profile: Profile) -> PaymentResult:
     """The result of one payment. Raises MappingError for a status word the profile does not know."""
-    record = _record(raw)
-    fields = profile.payments.result
+    record = to_record(raw)
+    fields, formats = profile.payments.result, profile.formats
     return PaymentResult(
-        reference=_text(record, fields.reference, LIMITS["id"]),
+        reference=_text(record, fields.reference, LIMITS["id"], formats),
         status=_word(record, fields.status, profile.payments.statuses),
-        pscloud_id=_optional(record, fields.pscloud_id, LIMITS["id"]) or None,
-        error_code=_optional(record, fields.error_code, 100),
-        error_message=_optional(record, fields.error_message, LONGEST_TEXT),
+        pscloud_id=_optional(record, fields.pscloud_id, LIMITS["id"], formats) or None,
+        error_code=_optional(record, fields.error_code, 100, formats),
+        error_message=_optional(record, fields.error_message, LONGEST_TEXT, formats),
         raw=raw.decode("utf-8", "replace") if isinstance(raw, bytes) else msgspec.json.encode(raw).decode(),
     )
 
 
-def _record(raw: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+def to_record(raw: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record, decoded. Raises MappingError when it is none."""
     if isinstance(raw, bytes):
         try:
             raw = read_json(raw)
@@ -186,12 +148,76 @@ def _record(raw: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     return raw
 
 
+@lru_cache(maxsize=8)
+def soa_fields(profile: Profile) -> tuple[Field, ...]:
+    """The parts of an SOA but its invoices, in the order in which they are read."""
+    paths, formats = profile.soa, profile.formats
+
+    def text(name: str) -> Field:
+        path = getattr(paths, name)
+        return Field(name, path, True, lambda record: _text(record, path, LIMITS[name], formats))
+
+    def optional(name: str, limit: int) -> Field:
+        path = getattr(paths, name)
+        return Field(name, path, False, lambda record: _optional(record, path, limit, formats))
+
+    def day(name: str) -> Field:
+        path = getattr(paths, name)
+        return Field(name, path, True, lambda record: _date(record, path, formats))
+
+    def status(record: Mapping[str, Any]) -> Literal["active", "closed"]:
+        return _word(record, paths.status, profile.soa_status) if paths.status else "active"
+
+    no_penalty = None if paths.penalty else ZERO
+    return (
+        Field("amount_due", paths.amount_due, True, lambda record: _amount(record, paths.amount_due, formats)),
+        Field("penalty", paths.penalty, bool(paths.penalty), lambda record: _amount(record, paths.penalty, formats, no_penalty)),
+        *(text(name) for name in ("id", "soa_number", "customer_id", "account_number", "customer_name")),
+        optional("address", LONGEST_TEXT),
+        optional("contact_number", LIMITS["contact_number"]),
+        optional("tin", LIMITS["tin"]),
+        day("issued_on"),
+        day("due_date"),
+        Field(
+            "collector_code",
+            paths.collector_code,
+            False,
+            lambda record: _optional(record, paths.collector_code, LIMITS["collector_code"], formats) or None,
+        ),
+        Field("status", paths.status, bool(paths.status), status),
+        Field("updated_at", paths.updated_at, True, lambda record: _instant(record, paths.updated_at, formats)),
+    )
+
+
+@lru_cache(maxsize=8)
+def invoice_fields(profile: Profile) -> tuple[Field, ...]:
+    """The parts of an invoice, in the order in which they are read."""
+    paths, formats = profile.invoice, profile.formats
+    return (
+        Field("amount", paths.amount, True, lambda record: _amount(record, paths.amount, formats)),
+        Field("vat_amount", paths.vat_amount, False, lambda record: _amount(record, paths.vat_amount, formats, ZERO)),
+        Field("id", paths.id, True, lambda record: _text(record, paths.id, LIMITS["id"], formats)),
+        Field(
+            "invoice_number",
+            paths.invoice_number,
+            True,
+            lambda record: _text(record, paths.invoice_number, LIMITS["invoice_number"], formats),
+        ),
+        Field("invoice_date", paths.invoice_date, True, lambda record: _date(record, paths.invoice_date, formats)),
+        Field("due_date", paths.due_date, True, lambda record: _date(record, paths.due_date, formats)),
+        Field("description", paths.description, False, lambda record: _optional(record, paths.description, LONGEST_TEXT, formats)),
+        Field("balance", paths.balance, True, lambda record: _amount(record, paths.balance, formats)),
+        Field("penalty", paths.penalty, False, lambda record: _amount(record, paths.penalty, formats, ZERO)),
+        Field("vat_type", paths.vat_type, False, lambda record: _word(record, paths.vat_type, profile.vat_type, "vatable")),
+    )
+
+
 def _identity(record: Mapping[str, Any], profile: Profile) -> tuple[str | None, str]:
     """The record's id, and a few words that tell a person whose it is; as far as they can be read."""
 
     def readable(path: str, limit: int) -> str:
         try:
-            return _text(record, path, limit)
+            return _text(record, path, limit, profile.formats)
         except MappingError:
             return ""
 
@@ -201,59 +227,35 @@ def _identity(record: Mapping[str, Any], profile: Profile) -> tuple[str | None, 
 
 def _soa(record: Mapping[str, Any], profile: Profile) -> Soa:
     paths = profile.soa
-    amount_due = _amount(record, paths.amount_due)
-    penalty = _amount(record, paths.penalty)
-    if penalty > amount_due:
-        raise MappingError(paths.penalty, f"The penalty {penalty} is more than the amount due {amount_due}.")
-    listed = _at(record, paths.invoices)
-    if not isinstance(listed, list):
-        raise MappingError(paths.invoices, "The field is missing." if listed is _MISSING else f"It is {_kind(listed)}, not a list.")
-    if len(listed) > MOST_INVOICES:
-        raise MappingError(paths.invoices, f"There are {len(listed)} invoices on one SOA; the most that can be read is {MOST_INVOICES}.")
-    invoices = [_invoice(entry, f"{paths.invoices}[{number}]", profile) for number, entry in enumerate(listed)]
+    values = {field.name: field.read(record) for field in soa_fields(profile)}
+    if values["penalty"] > values["amount_due"]:
+        raise MappingError(paths.penalty, f"The penalty {values['penalty']} is more than the amount due {values['amount_due']}.")
+    invoices = [_invoice(entry, f"{paths.invoices}[{number}]", profile) for number, entry in enumerate(invoice_records(record, profile))]
     if len({invoice.id for invoice in invoices}) < len(invoices):
         raise MappingError(paths.invoices, "Two invoices of this SOA carry the same id.")
-    return Soa(
-        id=_text(record, paths.id, LIMITS["id"]),
-        soa_number=_text(record, paths.soa_number, LIMITS["soa_number"]),
-        customer_id=_text(record, paths.customer_id, LIMITS["customer_id"]),
-        account_number=_text(record, paths.account_number, LIMITS["account_number"]),
-        customer_name=_text(record, paths.customer_name, LIMITS["customer_name"]),
-        address=_optional(record, paths.address, LONGEST_TEXT),
-        contact_number=_optional(record, paths.contact_number, LIMITS["contact_number"]),
-        tin=_optional(record, paths.tin, LIMITS["tin"]),
-        issued_on=_date(record, paths.issued_on, profile),
-        due_date=_date(record, paths.due_date, profile),
-        amount_due=amount_due,
-        penalty=penalty,
-        collector_code=_optional(record, paths.collector_code, LIMITS["collector_code"]) or None,
-        status=_word(record, paths.status, profile.soa_status),
-        updated_at=_instant(record, paths.updated_at),
-        invoices=in_order(tuple(invoices)),
-    )
+    return Soa(**values, invoices=in_order(tuple(invoices)))
+
+
+def invoice_records(record: Mapping[str, Any], profile: Profile) -> list[Any]:
+    """The records of an SOA's invoices, unread. Raises MappingError when there is no list of them, or too many."""
+    path = profile.soa.invoices
+    listed = value_at(record, path)
+    if not isinstance(listed, list):
+        raise MappingError(path, "The field is missing." if listed is MISSING else f"It is {_kind(listed)}, not a list.")
+    if len(listed) > MOST_INVOICES:
+        raise MappingError(path, f"There are {len(listed)} invoices on one SOA; the most that can be read is {MOST_INVOICES}.")
+    return listed
 
 
 def _invoice(entry: Any, place: str, profile: Profile) -> Invoice:
     if not isinstance(entry, Mapping):
         raise MappingError(place, f"It is {_kind(entry)}, not an object with fields.")
-    paths = profile.invoice
     try:
-        amount = _amount(entry, paths.amount)
-        vat_amount = _amount(entry, paths.vat_amount, missing=ZERO)
-        if vat_amount > amount:
-            raise MappingError(paths.vat_amount, f"The VAT {vat_amount} is more than the invoice's amount {amount}.")
-        return Invoice(
-            id=_text(entry, paths.id, LIMITS["id"]),
-            invoice_number=_text(entry, paths.invoice_number, LIMITS["invoice_number"]),
-            invoice_date=_date(entry, paths.invoice_date, profile),
-            due_date=_date(entry, paths.due_date, profile),
-            description=_optional(entry, paths.description, LONGEST_TEXT),
-            amount=amount,
-            balance=_amount(entry, paths.balance),
-            penalty=_amount(entry, paths.penalty, missing=ZERO),
-            vat_type=_word(entry, paths.vat_type, profile.vat_type, missing="vatable"),
-            vat_amount=vat_amount,
-        )
+        values = {field.name: field.read(entry) for field in invoice_fields(profile)}
+        if values["vat_amount"] > values["amount"]:
+            path = profile.invoice.vat_amount
+            raise MappingError(path, f"The VAT {values['vat_amount']} is more than the invoice's amount {values['amount']}.")
+        return Invoice(**values)
     except MappingError as error:
         raise MappingError(f"{place}.{error.field}", error.reason) from None
 
@@ -262,17 +264,12 @@ def _invoice(entry: Any, place: str, profile: Profile) -> Invoice:
 
 
 def _at(record: Mapping[str, Any], path: str) -> Any:
-    if not path:
-        return _MISSING
-    value: Any = record
-    for key in path.split("."):
-        if value is None or not isinstance(value, Mapping) or key not in value:
-            return _MISSING
-        value = value[key]
-    return value
+    return value_at(record, path) if path else MISSING
 
 
-def _clean(value: object, path: str, limit: int) -> str:
+def _clean(value: object, path: str, limit: int, formats: Formats) -> str:
+    if formats.numbers_as_text and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     if not isinstance(value, str):
         raise MappingError(path, f"It is {_kind(value)}, not a text.")
     text = value.strip()
@@ -283,30 +280,51 @@ def _clean(value: object, path: str, limit: int) -> str:
     return text
 
 
-def _text(record: Mapping[str, Any], path: str, limit: int) -> str:
+def _text(record: Mapping[str, Any], path: str, limit: int, formats: Formats) -> str:
     value = _at(record, path)
-    if value is _MISSING or value is None:
-        raise MappingError(path, "The field is missing." if value is _MISSING else "The field is empty (null).")
-    text = _clean(value, path, limit)
+    if value is MISSING or value is None:
+        raise MappingError(path, "The field is missing." if value is MISSING else "The field is empty (null).")
+    text = _clean(value, path, limit, formats)
     if not text:
         raise MappingError(path, "The field is empty.")
     return text
 
 
-def _optional(record: Mapping[str, Any], path: str, limit: int) -> str:
+def _optional(record: Mapping[str, Any], path: str, limit: int, formats: Formats) -> str:
     value = _at(record, path)
-    return "" if value is _MISSING or value is None else _clean(value, path, limit)
+    return "" if value is MISSING or value is None else _clean(value, path, limit, formats)
 
 
-def _amount(record: Mapping[str, Any], path: str, missing: Decimal | None = None) -> Decimal:
-    """Exact pesos, never negative; JSON text or number. Binary floats cannot occur: numbers are decoded to Decimal."""
+def _flag(record: Mapping[str, Any], path: str, missing: bool) -> bool:
+    """True or false, also written as 1 or 0."""
     value = _at(record, path)
-    if value is _MISSING or value is None:
+    if value is MISSING or value is None:
+        return missing
+    if not isinstance(value, bool) and (not isinstance(value, int) or value not in {0, 1}):
+        raise MappingError(path, f"{_show(value)} is neither true nor false.")
+    return bool(value)
+
+
+def read_amount(value: object, formats: Formats) -> Decimal:
+    """Exact pesos, however the profile says they are written. Binary floats cannot occur: numbers are decoded to Decimal.
+    Raises InvalidAmount."""
+    if formats.amount == "centavos":
+        whole = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value, re.ASCII) else value
+        return from_centavos(whole)  # type: ignore[arg-type]
+    if formats.amount == "grouped" and isinstance(value, str) and value[:1].isdecimal():
+        return parse(value)
+    return exact(value)
+
+
+def _amount(record: Mapping[str, Any], path: str, formats: Formats, missing: Decimal | None = None) -> Decimal:
+    """Exact pesos, never negative."""
+    value = _at(record, path)
+    if value is MISSING or value is None:
         if missing is not None:
             return missing
-        raise MappingError(path, "The amount is missing." if value is _MISSING else "The amount is empty (null).")
+        raise MappingError(path, "The amount is missing." if value is MISSING else "The amount is empty (null).")
     try:
-        amount = exact(value)
+        amount = read_amount(value, formats)
     except InvalidAmount as error:
         raise MappingError(path, error.message) from None
     if amount < 0:
@@ -314,43 +332,83 @@ def _amount(record: Mapping[str, Any], path: str, missing: Decimal | None = None
     return amount
 
 
-def _date(record: Mapping[str, Any], path: str, profile: Profile) -> date:
-    text = _text(record, path, 40)
-    pattern = profile.formats.date
+def _date(record: Mapping[str, Any], path: str, formats: Formats) -> date:
+    text = _text(record, path, 40, formats)
+    pattern = formats.date
     try:
-        if not text.isascii() or (pattern == "iso" and not _DATE.fullmatch(text)):
+        if not text.isascii():
             raise ValueError
-        value = date.fromisoformat(text) if pattern == "iso" else datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a date has no zone
+        if pattern == "midnight":
+            found = _MIDNIGHT.fullmatch(text)
+            value = date.fromisoformat(found[1] if found else "")
+        elif pattern == "iso":
+            value = date.fromisoformat(text if _DATE.fullmatch(text) else "")
+        else:
+            value = datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
-        example = "2026-11-20" if pattern == "iso" else date(2026, 11, 20).strftime(pattern)
+        examples = {"iso": "2026-11-20", "midnight": "2026-11-20T00:00:00Z"}
+        example = examples.get(pattern) or date(2026, 11, 20).strftime(pattern)
         raise MappingError(path, f"{_show(text)} is not a date such as {example}.") from None
     if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
         raise MappingError(path, f"The year {value.year} cannot be right.")
     return value
 
 
-def _instant(record: Mapping[str, Any], path: str) -> datetime:
-    return read_instant(_text(record, path, 60), path)
+def _instant(record: Mapping[str, Any], path: str, formats: Formats) -> datetime:
+    value = _at(record, path)
+    if formats.instant == "unix" and isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return read_instant(str(value), path, formats)
+    return read_instant(_text(record, path, 60, formats), path, formats)
 
 
-def read_instant(text: str, path: str) -> datetime:
-    """An aware instant from ISO 8601 with an offset. Raises MappingError; `path` is the field's name in its message."""
+def read_instant(text: str, path: str, formats: Formats | None = None) -> datetime:
+    """An aware instant, by default from ISO 8601 with an offset. Raises MappingError; `path` is the field's name in its message."""
+    how = formats.instant if formats else "iso"
+    zone = ZoneInfo(formats.zone) if formats else UTC
     try:
-        if not _INSTANT.fullmatch(text):
+        if not text.isascii():
             raise ValueError
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise MappingError(path, f"{_show(text)} is not a moment with an offset such as 2026-11-20T08:15:30+08:00.") from None
+        if how == "iso":
+            value = datetime.fromisoformat(text if _INSTANT.fullmatch(text) else "")
+        elif how == "local":
+            value = datetime.fromisoformat(text if _LOCAL.fullmatch(text) else "").replace(tzinfo=zone)
+        elif how == "unix":
+            value = datetime.fromtimestamp(float(text if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", text) else "no"), UTC)
+        else:
+            value = datetime.strptime(text, how)  # noqa: DTZ007 - the pattern may have no zone; then the profile's is meant
+            value = value if value.tzinfo else value.replace(tzinfo=zone)
+    except (ValueError, OverflowError, OSError):
+        example = write_instant(datetime(2026, 11, 20, 8, 15, 30, tzinfo=ZoneInfo("Asia/Manila")), formats)
+        kind = "a moment with an offset" if how == "iso" else "a moment"
+        raise MappingError(path, f"{_show(text)} is not {kind} such as {example}.") from None
     if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
         raise MappingError(path, f"The year {value.year} cannot be right.")
     return value
 
 
+def write_instant(moment: datetime, formats: Formats | None = None) -> str:
+    """An aware instant as PSCloud writes them."""
+    how = formats.instant if formats else "iso"
+    if how == "iso" or formats is None:
+        return moment.isoformat()
+    if how == "unix":
+        return str(int(moment.timestamp()))
+    local = moment.astimezone(ZoneInfo(formats.zone))
+    return local.replace(tzinfo=None).isoformat(" ") if how == "local" else local.strftime(how)
+
+
 def _word(record: Mapping[str, Any], path: str, words: Mapping[str, Word], missing: Word | None = None) -> Word:
     value = _at(record, path)
-    if (value is _MISSING or value is None) and missing is not None:
+    if (value is MISSING or value is None) and missing is not None:
         return missing
-    text = _text(record, path, 100)
+    if isinstance(value, int):
+        text = str(value).lower()
+    elif isinstance(value, str) and value.strip():
+        text = value.strip()
+    else:
+        raise MappingError(
+            path, "The field is missing." if value is MISSING else f"It is {_kind(value) if value != '' else 'empty'}, not a text."
+        )
     if text not in words:
         raise MappingError(path, f"{_show(text)} is not one of {', '.join(sorted(words))}.")
     return words[text]
@@ -391,24 +449,27 @@ class PaymentToPost:
 
 
 def to_payment(payment: PaymentToPost, profile: Profile) -> dict[str, Any]:
-    """The record PSCloud expects for a payment, money as text with two places. Raises ValueError when the parts do not add up:
+    """The record PSCloud expects for a payment, money as the profile says. Raises ValueError when the parts do not add up:
     such a payment must never leave the house."""
     if sum((amount for _, _, amount in payment.allocations), ZERO) != payment.amount:
         raise ValueError(f"the allocations of payment {payment.reference} do not add up to its amount")
-    names, words = profile.payments.fields, profile.payments
-    allocations = [
-        {names.allocation_invoice: invoice, names.allocation_kind: words.kinds[kind], names.allocation_amount: _money(amount)}
-        for invoice, kind, amount in payment.allocations
-    ]
-    record: dict[str, Any] = {}
+    asked, names = profile.payments, profile.payments.fields
+    allocations = []
+    for invoice, kind, amount in payment.allocations:
+        part: dict[str, Any] = {}
+        _put(part, names.allocation_invoice, _number(invoice) if "allocation_invoice" in asked.as_numbers else invoice)
+        _put(part, names.allocation_kind, asked.kinds[kind])
+        _put(part, names.allocation_amount, _money(amount, asked.money))
+        allocations.append(part)
+    record: dict[str, Any] = dict(asked.fixed)
     for path, value in (
         (names.reference, payment.reference),
         (names.receipt_number, payment.receipt_number),
-        (names.soa_id, payment.soa_id),
-        (names.amount, _money(payment.amount)),
-        (names.method, words.methods[payment.tender]),
+        (names.soa_id, _number(payment.soa_id) if "soa_id" in asked.as_numbers else payment.soa_id),
+        (names.amount, _money(payment.amount, asked.money)),
+        (names.method, asked.methods[payment.tender]),
         (names.method_reference, payment.tender_reference),
-        (names.collected_at, payment.collected_at.isoformat()),
+        (names.collected_at, write_instant(payment.collected_at, profile.formats)),
         (names.collector_code, payment.collector_code),
         (names.allocations, allocations),
     ):
@@ -419,18 +480,26 @@ def to_payment(payment: PaymentToPost, profile: Profile) -> dict[str, Any]:
 def to_void(reason: str, voided_at: datetime, approved_by: str, profile: Profile) -> dict[str, Any]:
     """The record PSCloud expects for the void of a payment; `voided_at` aware."""
     names = profile.payments.void
-    record: dict[str, Any] = {}
-    for path, value in ((names.reason, reason), (names.voided_at, voided_at.isoformat()), (names.approved_by, approved_by)):
+    record: dict[str, Any] = dict(names.fixed)
+    moment = write_instant(voided_at, profile.formats)
+    for path, value in ((names.reason, reason), (names.voided_at, moment), (names.approved_by, approved_by)):
         _put(record, path, value)
     return record
 
 
-def _money(amount: Decimal) -> str:
-    return str(exact(amount))
+def _number(text: str | None) -> int | str | None:
+    """A PSCloud id that is a whole number there."""
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else text
+
+
+def _money(amount: Decimal, how: str) -> Decimal | str | int:
+    return centavos(amount) if how == "centavos" else exact(amount) if how == "number" else str(exact(amount))
 
 
 def _put(record: dict[str, Any], path: str, value: Any) -> None:
-    *way, last = path.split(".")
+    if not path:
+        return
+    *way, last = keys(path)
     for key in way:
         record = record.setdefault(key, {})
     record[last] = value
