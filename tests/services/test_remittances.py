@@ -250,6 +250,11 @@ def test_the_list_is_filtered_and_adds_up(phone: Phone) -> None:
     take(phone, pieces((50000, 1), (10000, 1)), now=NOW + timedelta(days=1), who="cora")
     totals = store.totals(store.RemittanceFilter())
     assert (totals.count, str(totals.total), str(totals.variance), totals.waiting) == (2, "2100.00", "-100.00", 1)
+    assert store.desk() == store.Desk(readings=0, collectors=0, oldest=None, unapproved=1)
+    phone.open()
+    full_day(phone, make_soa(), "000125")
+    send(phone)
+    assert store.desk() == store.Desk(readings=1, collectors=1, oldest=NOW.date(), unapproved=1)
     later = store.RemittanceFilter(since=NOW + timedelta(hours=1), until=NOW + timedelta(days=2))
     assert [row.number for row in store.list_page(later)] == ["R-000002"] and str(store.totals(later).total) == "1100.00"
     assert [row.number for row in store.list_page(store.RemittanceFilter(state="waiting"))] == ["R-000001"]
