@@ -438,3 +438,57 @@ def test_the_longest_pause_between_two_calls_is_a_quarter_of_an_hour(world: Void
     finally:
         world.pscloud.start()
     assert world.tell().completed == 1
+
+
+def test_uploads_decisions_and_workers_at_once_never_stand_in_each_other_s_way(world: VoidWorld, any_app: Flask) -> None:
+    ids = world.pay(12)
+    for paid in ids[:6]:
+        world.ask(paid)
+    trouble: list[BaseException] = []
+    db.session.remove()
+
+    def each(work: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            with any_app.app_context():
+                try:
+                    for _ in range(8):
+                        work()
+                        db.session.rollback()
+                except BaseException as error:
+                    trouble.append(error)
+                db.session.remove()
+
+        return run
+
+    def upload() -> None:
+        left = [paid for paid in ids[6:] if paid not in asked]
+        if left:
+            asked.append(left[0])
+            world.phone.ask_void(world.entry(left[0]))
+        for told in send(world.phone, now=world.now()).voids:
+            if told["void_number"] not in noted:
+                noted.add(told["void_number"])
+                world.phone.write_down(told)
+
+    def decide() -> None:
+        for row in store.list_page("requested")[0]:
+            try:
+                voids.approve(row.id, "ramon", "", world.now())
+            except Conflict:
+                db.session.rollback()
+
+    asked, noted = list[str](), set[str]()
+    threads = [threading.Thread(target=each(work)) for work in (upload, decide, decide, world.post, world.post, world.tell)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert trouble == []
+    decide()
+    for _ in range(2):
+        upload()
+        world.now.on(hours=1)
+        world.post()
+        world.tell()
+    assert {world.there(paid) for paid in ids} <= {None, "voided"} and not store.not_written_down(world.phone.terminal.id)
+    assert audit.verify()[1] is None and "quarantined" not in kinds() and "void_failed" not in kinds()
