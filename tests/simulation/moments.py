@@ -17,6 +17,7 @@ from tests.simulation.steps import (
     a_phone,
     by_person,
     download_this,
+    end_day,
     meet,
     one_request,
     pay,
@@ -73,7 +74,8 @@ def dies_as_it_saves(world: World, rng: Random) -> None:
 
 @step("copy goes on", 1)
 def copy_goes_on(world: World, rng: Random) -> None:
-    """A phone is put back to a copy of before its last payment, takes another and uploads it, perhaps after it heard of the portal."""
+    """A phone is put back to a copy of before its last payment, takes another and uploads it, soon or later, perhaps after it heard of
+    the portal."""
     phone = a_phone(world, rng)
     take_payment(world, rng, phone, 0)
     copy, code = phone.disk.copy(), phone.disk.current
@@ -84,7 +86,7 @@ def copy_goes_on(world: World, rng: Random) -> None:
     if rng.random() < 0.5:
         meet(world, rng, phone)
     take_payment(world, rng, phone)
-    if code:
+    if code and rng.random() < 0.6:
         send(world, rng, phone, code, rng.choice(("whole", "repeated", "later half first")))
 
 
@@ -99,6 +101,25 @@ def bad_line(world: World, rng: Random) -> None:
             how = rng.choice([name for name, _ in UPLOADS if name != "whole"])
             world.note(f"{phone.name} uploads: {how}")
             send(world, rng, phone, code, how)
+
+
+@step("payment comes after its Z", 1)
+def comes_after_its_z(world: World, rng: Random) -> None:
+    """A payment is bent on the way, its day ends, and its intact copy comes after the Z-reading; the next day ends too."""
+    phone = a_phone(world, rng)
+    take_payment(world, rng, phone, 0)
+    for code in phone.disk.terminals:
+        send(world, rng, phone, code, "whole")
+    take_payment(world, rng, phone, 0)
+    for code in phone.disk.terminals:
+        send(world, rng, phone, code, "damaged")
+    for day in range(2):
+        end_day(world, rng, phone, 0)
+        for code in phone.disk.terminals:
+            send(world, rng, phone, code, "whole")
+            send(world, rng, phone, code, rng.choice(("everything again", "repeated")) if day else "everything again")
+        world.pass_time(days=1)
+        take_payment(world, rng, phone, 0)
 
 
 @step("machine fails as it commits an upload", 1)

@@ -23,10 +23,10 @@ from portal.domain.errors import InvalidInput
 from portal.domain.payments import read_instant, read_payment
 from portal.extensions import db
 from portal.pscloud.client import PaymentResult
-from portal.services import journal, payments, postings, readings, sync, terminals
-from portal.store import audit, ledger, soas, staging, sync_runs
-from portal.store import journal as entries_store
+from portal.services import journal, payments, postings, readings, restore, sync, terminals
+from portal.store import audit, ledger, restores, soas, staging, sync_runs
 from portal.store import postings as outbox
+from portal.store import readings as readings_store
 from portal.store import terminals as terminal_store
 from portal.store.models import AuditEntry, Payment, Posting, SyncRun
 from tests.simulation import invariants
@@ -154,14 +154,8 @@ def changed_content_answered_as_repeat(_: Portal) -> AbstractContextManager[obje
 
 
 @bug("odoo 125037: a fork's money is acknowledged and dropped as a duplicate", "copy goes on")
-@contextmanager
-def fork_acknowledged_and_not_booked(_: Portal) -> Iterator[None]:
-    def fork(self: Any, entry: Any) -> tuple[str, str]:
-        entries_store.add_aside(self.terminal.id, entry, journal._whole(entry), "conflict", "x", self.upload_id, self.now)
-        return "conflict", "x"
-
-    with swap(journal._Batch, "_fork", fork):
-        yield
+def fork_acknowledged_and_not_booked(_: Portal) -> AbstractContextManager[object]:
+    return swap(journal._Batch, "_book_fork", lambda self, entry: None)
 
 
 @bug("odoo 211219: entries behind a gap are answered as stored and kept nowhere", "bad line")
@@ -383,6 +377,46 @@ def expected_cash_counts_cheques(_: Portal) -> Iterator[None]:
 
     with swap(readings, "period_of", period_of):
         yield
+
+
+@bug("I9: a late payment falls between two Z", "payment comes after its Z")
+def late_payments_fall_between(_: Portal) -> AbstractContextManager[object]:
+    return swap(ledger, "in_no_z", lambda terminal_id, before_seq: {})
+
+
+@bug("I9: a late payment enters every later Z", "payment comes after its Z")
+@contextmanager
+def late_payments_in_every_z(_: Portal) -> Iterator[None]:
+    really = readings_store.cover
+
+    def cover(reading_id: int, payment_ids: Any, *, late: bool) -> None:
+        if not late:
+            really(reading_id, payment_ids, late=late)
+
+    with swap(readings_store, "cover", cover):
+        yield
+
+
+# --- the database put back to a backup
+
+FORGETFUL = ("back up database", "restore database", "enroll", "pay", "upload", "work", "contact")
+
+
+@bug("F14, I29: phones are not told that the database was put back", "back up database", "restore database", "copy goes on", "upload")
+def restore_is_not_told(_: Portal) -> AbstractContextManager[object]:
+    return swap(restore, "restored_at", lambda: None)
+
+
+@bug("F14, I2: PSCloud is not asked what it holds after the database was put back", *FORGETFUL)
+@contextmanager
+def not_asked_after_a_restore(_: Portal) -> Iterator[None]:
+    with swap(restores, "ever", lambda: False), swap(restores, "ask_before_posting", lambda: 0):
+        yield
+
+
+@bug("F14, I5: terminal codes that the database forgot are given again", *FORGETFUL)
+def codes_given_again_after_a_restore(_: Portal) -> AbstractContextManager[object]:
+    return swap(restores, "last_skipped", lambda: 0)
 
 
 # --- posting
