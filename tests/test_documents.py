@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import weasyprint
+from flask import Flask
+from pypdf import PdfReader
 from weasyprint.urls import URLFetcher
 
+from portal import documents
 from portal.documents import ASSETS, SCHEME, STATIC, AssetRefused, FencedFetcher, html_to_pdf
 
 SECRET = "do-not-print-this-0123456789"
@@ -111,3 +116,32 @@ def test_our_own_assets_are_served_and_exist() -> None:
     for name in ASSETS:
         with FencedFetcher().fetch(SCHEME + name)._file_obj as body:
             assert body.read() == (STATIC / name).read_bytes()
+
+
+def test_a_list_set_in_parts_has_each_row_once_full_pages_and_one_numbering(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "PART", 60)
+    head = [("Customer", ""), ("Running total", "number figure")]
+    rows = [[f"Customer-{number:04d}", "1.00"] for number in range(203)]
+    data = {
+        "title": "A list",
+        "words": ["All"],
+        "made_at": None,
+        "count": 203,
+        "noun": "rows",
+        "sums": [("Sum", Decimal(203))],
+        "head": head,
+    }
+    told: list[int] = []
+    pages = PdfReader(io.BytesIO(documents.render_list_pdf("pdf/list.html", data, rows, told.append))).pages
+    texts = [page.extract_text() for page in pages]
+    monkeypatch.setattr(documents, "PART", 300)
+    at_once = [page.extract_text() for page in PdfReader(io.BytesIO(documents.render_list_pdf("pdf/list.html", data, rows))).pages]
+    found = [re.findall(r"Customer-\d{4}", text) for text in texts]
+    assert found == [re.findall(r"Customer-\d{4}", text) for text in at_once], "the parts cannot be told from the whole"
+    assert [name for page in found for name in page] == [row[0] for row in rows]
+    assert [f"Page {number} of {len(pages)}" in text for number, text in enumerate(texts, start=1)] == [True] * len(pages) and len(
+        pages
+    ) > 3
+    assert [text.count("of ") for text in texts] == [1] * len(pages), "no page has two numbers"
+    assert all("A list, All" in text and "Running total" in text for text in texts)
+    assert told[-1] == 203 and told == sorted(told) and "203.00" in texts[-1]
