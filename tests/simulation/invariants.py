@@ -28,6 +28,10 @@ UNIQUE: dict[str, set[tuple[str, ...]]] = {
     "sync_runs": {("active_slot",)},
     "users": {("name",)},
     "schedule_slots": {("job",)},
+    "voids": {("void_number",), ("payment_id",)},
+    "reading_payments": {("payment_id",)},
+    "remittances": {("number",), ("request_id",)},
+    "remittance_readings": {("reading_id",)},
 }
 
 
@@ -54,13 +58,16 @@ class Known:
     ended: dict[int, str] = field(default_factory=dict)
     pscloud: int = 0
     receipts: dict[tuple[str, str], int] = field(default_factory=dict)
+    voiding: set[str] = field(default_factory=set)
+    voided_pscloud: int = 0
+    remitted: dict[int, str] = field(default_factory=dict)
 
     kept: Known | None = None
 
     def follow(self, world: World) -> None:
         """The database was put back to its backup: what it said then is what must hold. Phones and PSCloud were not put back."""
         if world.seen.database == "put back" and self.kept:
-            elsewhere = {"kept", "entries", "series", "written", "receipts", "pscloud"}
+            elsewhere = {"kept", "entries", "series", "written", "receipts", "pscloud", "voided_pscloud"}
             for name, value in vars(copy.deepcopy(self.kept)).items():
                 if name not in elsewhere:
                     setattr(self, name, value)
@@ -493,7 +500,8 @@ def i2_pscloud_holds_what_was_completed(world: World, known: Known) -> None:
     wrong |= {one for one, (state, *_) in status.items() if state == "completed" and posted[one] != 1}
     if wrong:
         raise Violation("I2", "PSCloud and the ledger disagree about what was posted", sorted(wrong))
-    hanging = [one for one, (state, *_) in status.items() if state in {"approved", "processing"}]
+    voiding = {row[0] for row in world.portal.rows("SELECT payment_id FROM voids WHERE state <> 'refused'")}
+    hanging = [one for one, (state, *_) in status.items() if state in {"approved", "processing"} and one not in voiding]
     if hanging:
         raise Violation("I23", "payments hang after everything was healed", hanging)
     for one, (state, reason, pscloud_id) in status.items():
@@ -628,7 +636,10 @@ def balances_are_pscloud_s_less_what_it_does_not_know(world: World, known: Known
     with world.portal.app.app_context():
         made = snapshots.snapshot(world.portal.ids["nena"], list(CODES), BUSINESS)
         open_ = Counter[str]()
-        for soa_id, amount in world.portal.rows("SELECT soa_id, sum(amount) FROM payments WHERE status <> 'completed' GROUP BY soa_id"):
+        for soa_id, amount in world.portal.rows(
+            "SELECT soa_id, sum(amount) FROM payments WHERE status <> 'completed' AND id NOT IN "
+            "(SELECT payment_id FROM voids WHERE state = 'approved') GROUP BY soa_id"
+        ):
             open_[soa_id] = amount
         wrong = [
             soa["id"] for soa in made["soas"] if soa["amount_due"] != max(world.pscloud.soas[soa["id"]].amount_due - open_[soa["id"]], 0)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from portal.domain import allocation, journal, readings, receipts
 from portal.domain.allocation import Allocation, OpenInvoice, Vat
 from portal.domain.journal import Entry
-from portal.domain.readings import Counters, Period, Taken
+from portal.domain.readings import Counters, Period, Taken, Voided
 from tests.factories import b64
 
 MANILA = ZoneInfo("Asia/Manila")
@@ -74,6 +74,7 @@ class Head:
     hash: str = journal.FIRST_PREV
     at: str = ""
     receipt: int = 0
+    void: int = 0
     z_counter: int = 0
     accumulated: int = 0
     registry: Registry | None = None
@@ -103,6 +104,8 @@ class Disk:
     marks: dict[str, dict[int, str]] = field(default_factory=dict)
     payments: dict[str, Entry] = field(default_factory=dict)
     prints: dict[str, int] = field(default_factory=dict)
+    voids: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of a payment: the number of its last void, and whether that is requested, approved or refused."""
     snapshot: dict[str, Any] | None = None
     skew: float | None = None
 
@@ -117,6 +120,7 @@ class Disk:
             {code: dict(marks) for code, marks in self.marks.items()},
             dict(self.payments),
             dict(self.prints),
+            dict(self.voids),
             self.snapshot,
             self.skew,
         )
@@ -275,7 +279,10 @@ class Phone:
         return [
             entry
             for entry in self.disk.payments.values()
-            if entry.terminal == code and entry.seq > included and entry.payload["soa"] == soa_id
+            if entry.terminal == code
+            and entry.seq > included
+            and entry.payload["soa"] == soa_id
+            and self.disk.voids.get(entry.payload["payment"], ("", ""))[1] != "approved"
         ]
 
     def view(self, soa: Mapping[str, Any]) -> tuple[list[OpenInvoice], int]:
@@ -395,6 +402,48 @@ class Phone:
         _, registry = self.open_registry_now()
         self.write("cash_drop", {"registry": registry.id, "amount": rng.randrange(1, 100000), "description": "to the cashier"})
 
+    def ask_void(self, payment_id: str) -> None:
+        """Ask the office to void a payment of this terminal, with the next void number. Raises Refused while one waits or is approved."""
+        head, registry = self.open_registry_now()
+        paid = self.disk.payments[payment_id]
+        if paid.terminal != self.disk.current:
+            raise Refused("other terminal")
+        if self.disk.voids.get(payment_id, ("", ""))[1] in {"requested", "approved"}:
+            raise Refused("void waits")
+        number = receipts.void_number(self.disk.current, head.void + 1)
+        payload = {
+            "registry": registry.id,
+            "void_number": number,
+            "payment": payment_id,
+            "receipt_number": paid.payload["receipt_number"],
+            "amount": paid.payload["amount"],
+            "reason": "wrong amount typed",
+            "supervisor_code": None,
+        }
+
+        def then(disk: Disk, _: Entry, after: Head) -> Head:
+            disk.voids[payment_id] = (number, "requested")
+            return replace(after, void=head.void + 1)
+
+        self.write("void_requested", payload, then)
+
+    def hear_voids(self, code: str, decisions: Sequence[Mapping[str, Any]]) -> None:
+        """Write down what the office decided, each once, in an open registry before its Z; what cannot be written now comes again."""
+        for told in decisions:
+            head, terminal = self.head, self.terminal
+            waits = self.disk.voids.get(told["payment"]) == (told["void_number"], "requested")
+            if code != self.disk.current or not waits or terminal is None or terminal.stopped or head is None:
+                continue
+            if head.registry is None or head.registry.z_done:
+                continue
+            names = ("void_number", "payment", "amount", "tender", "decision", "decided_by", "decided_at")
+
+            def then(disk: Disk, _: Entry, after: Head, told: Mapping[str, Any] = told) -> Head:
+                disk.voids[told["payment"]] = (told["void_number"], told["decision"])
+                return after
+
+            self.write("void_decided", {"registry": head.registry.id, **{name: told[name] for name in names}}, then)
+
     def count(self, rng: Random) -> None:
         """Count the cash, blind."""
         _, registry = self.open_registry_now()
@@ -413,6 +462,8 @@ class Phone:
         assert registry
         taken: list[Taken] = []
         drops: list[int] = []
+        voids: list[Voided] = []
+        void_numbers: list[str] = []
         counted: list[dict[str, Any]] | None = None
         for entry in self.disk.entries[self.disk.current][registry.opened_seq - 1 :]:
             payload = entry.payload
@@ -433,6 +484,10 @@ class Phone:
                 )
             elif entry.kind == "cash_drop":
                 drops.append(payload["amount"])
+            elif entry.kind == "void_requested":
+                void_numbers.append(payload["void_number"])
+            elif entry.kind == "void_decided" and payload["decision"] == "approved":
+                voids.append(Voided(payload["void_number"], payload["amount"], payload["tender"] == "cash"))
             elif entry.kind == "count":
                 counted = payload["denominations"]
         return Period(
@@ -443,6 +498,8 @@ class Phone:
             registry.opened_at,
             registry.change_fund,
             taken,
+            voids=voids,
+            void_numbers=void_numbers,
             drops=drops,
             counted=counted,
         )
@@ -576,6 +633,7 @@ class Phone:
 
         if named:
             self.commit(change)
+        self.hear_voids(code, answer.get("voids", []))
 
     def to_send(self, code: str, limit: int) -> list[Entry]:
         """The next entries to send."""

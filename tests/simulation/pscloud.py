@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -43,6 +43,7 @@ class Soa:
     invoices: list[Invoice]
     status: str = "active"
     updated_at: datetime | None = None
+    touched_at: datetime | None = None
     broken: str = ""
     credit: int = 0
 
@@ -85,12 +86,22 @@ class Pscloud:
         self.references: dict[str, list[Held]] = {}
         self.faults = Faults()
         self.refused: set[str] = set()
+        self.closed_period: set[str] = set()
+        """References whose period is closed: they cannot be voided any more."""
         self.sent: list[str] = []
         """References in the order in which requests carried them here, repeats included."""
+        self.voided: dict[str, list[str]] = {}
+        """Voids by reference: the reasons of those that had an effect, in order. More than one is wrong."""
+        self.offset = timedelta(0)
+        """How far this server's clock is off."""
         self.inactive_seen: set[str] = set()
         """SOAs that were not active at some moment since the present download began."""
         for _ in range(soas):
             self.add_soa(rng)
+
+    def clock(self) -> datetime:
+        """What this server believes the time is."""
+        return self.now() + self.offset
 
     # --- what people do in PSCloud
 
@@ -98,8 +109,9 @@ class Pscloud:
         """A new statement with one to three invoices."""
         number = len(self.soas) + 1
         invoices = [self.new_invoice(rng, f"I{number}-{index}") for index in range(rng.choice((1, 1, 2, 3)))]
-        soa = Soa(f"S{number:03d}", rng.choice(NAMES), rng.choice(CODES), invoices, updated_at=self.now())
+        soa = Soa(f"S{number:03d}", rng.choice(NAMES), rng.choice(CODES), invoices)
         self.soas[soa.id] = soa
+        self.touch(soa)
         return soa
 
     def new_invoice(self, rng: Random, invoice_id: str) -> Invoice:
@@ -112,7 +124,7 @@ class Pscloud:
 
     def touch(self, soa: Soa) -> None:
         """The statement changed now."""
-        soa.updated_at = self.now()
+        soa.updated_at, soa.touched_at = self.clock(), self.now()
         if soa.status != "active":
             self.inactive_seen.add(soa.id)
 
@@ -159,6 +171,34 @@ class Pscloud:
         self.ledger.append(held)
         self.references.setdefault(reference, []).append(held)
         return {"reference": reference, "status": "accepted", "pscloud_id": held.id, "error": None}
+
+    def void(self, reference: str, reason: str) -> dict[str, Any]:
+        """Void a payment: what it paid is owed again. The same void again changes nothing; another reason is refused (409)."""
+        held = self.references.get(reference)
+        if not held:
+            raise Rejected("PSCloud refused the request (404). It says: never posted.", 404)
+        if reference in self.closed_period:
+            raise Rejected("PSCloud refused the request (409). It says: the period is closed.", 409)
+        reasons = self.voided.setdefault(reference, [])
+        if reasons and reasons[0] != reason:
+            raise Rejected("PSCloud refused the request (409). It says: voided before for another reason.", 409)
+        if not reasons:
+            reasons.append(reason)
+            record = held[0].record
+            soa = self.soas[record["soa_id"]]
+            invoices = {invoice.id: invoice for invoice in soa.invoices}
+            for part in record["allocations"]:
+                amount = int(Decimal(part["amount"]) * 100)
+                if part["invoice_id"] is None:
+                    soa.credit -= amount
+                elif part["kind"] == "penalty":
+                    invoices[part["invoice_id"]].penalty += amount
+                else:
+                    invoices[part["invoice_id"]].balance += amount
+            if soa.amount_due and soa.status == "settled":
+                soa.status = "active"
+            self.touch(soa)
+        return {"reference": reference, "status": "voided", "pscloud_id": held[0].id, "error": None}
 
     # --- the published record
 
@@ -242,15 +282,23 @@ class ModelClient:
             case "html":
                 raise Retryable("PSCloud answered with a web page.", outcome_unknown=True)
 
-    def soa_pages(self) -> Iterator[Page]:
-        """The list in pages of five, as one snapshot; or, when the fault says so, shifting under the reader or breaking off."""
+    def _listed(self, since: datetime | None) -> list[tuple[str, bytes]]:
+        soas = self.server.active()
+        if since is not None:
+            changed = [soa for soa in self.server.soas.values() if soa.updated_at is not None and soa.updated_at >= since]
+            soas = sorted(changed, key=lambda soa: (soa.updated_at, soa.id))
+        return [(soa.id, self.server.record(soa)) for soa in soas]
+
+    def soa_pages(self, since: datetime | None = None) -> Iterator[Page]:
+        """The list, or what changed since, in pages of five, as one snapshot; or, when the fault says so, shifting under the reader or
+        breaking off."""
         faults, size = self.server.faults, 5
         restarts = 1 if faults.read == "restart" else 0
         shifting = faults.read == "shift"
         restarted = False
         while True:
-            frozen = [(soa.id, self.server.record(soa)) for soa in self.server.active()]
-            as_of, number, start = self.server.now(), 0, 0
+            frozen = self._listed(since)
+            as_of, number, start = self.server.clock(), 0, 0
             while True:
                 self._request("page")
                 if faults.read in {"auth", "busy", "gone", "refused"} and number == faults.at:
@@ -260,7 +308,7 @@ class ModelClient:
                     restarted = True
                     break
                 if shifting:
-                    frozen = [(soa.id, self.server.record(soa)) for soa in self.server.active()]
+                    frozen = self._listed(since)
                 records = [record for _, record in frozen[start : start + size]]
                 if faults.read == "twice" and number == faults.at and records:
                     records.append(records[0])
@@ -321,9 +369,25 @@ class ModelClient:
         fault, faults.find = faults.find, ""
         self._fail(fault)
         found = [self.server.references[reference][0] for reference in references if reference in self.server.references]
-        return self._results(
-            [{"reference": held.record["reference"], "status": "accepted", "pscloud_id": held.id, "error": None} for held in found]
-        )
+        return self._results([self._held(held) for held in found])
+
+    def _held(self, held: Held) -> dict[str, Any]:
+        reference = held.record["reference"]
+        status = "voided" if self.server.voided.get(reference) else "accepted"
+        return {"reference": reference, "status": status, "pscloud_id": held.id, "error": None}
+
+    def void_payment(self, reference: str, record: Mapping[str, Any]) -> PaymentResult:
+        """Void once; the answer may be lost, or the request."""
+        self._request("void")
+        faults = self.server.faults
+        fault, faults.post = faults.post, ""
+        self._fail(fault if fault != "html" else "")
+        if fault in {"lost request", "half"}:
+            raise Retryable("PSCloud did not answer in time.", outcome_unknown=True)
+        answer = self.server.void(reference, str(record["reason"]))
+        if fault in {"lost answer", "html", "silent"}:
+            raise Retryable("PSCloud did not answer in time.", outcome_unknown=True)
+        return self._results([answer])[0]
 
     def _results(self, answers: Sequence[dict[str, Any]]) -> list[PaymentResult]:
         return [mapping.to_result(json.dumps(answer).encode(), self.profile) for answer in answers]

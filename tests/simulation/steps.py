@@ -381,6 +381,7 @@ def meet(world: World, rng: Random, phone: Phone, risk: float = 0.0) -> None:
                     phone.enrolled_again(code)
                 continue
             phone.compare(code, theirs["state"], theirs["acknowledged_seq"], theirs["head_hash"], theirs["restored_at"])
+            phone.hear_voids(code, theirs["voids"])
             # What the world knows better than the phone's own compare(): a terminal of which the portal holds more must write no more.
             if theirs["acknowledged_seq"] > len(phone.disk.entries[code]):
                 world.seen.told_to_stop.setdefault(code, len(phone.disk.entries[code]))
@@ -525,6 +526,8 @@ FIGURES = (
     "SELECT count(*) FROM journal_entries",
     "SELECT count(*) FROM journal_asides",
     "SELECT count(*) FROM audit_log",
+    "SELECT count(*), count(decided_at), count(counted_seq) FROM voids",
+    "SELECT sum(last_void) FROM terminals",
     "SELECT sum(accumulated), sum(z_counter), sum(last_receipt), sum(head_seq) FROM terminals",
 )
 
@@ -648,6 +651,8 @@ def restore_database(world: World, rng: Random) -> None:
     if world.portal.copy is None or world.seen.database:
         return
     world.note("the database is put back to the backup")
+    # A decision that a phone wrote down and the portal forgot is quarantined, and the Z that counted it differs (docs/backup.md).
+    world.seen.forked |= {code for phone in world.phones for code, head in phone.disk.heads.items() if head.void}
     with losing(world):
         world.portal.put_back()
     world.seen.database = "put back"
@@ -723,8 +728,16 @@ def refuse(world: World, rng: Random) -> None:
 @step("sync", 10)
 def start_sync(world: World, rng: Random) -> None:
     """Sync now."""
-    world.note("sync requested")
-    by_person(world, rng, lambda: sync.request_run("manual", "carla", world.tick()))
+    kind = rng.choice(("full", "quick"))
+    world.note(f"{kind} sync requested")
+    by_person(world, rng, lambda: sync.request_run("manual", "carla", world.tick(), kind))
+
+
+@step("PSCloud's clock", 1)
+def pscloud_clock(world: World, rng: Random) -> None:
+    """PSCloud's clock is set: right, ten minutes back, hours ahead (F27)."""
+    world.pscloud.offset = rng.choice((timedelta(0), timedelta(0), timedelta(minutes=-10), timedelta(minutes=10), timedelta(hours=3)))
+    world.note(f"PSCloud's clock is off by {world.pscloud.offset}")
 
 
 @step("cancel sync", 2)
