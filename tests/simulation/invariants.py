@@ -61,6 +61,7 @@ class Known:
     voiding: set[str] = field(default_factory=set)
     voided_pscloud: int = 0
     remitted: dict[int, str] = field(default_factory=dict)
+    marked: int = 0
 
     kept: Known | None = None
 
@@ -408,6 +409,29 @@ def i16_i19_half_a_sync_is_never_seen(world: World, known: Known) -> None:
     elif last < known.last_run:
         raise Violation("I19", "the mark of the last completed download went back")
     known.last_run = last
+
+
+@every_change
+def i19_the_watermark_passes_no_change(world: World, known: Known) -> None:
+    """I19: when a download vouches for PSCloud's changes, each SOA that has not changed since it began is here as PSCloud has it."""
+    last = world.portal.rows(
+        "SELECT id, started_at FROM sync_runs WHERE status = 'completed' AND watermark IS NOT NULL ORDER BY id DESC LIMIT 1"
+    )
+    if not last or last[0][0] <= known.marked:
+        return
+    known.marked, began = last[0][0], last[0][1]
+    here = dict(world.portal.rows("SELECT id, version FROM soas WHERE status = 'active'"))
+    profile = world.client(world.job_rng).profile
+    differ = []
+    for soa in world.pscloud.soas.values():
+        touched = soa.touched_at.replace(tzinfo=None).isoformat(" ", "microseconds") if soa.touched_at else ""
+        record = world.pscloud.record(soa)
+        if touched >= began or not readable(record, profile):
+            continue
+        if here.get(soa.id) != (mapping.to_soa(record, profile).version if soa.status == "active" else None):
+            differ.append(soa.id)
+    if differ:
+        raise Violation("I19", "a download vouches for PSCloud's changes and missed some", differ)
 
 
 @every_change
