@@ -206,6 +206,7 @@ class PscloudClient:
             if waiting is not None:
                 yield waiting
             waiting = page
+        joiner.finish()
         if waiting is not None:  # the last page tells how many SOAs there are now: another number than before means that the list moved
             yield replace(waiting, total=self._counted(), moved=waiting.moved)
 

@@ -43,6 +43,12 @@ class Joiner:
             records = [record if some is None else _put(record, name, join, some) for record, some in zip(records, found, strict=True)]
         return records
 
+    def finish(self) -> None:
+        """After the last SOA: read on to the end where lists are read side by side. Only then it is proven that they are in order, and that
+        nothing was passed over that belongs to somebody. Raises Rejected, and ListMoved."""
+        for merge in self.merges.values():
+            merge.finish()
+
     def _by_keys(self, name: str, join: Join, wanted: list[str]) -> dict[str, list[bytes]]:
         known: dict[str, list[bytes]] = {}
         for start in range(0, len(wanted), join.keys.limit):
@@ -111,6 +117,11 @@ class _Merge:
                 self.belongs.append(self.next[1])
                 self.next = next(self.stream, None)
         return self.belongs
+
+    def finish(self) -> None:
+        """Read on to the end of the list."""
+        while self.next is not None:
+            self.next = next(self.stream, None)
 
     def _rank(self, key: str) -> tuple[int, str]:
         if self.join.sorted == "text":

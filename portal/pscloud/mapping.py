@@ -489,7 +489,7 @@ def to_void(reason: str, voided_at: datetime, approved_by: str, profile: Profile
 
 def _number(text: str | None) -> int | str | None:
     """A PSCloud id that is a whole number there."""
-    return int(text) if text is not None and text.isascii() and text.isdecimal() else text
+    return int(text) if text is not None and re.fullmatch(r"0|[1-9][0-9]{0,17}", text, re.ASCII) else text
 
 
 def _money(amount: Decimal, how: str) -> Decimal | str | int:

@@ -93,6 +93,13 @@ def _line_of(text: str, place: Place) -> int | None:
 
 
 def _in_plain_words(said: str, plain: dict[str, Any]) -> Wrong:
+    if "`$.joins[...]" in said:  # which of them is not said
+        for name, join in plain["joins"].items():
+            try:
+                msgspec.convert(join, Join)
+            except msgspec.ValidationError as error:
+                problem, _, rest = str(error).partition(" - at `$")
+                said = f"{problem} - at `$.joins.{name}{rest}"
     problem, _, at = said.partition(" - at `$.")
     at = re.sub(r"\[[^\]]*\]", "", at.rstrip("`"))
     prefix = f"{at}." if at else ""
@@ -376,7 +383,7 @@ def _check_words_and_formats(profile: Profile) -> None:
         raise Wrong("soa_status", 'soa_status has no word that means "active", so no SOA could ever be read.')
     if profile.invoice.vat_type and not profile.vat_type:
         raise Wrong("vat_type", "invoice.vat_type is read, so a section [vat_type] must say what its words mean.")
-    example = datetime(2026, 11, 20, 8, 15, 30)  # noqa: DTZ001 - only to try a pattern
+    example = datetime(2026, 11, 20, 8, 15)  # noqa: DTZ001 - only to try a pattern
     for place, pattern, plain, wanted in (
         ("formats.date", formats.date, {"iso", "midnight"}, date(2026, 11, 20)),
         ("formats.instant", formats.instant, {"iso", "local", "unix"}, example),
@@ -387,7 +394,7 @@ def _check_words_and_formats(profile: Profile) -> None:
             back = datetime.strptime(example.strftime(pattern.replace("%z", "")), pattern.replace("%z", ""))  # noqa: DTZ007 - see above
         except ValueError:
             back = None
-        if back is None or (back.date() if place == "formats.date" else back.replace(microsecond=0)) != wanted:
+        if back is None or (back.date() if place == "formats.date" else back) != wanted:
             choices = ", ".join(sorted(plain))
             raise Wrong(place, f"{place}: {pattern!r} is none of {choices}, and no pattern that says the whole, such as %d/%m/%Y.")
     try:

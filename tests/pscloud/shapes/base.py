@@ -256,6 +256,7 @@ def later(moment: datetime, minutes: int = 1) -> datetime:
 def serving(shape: Shape) -> Iterator[None]:
     """The shape answers at `shape.url` inside the block."""
     lock = threading.Lock()
+    wrong: list[Exception] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -266,7 +267,11 @@ def serving(shape: Shape) -> Iterator[None]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             query = parse_qsl(parts.query, keep_blank_values=True)
             with lock:
-                said = shape.respond(Heard(self.command, unquote(parts.path), query, headers, body))
+                try:
+                    said = shape.respond(Heard(self.command, unquote(parts.path), query, headers, body))
+                except Exception as error:
+                    wrong.append(error)
+                    said = None
             if said is None:
                 self.close_connection = True
                 return
@@ -298,3 +303,5 @@ def serving(shape: Shape) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+    if wrong:
+        raise AssertionError("the invented PSCloud itself broke") from wrong[0]

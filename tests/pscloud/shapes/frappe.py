@@ -118,7 +118,7 @@ class Frappe(Shape):
             amount=_pesos(item["paid_amount"]),
             method=MODES[item["mode_of_payment"]],
             method_reference=item["reference_no"],
-            collected_at=datetime.strptime(item["collected_at"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=MANILA),
+            collected_at=_moment(item["collected_at"]),
             collector=item["collector"],
             parts=[(part["invoice"], part["part"].lower(), _pesos(part["amount"])) for part in item["allocations"]],
             own_id=f"COLL-{len(self.books.receipts) + 1:05d}",
@@ -135,7 +135,7 @@ class Frappe(Shape):
             raise Refused("UpdateAfterSubmitError", "Cannot edit a cancelled document")
         if found.number in self.books.refuse:
             raise Refused("ClosedPeriodError", "The <b>period</b> is closed")
-        datetime.strptime(changes["cancelled_at"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=MANILA)
+        _moment(changes["cancelled_at"])
         found.void_reason = changes["cancel_reason"]
         return Say({"data": _collection(found)})
 
@@ -154,6 +154,12 @@ def _error(status: int, kind: str, message: str) -> Say:
     told = json.dumps([json.dumps({"message": message, "indicator": "red"})])
     trace = json.dumps([f"Traceback (most recent call last):\n  File apps/x.py, line 7\nfrappe.exceptions.{kind}: {message}"])
     return Say({"exception": f"frappe.exceptions.{kind}: {message}", "exc_type": kind, "exc": trace, "_server_messages": told}, status)
+
+
+def _moment(text: str) -> datetime:
+    if "+" in text or "Z" in text or text[10] != " ":
+        raise Refused("ValidationError", f"{text} is not a local time.")
+    return datetime.fromisoformat(text).replace(tzinfo=MANILA)
 
 
 def _local(moment: datetime) -> str:

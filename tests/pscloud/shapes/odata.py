@@ -30,6 +30,8 @@ class Odata(Shape):
         self.sessions: set[str] = set()
         self.logins = 0
         self.locked = False
+        self.by_header = False
+        """The session is not a cookie but what the log-in's answer holds, sent in a header."""
 
     def end_sessions(self) -> None:
         """Every session has run out."""
@@ -63,10 +65,12 @@ class Odata(Shape):
             return _error(401, "100000027", "Login failed")
         session = f"s{self.logins}-{id(self):x}"
         self.sessions.add(session)
-        return Say({"SessionId": session, "SessionTimeout": 30}, 200, {"Set-Cookie": f"B1SESSION={session}; path=/odata; HttpOnly"})
+        cookie = {} if self.by_header else {"Set-Cookie": f"B1SESSION={session}; path=/odata; HttpOnly"}
+        return Say({"SessionId": session, "SessionTimeout": 30}, 200, cookie)
 
-    @staticmethod
-    def _session(heard: Heard) -> str:
+    def _session(self, heard: Heard) -> str:
+        if self.by_header:
+            return heard.headers.get("x-session", "").removeprefix("Session ")
         cookies = dict(part.strip().partition("=")[::2] for part in heard.headers.get("cookie", "").split(";"))
         return cookies.get("B1SESSION", "")
 
@@ -129,9 +133,7 @@ class Odata(Shape):
             method_reference=item["TenderReference"],
             collected_at=datetime.fromisoformat(item["CollectedAt"]),
             collector=item["CollectorCode"],
-            parts=[
-                (part["InvoiceId"], KINDS[part["Kind"]], Decimal(str(part["Amount"])).quantize(Decimal("0.01"))) for part in item["Lines"]
-            ],
+            parts=[_line(part) for part in item["Lines"]],
             own_id=f"RC{len(self.books.receipts) + 1:06d}",
         )
         return Say({"@odata.context": "$metadata#Receipts/$entity", **_held(self.books.take(receipt))}, 201)
@@ -147,6 +149,11 @@ class Odata(Shape):
         datetime.fromisoformat(wish["VoidedAt"])
         held.void_reason = wish["Reason"]
         return Say(_held(held))
+
+
+def _line(part: dict[str, Any]) -> tuple[str | None, str, Decimal]:
+    invoice = part["InvoiceId"]
+    return None if invoice is None else str(invoice), KINDS[part["Kind"]], Decimal(str(part["Amount"])).quantize(Decimal("0.01"))
 
 
 def _error(status: int, code: str, message: str) -> Say:

@@ -53,11 +53,14 @@ class Rest(Shape):
         return _error(404, "not_found", "There is no such page.")
 
     def _list(self, heard: Heard) -> Say:
-        rows = self.books.active()
+        rows = self.books.active() if heard.one("status") == "active" else sorted(self.books.statements, key=lambda one: one.id)
         if since := heard.one("updated_since"):
             rows = [one for one in rows if one.changed >= datetime.fromisoformat(since)]
         cursor = heard.one("cursor")
-        start = int(base64.b64decode(cursor)) if cursor else 0
+        try:
+            start = int(base64.b64decode(cursor)) if cursor else 0
+        except ValueError:
+            return _error(400, "invalid", "The cursor is none of ours.")
         end = start + min(int(heard.one("limit", "500")), self.cap)
         shown = [_soa(one) for one in rows[start:end]]
         token: str | None = base64.b64encode(str(end).encode()).decode() if end < len(rows) else None
