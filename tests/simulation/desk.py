@@ -104,9 +104,12 @@ def a_void_is_a_new_linked_entry(world: World, known: Known) -> None:
 @at_the_end
 def a_void_ends_once_in_pscloud_or_the_payment_was_never_posted(world: World, known: Known) -> None:
     """An approved void: PSCloud never held the payment, or voided it exactly once, or refused and an incident says so; nothing else is
-    voided there. A decision that a restore took away may stand in PSCloud alone, and then an incident says that."""
+    voided there. A decision that a restore took away stands in PSCloud alone until people decide again (docs/backup.md)."""
     posted = set(world.pscloud.references)
-    forgotten = {row[0] for row in world.portal.rows("SELECT subject FROM incidents WHERE kind = 'voided_in_pscloud'")}
+    forgotten: set[str] = set()
+    if world.portal.one("SELECT count(*) FROM restores"):
+        rows = world.portal.rows("SELECT p.id, t.code FROM payments p JOIN terminals t ON t.id = p.terminal_id")
+        forgotten = {payment for payment, code in rows if code in world.seen.forked}
     for payment, state, status, error in world.portal.rows("SELECT payment_id, state, posting_status, last_error FROM voids"):
         if state != "approved":
             continue
