@@ -22,7 +22,8 @@ from portal import clock, doorbell
 from portal.access import ROLES
 from portal.domain.errors import PortalError
 from portal.extensions import db
-from portal.pscloud.client import AuthFailed, PscloudClient, PscloudError, Rejected, Retryable
+from portal.pscloud import check
+from portal.pscloud.client import PscloudClient, PscloudError
 from portal.services import postings, restore, sync, users, void_postings
 from portal.store import audit, health, incidents, journal, sync_runs
 
@@ -183,28 +184,19 @@ def verify_audit() -> None:
 @pscloud_commands.command("check")
 @click.option("--profile", type=click.Path(exists=True, dir_okay=False), help="A profile to try instead of the configured one.")
 def check_pscloud(profile: str | None) -> None:
-    """Ask PSCloud for its state, control totals, codes and a page of SOAs, and say what could be read."""
-    from portal.pscloud import mapping
+    """Try a connector profile: what was found in a sample, field by field, and what stands in the way. Exit code 1 when something does.
 
+    Changes nothing in PSCloud. Shows no token, and customers' data shortened."""
     settings = {**current_app.config, **({"PSCLOUD_PROFILE": profile} if profile else {})}
     try:
         with PscloudClient.from_config(settings) as client:
-            click.echo(f"PSCloud answers: {client.status()}")
-            summary = client.summary()
-            click.echo(f"Control totals: {summary.count} SOAs, {summary.amount_due} pesos due.")
-            codes, unread = client.collectors()
-            click.echo(f"Collector codes: {len(codes)} read, {len(unread)} could not be read.")
-            page = next(client.soa_pages())
-            failed = 0
-            for record in page.records:
-                try:
-                    mapping.to_soa(record, client.profile)
-                except mapping.MappingError as error:
-                    failed += 1
-                    click.echo(f"  {error.label or error.pscloud_id or 'a record'}: {error}")
-            click.echo(f"First page: {len(page.records) - failed} SOAs read, {failed} could not be mapped.")
-    except (Retryable, Rejected, AuthFailed) as error:
+            report = check.check(client)
+    except PscloudError as error:
         raise Failure(error.message) from None
+    for line in check.shown(report):
+        click.echo(line)
+    if report.problems:
+        raise click.exceptions.Exit(1)
 
 
 @click.command()

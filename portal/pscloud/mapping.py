@@ -144,7 +144,7 @@ def to_record(raw: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
         except ValueError as error:
             raise MappingError("", f"The record cannot be read: {error}.") from None
     if not isinstance(raw, Mapping):
-        raise MappingError("", f"The record is {_kind(raw)}, not an object with fields.")
+        raise MappingError("", f"The record is {kind_of(raw)}, not an object with fields.")
     return raw
 
 
@@ -241,7 +241,7 @@ def invoice_records(record: Mapping[str, Any], profile: Profile) -> list[Any]:
     path = profile.soa.invoices
     listed = value_at(record, path)
     if not isinstance(listed, list):
-        raise MappingError(path, "The field is missing." if listed is MISSING else f"It is {_kind(listed)}, not a list.")
+        raise MappingError(path, "The field is missing." if listed is MISSING else f"It is {kind_of(listed)}, not a list.")
     if len(listed) > MOST_INVOICES:
         raise MappingError(path, f"There are {len(listed)} invoices on one SOA; the most that can be read is {MOST_INVOICES}.")
     return listed
@@ -249,7 +249,7 @@ def invoice_records(record: Mapping[str, Any], profile: Profile) -> list[Any]:
 
 def _invoice(entry: Any, place: str, profile: Profile) -> Invoice:
     if not isinstance(entry, Mapping):
-        raise MappingError(place, f"It is {_kind(entry)}, not an object with fields.")
+        raise MappingError(place, f"It is {kind_of(entry)}, not an object with fields.")
     try:
         values = {field.name: field.read(entry) for field in invoice_fields(profile)}
         if values["vat_amount"] > values["amount"]:
@@ -271,7 +271,7 @@ def _clean(value: object, path: str, limit: int, formats: Formats) -> str:
     if formats.numbers_as_text and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise MappingError(path, f"It is {_kind(value)}, not a text.")
+        raise MappingError(path, f"It is {kind_of(value)}, not a text.")
     text = value.strip()
     if "\x00" in text or any(0xD800 <= ord(character) <= 0xDFFF for character in text):
         raise MappingError(path, "It holds a character that is no text.")
@@ -407,14 +407,15 @@ def _word(record: Mapping[str, Any], path: str, words: Mapping[str, Word], missi
         text = value.strip()
     else:
         raise MappingError(
-            path, "The field is missing." if value is MISSING else f"It is {_kind(value) if value != '' else 'empty'}, not a text."
+            path, "The field is missing." if value is MISSING else f"It is {kind_of(value) if value != '' else 'empty'}, not a text."
         )
     if text not in words:
         raise MappingError(path, f"{_show(text)} is not one of {', '.join(sorted(words))}.")
     return words[text]
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
     if value is None:
         return "empty (null)"
     if isinstance(value, bool):

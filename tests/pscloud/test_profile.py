@@ -102,7 +102,7 @@ def test_the_line_is_the_one_at_fault(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("many = false", "many = true", "many = false, because an SOA has one of it"),
-        ("[joins.holder]", "[joins.owner]", "no field of [soa] begins with owner"),
+        ("[joins.holder", "[joins.owner", "no field of [soa] begins with owner"),
         (
             'template = \'[["name", "in", {keys}]]\'',
             'template = \'[["name", "in", []]]\'',

@@ -352,8 +352,9 @@ def test_whether_a_refused_post_may_have_arrived(shape: Shape, status: int, unkn
 
 
 def test_an_answer_to_a_post_that_cannot_be_read_leaves_its_outcome_unknown(shape: Shape) -> None:
-    empty: dict[str, Any] = {}
-    for body in (empty, {"data": {}, "results": [{}], "value": []}, {"data": {"docstatus": 0}, "State": "Draft", "results": []}):
+    bodies: list[dict[str, Any]] = [{}, {"data": {}, "results": [{}], "value": []}]
+    bodies.append({"data": {"docstatus": 0}, "State": "Draft", "results": []})
+    for body in bodies:
         shape.fail(shape.is_post, Say(body))
         with connect(shape) as client:
             try:
