@@ -74,13 +74,14 @@ def close_period(world: World, rng: Random) -> None:
 
 @every_change
 def a_payment_being_voided_is_never_sent(world: World, known: Known) -> None:
-    """A void that waits or is approved holds its payment: PSCloud gets none that was being voided when the step began."""
+    """A void that waits or is approved holds its payment: PSCloud gets none that was being voided when the step began and still is."""
     arrived = {held.record["reference"] for held in world.pscloud.ledger[known.voided_pscloud :]}
     known.voided_pscloud = len(world.pscloud.ledger)
-    wrongly = arrived & known.voiding
+    voiding = {row[0] for row in world.portal.rows("SELECT payment_id FROM voids WHERE state <> 'refused'")}
+    wrongly = arrived & known.voiding & voiding
     if wrongly:
         raise Violation("I2", "payments whose void was asked for were posted", sorted(wrongly))
-    known.voiding = {row[0] for row in world.portal.rows("SELECT payment_id FROM voids WHERE state <> 'refused'")}
+    known.voiding = voiding
 
 
 @every_change

@@ -9,6 +9,7 @@ from random import Random
 
 from portal import doorbell
 from portal.services import payments, sync
+from tests.simulation.desk import decide_void
 from tests.simulation.phone import Phone
 from tests.simulation.portal import Killed
 from tests.simulation.pscloud import Faults, Soa
@@ -120,6 +121,37 @@ def comes_after_its_z(world: World, rng: Random) -> None:
             send(world, rng, phone, code, rng.choice(("everything again", "repeated")) if day else "everything again")
         world.pass_time(days=1)
         take_payment(world, rng, phone, 0)
+
+
+@step("voided", 1)
+def voided(world: World, rng: Random) -> None:
+    """A void on its way: taken, asked for, decided, heard of and written down, the day ended; uploads and workers in between, or not."""
+    phone = a_phone(world, rng)
+    take_payment(world, rng, phone, 0)
+    code = phone.disk.current
+    mine = [one for one, entry in phone.disk.payments.items() if entry.terminal == code]
+    if not mine:
+        return
+
+    def between(chance: float = 0.7) -> None:
+        if rng.random() < chance:
+            send(world, rng, phone, code, "whole")
+        if rng.random() < 0.5:
+            world.pass_time(seconds=1200)
+            world.work(rng, "post_payments", (), 0.05)
+
+    between()
+    world.note(f"{phone.name} asks to void {mine[-1]}")
+    world.on_phone(rng, phone, lambda: phone.ask_void(mine[-1]))
+    between(1)
+    if rng.random() < 0.7:
+        decide_void(world, rng)
+    between()
+    meet(world, rng, phone)
+    between()
+    if rng.random() < 0.5:
+        end_day(world, rng, phone)
+        between()
 
 
 @step("machine fails as it commits an upload", 1)

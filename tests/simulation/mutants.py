@@ -19,6 +19,8 @@ from sqlalchemy.exc import OperationalError
 from portal.domain import journal as chain
 from portal.domain import readings as rules
 from portal.domain import receipts
+from portal.domain import remittances as remittance_rules
+from portal.domain import voids as void_rules
 from portal.domain.errors import InvalidInput
 from portal.domain.payments import read_instant, read_payment
 from portal.extensions import db
@@ -28,6 +30,7 @@ from portal.store import audit, ledger, restores, soas, staging, sync_runs
 from portal.store import postings as outbox
 from portal.store import readings as readings_store
 from portal.store import terminals as terminal_store
+from portal.store import voids as void_store
 from portal.store.models import AuditEntry, Payment, Posting, SyncRun
 from tests.simulation import invariants
 from tests.simulation.phone import Disk, Phone, uuid4
@@ -397,6 +400,65 @@ def late_payments_in_every_z(_: Portal) -> Iterator[None]:
         yield
 
 
+# --- voids and remittances
+
+
+@bug("I8: a void lowers the accumulated total", "voided")
+@contextmanager
+def void_lowers_the_accumulated_total(_: Portal) -> Iterator[None]:
+    really = rules.z_reading
+
+    def z_reading(*given: Any) -> dict[str, Any]:
+        reading = really(*given)
+        reading["present_accumulated"] -= reading["less_void"]
+        return reading
+
+    with swap(rules, "z_reading", z_reading):
+        yield
+
+
+@bug("I13: a void is in no reading of the portal", "voided")
+def void_in_no_reading(_: Portal) -> AbstractContextManager[object]:
+    return swap(void_store, "counted_in_registry", lambda terminal_id, registry_id, before_seq: [])
+
+
+@bug("DOMAIN 1, S30: who asked for a void decides it", "voided")
+def who_asks_decides(_: Portal) -> AbstractContextManager[object]:
+    return swap(void_rules, "check_decider", lambda who, asked_by, collected_by, state: None)
+
+
+@bug("a payment is posted though its void waits or is approved", "voided", "work", "tick")
+@contextmanager
+def voided_and_posted(_: Portal) -> Iterator[None]:
+    def claimable(now: datetime) -> Any:
+        return ((Posting.status == "due") & (Posting.next_attempt_at <= now)) | (
+            (Posting.status == "claimed") & (Posting.lease_until < now)
+        )
+
+    with swap(outbox, "_claimable", claimable), swap(postings, "_still_ours", lambda items, *_lease: items):
+        yield
+
+
+@bug("PSCloud is never told of an approved void", "voided")
+@contextmanager
+def pscloud_not_told_of_a_void(_: Portal) -> Iterator[None]:
+    really = void_store.decide
+
+    def decide(void_id: int, state: str, who: str, reason: str, now: datetime, to_pscloud: bool) -> None:
+        really(void_id, state, who, reason, now, False)
+
+    with swap(void_store, "decide", decide):
+        yield
+
+
+@bug("I13: a remittance of two Z-readings expects the cash of one", "pay", "upload", "z", "next day", "remit")
+@contextmanager
+def remittance_expects_one_z(_: Portal) -> Iterator[None]:
+    really = remittance_rules.expected_cash
+    with swap(remittance_rules, "expected_cash", lambda readings: really(list(readings)[:1])):
+        yield
+
+
 # --- the database put back to a backup
 
 FORGETFUL = ("back up database", "restore database", "enroll", "pay", "upload", "work", "contact")
@@ -457,8 +519,10 @@ def sweep_missing(_: Portal) -> Iterator[None]:
 @bug("RELIABILITY 3: a claimed payment is claimed again by the next worker, and nobody looks again", "two workers on one payment")
 @contextmanager
 def lease_ignored(_: Portal) -> Iterator[None]:
+    really = outbox._claimable
+
     def claimable(now: datetime) -> Any:
-        return or_((Posting.status == "due") & (Posting.next_attempt_at <= now), Posting.status == "claimed")
+        return or_(really(now), Posting.status == "claimed")
 
     with swap(outbox, "_claimable", claimable), swap(postings, "_still_ours", lambda items, *_lease: items):
         yield
@@ -471,7 +535,8 @@ def lease_not_looked_at_before_sending(_: Portal) -> AbstractContextManager[obje
 
 @bug("a claim never expires: what a dead worker held hangs for ever (commcare-hq 22290)", "posted without an answer")
 def lease_never_expires(_: Portal) -> AbstractContextManager[object]:
-    return swap(outbox, "_claimable", lambda now: (Posting.status == "due") & (Posting.next_attempt_at <= now))
+    really = outbox._claimable
+    return swap(outbox, "_claimable", lambda now: really(now) & (Posting.status == "due"))
 
 
 @bug("F02: a worker whose lease is over writes its result all the same", "two workers on one payment")
