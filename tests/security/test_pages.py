@@ -9,10 +9,12 @@ import io
 import json
 import re
 import socket
+import zipfile
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import weasyprint
@@ -313,6 +315,20 @@ def test_a_name_in_a_csv_file_is_text(app: Flask, world: World, kind: str) -> No
         assert row["Customer"] == guarded(name)
         for value in (row[column] for column in columns):
             assert not value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")), value
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_name_in_an_excel_file_is_text(app: Flask, world: World, kind: str) -> None:
+    name = HOSTILE[kind]
+    people_page_parts(app, world, name)
+    for path, place in (("/soas.xlsx", 0), ("/payments.xlsx", 6)):
+        content = world.client(app, "cashier").get(path).get_data()
+        sheet = zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml")
+        root = ElementTree.fromstring(sheet)  # noqa: S314 - a file of our own making
+        rows = [[(cell.get("t"), "".join(cell.itertext())) for cell in row] for row in root.iter() if row.tag.endswith("}row")]
+        (row,) = [row for row in rows if row[place] == ("inlineStr", "S-H")]
+        assert ("inlineStr", name) in row, "in its own letters, and text"
+        assert b"<f>" not in sheet and b"hyperlink" not in sheet
 
 
 def test_what_the_guard_of_formulas_leaves_alone() -> None:
