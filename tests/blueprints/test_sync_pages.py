@@ -28,6 +28,16 @@ def test_sync_now_starts_one_run_and_a_second_one_is_told_so(site: Site) -> None
     assert again.status_code == 409 and "data-error" in again.text and "already" in again.text
 
 
+def test_quick_sync_is_offered_beside_sync_now_and_each_run_says_its_kind(site: Site) -> None:
+    page = site.page("carla", "/syncs")
+    assert "Quick sync" in page and 'name="kind" value="quick"' in page and attributes(page, "data-kind") == ["full", "full"]
+    assert site.post("carla", "/syncs", {"kind": "monthly"}).status_code == 422
+    assert site.post("carla", "/syncs", {"kind": "quick"}).status_code == 303
+    assert attributes(site.page("carla", "/syncs"), "data-kind")[0] == "quick"
+    assert "what changed since the last download" in text_of(site.page("carla", "/syncs/3"))
+    assert "every open SOA" in text_of(site.page("carla", "/syncs/1"))
+
+
 def test_the_progress_counts_records_and_stops_asking_when_the_run_ends(site: Site) -> None:
     site.post("carla", "/syncs")
     with site.app.app_context():
