@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -120,21 +120,21 @@ def run_seeds(seeds: Iterable[int], count: int, processes: int = CORES) -> Itera
         yield from pool.imap_unordered(_seed, [(seed, count) for seed in seeds])
 
 
-def find_mutants(processes: int = CORES, first: int = 0) -> Iterator[Found]:
-    """Hunt every planted bug, in their order, each with the seeds from `first`."""
+def find_mutants(processes: int = CORES, first: int = 0, names: Container[str] | None = None) -> Iterator[Found]:
+    """Hunt every planted bug, or those of these names, in their order, each with the seeds from `first`."""
+    chosen = [number for number, mutant in enumerate(mutants.MUTANTS) if names is None or mutant.name in names]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(_mutant, [(number, first) for number in range(len(mutants.MUTANTS))])
+        yield from pool.imap(_mutant, [(number, first) for number in chosen])
 
 
 def table(found: Iterable[Found]) -> Iterator[str]:
     """Each known loss with the bugs planted for it and what it took to find them, as lines of Markdown."""
     of = {one.name: one for one in found}
-    yield "| known loss | planted as | seeds | steps | found by |"
-    yield "|---|---|---|---|---|"
+    yield "| known loss | planted as (seeds / steps, what found it) |"
+    yield "|---|---|"
     for loss, names in mutants.LOSSES.items():
-        for index, name in enumerate(names):
-            one = of[name]
-            yield f"| {'' if index else loss} | {name} | {one.seeds} | {one.steps} | {one.invariant or 'NOT FOUND'} |"
+        told = (f"{name} ({of[name].seeds} / {of[name].steps}, {of[name].invariant or 'NOT FOUND'})" for name in names)
+        yield f"| {loss} | {'; '.join(told)} |"
 
 
 def summary(found: Sequence[Found], seconds: float) -> str:

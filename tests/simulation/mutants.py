@@ -503,7 +503,7 @@ def outbox_row_after_the_commit(_: Portal) -> Iterator[None]:
         yield
 
 
-@bug("RELIABILITY 1.5, rq 2015: no sweep, a lost job is lost for ever", "posted without an answer")
+@bug("RELIABILITY 1.5, rq 2015: no sweep, a lost job is lost for ever", "redis", "pay", "upload")
 @contextmanager
 def sweep_missing(_: Portal) -> Iterator[None]:
     really = schedule.Scheduler._look_at
