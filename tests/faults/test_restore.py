@@ -71,6 +71,7 @@ def come_back(phone: HttpPhone) -> None:
     assert phone.call("GET", f"/api/v1/terminals/{phone.code}").json()["orders"]["upload_now"] is False
 
 
+@pytest.mark.timeout(300)
 def test_f14_a_backup_made_under_load_and_restored_costs_no_payment_and_doubles_none(own_stack: Stack, tmp_path: Path) -> None:
     stack = own_stack
     early = [stack.phone(), stack.phone("tomas")]
