@@ -24,7 +24,7 @@ from portal.domain.errors import PortalError
 from portal.extensions import db
 from portal.pscloud import check
 from portal.pscloud.client import PscloudClient, PscloudError
-from portal.services import postings, restore, sync, users, void_postings
+from portal.services import postings, restore, sync, upkeep, users, void_postings
 from portal.store import audit, health, incidents, journal, sync_runs
 
 WHO = "command line"
@@ -213,6 +213,8 @@ def doctor() -> None:
         click.echo(f"Database: answers. Audit log: {'broken at row ' + str(broken.seq) if broken else f'whole, {count} rows'}.")
         if broken:
             problems.append(f"The audit log is broken: row {broken.seq} {broken.problem}.")
+        mended = upkeep.mend_totals()
+        click.echo(f"Totals of SOAs: {f'{mended} were wrong and were added up anew' if mended else 'right'}.")
         click.echo(f"Open incidents: {incidents.count_open()}. Quarantined journal entries: {journal.count_quarantined()}.")
     if not health.redis_answers():
         problems.append("Redis does not answer. Payments are safe; syncs and postings wait until it is back.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, Executable, func, select
+from sqlalchemy import ColumnElement, Executable, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.domain.money import ZERO
@@ -54,6 +54,15 @@ def read(*conditions: ColumnElement[bool]) -> Totals:
     query = select(func.sum(SoaTotal.count), func.sum(SoaTotal.amount_due), func.sum(SoaTotal.penalty)).where(*conditions)
     count, amount, penalty = db.session.execute(query).one()
     return Totals(int(count or 0), amount or ZERO, penalty or ZERO)
+
+
+def rebuild() -> None:
+    """Add everything up anew, in the current transaction."""
+    soa = models.Soa
+    key = (soa.status, func.coalesce(soa.collector_code, ""), soa.due_date, soa.penalty > ZERO)
+    sums = (func.count(), func.sum(soa.amount_due), func.sum(soa.penalty))
+    db.session.execute(delete(SoaTotal))
+    db.session.execute(insert(SoaTotal).from_select(COLUMNS, select(*key, *sums).group_by(*key)))
 
 
 def wrong() -> list[Key]:
