@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 from portal.services import sync, users
-from tests.simulation import invariants, steps
 from tests.simulation import desk as desk  # enters its steps and checks into the tables
+from tests.simulation import invariants, steps
 from tests.simulation import moments as moments  # enters its steps into the table
 from tests.simulation.phone import Phone
 from tests.simulation.portal import COLLECTORS, Portal
