@@ -221,8 +221,23 @@ class _Batch:
                     self._book(entry, main_chain=True)
             except (PortalError, IntegrityError, DataError) as error:
                 return "quarantined", _reason(error)
+            self._book_again_after(entry.seq)
             return "stored", ""
         return "quarantined", row.reason
+
+    def _book_again_after(self, seq: int) -> None:
+        """Book what could not be booked only because this entry was damaged: a registry that was not opened while the one before was still
+        open, and all that belongs to it. What is wrong in itself stays where it is."""
+        for kept in store.quarantined_after(self.terminal.id, self.terminal.code, seq):
+            if not journal.intact(kept):
+                continue
+            try:
+                self._check_envelope(kept)
+                with db.session.begin_nested():
+                    store.mend(self.terminal.id, kept, _text(kept.payload), self._registry_of(kept))
+                    self._book(kept, main_chain=True)
+            except (PortalError, IntegrityError, DataError) as error:
+                log.info("entry stays quarantined", terminal=self.terminal.code, seq=kept.seq, reason=_reason(error))
 
     def _hold(self, entry: Entry) -> tuple[str, str]:
         reason = f"Entries from {self.head_seq + 1} to {entry.seq - 1} have not arrived yet."

@@ -102,6 +102,16 @@ def mend(terminal_id: int, entry: Entry, payload: str, registry_id: str | None) 
     )
 
 
+def quarantined_after(terminal_id: int, terminal: str, seq: int) -> list[Entry]:
+    """Entries of the main chain behind a place that are kept but not booked, in journal order."""
+    rows = db.session.execute(
+        select(JournalEntry)
+        .where(JournalEntry.terminal_id == terminal_id, JournalEntry.seq > seq, JournalEntry.verdict == "quarantined")
+        .order_by(JournalEntry.seq)
+    ).scalars()
+    return [Entry(terminal, r.seq, r.kind, r.at, r.at_trusted, json.loads(r.payload), r.prev, r.hash) for r in rows]
+
+
 def is_intact(terminal_id: int, terminal: str, seq: int) -> bool:
     """Whether the stored entry's hash fits its stored content."""
     from portal.domain.journal import intact

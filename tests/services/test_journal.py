@@ -331,6 +331,24 @@ def test_a_moved_clock_and_an_old_list_hold_the_payments_after_them(phone: Phone
     assert "stale_soa" in payment(old).row.flags
 
 
+def test_a_z_reading_that_arrives_damaged_and_then_whole_takes_what_followed_with_it(phone: Phone) -> None:
+    phone.pay(make_soa(), 100)
+    z, closed = phone.z_reading(), phone.close()
+    phone.open(business_date="2026-11-21")
+    later = phone.pay(make_soa("S2"), 200)
+    second = phone.z_reading()
+    bent = [replace(entry, payload={**entry.payload, "z_counter": 9}) if entry is z else entry for entry in phone.entries]
+    first = send(phone, bent)
+    assert first.acknowledged_seq == len(phone.entries)
+    by_seq = {verdict["seq"]: verdict["status"] for verdict in first.verdicts}
+    assert by_seq[z.seq] == by_seq[closed.seq] == by_seq[second.seq] == "quarantined" and by_seq[later.seq] == "stored"
+    assert send(phone, [z]).verdicts[0]["status"] == "stored"
+    assert set(statuses(send(phone))) == {"repeat"}
+    kept = readings.recent(kind="Z")
+    assert [(row.z_counter, row.gross) for row in kept] == [(2, Decimal("2.00")), (1, Decimal("1.00"))]
+    assert terminal_store.by_code(phone.code).accumulated == Decimal("3.00")  # type: ignore[union-attr]
+
+
 def test_a_revoked_terminals_payments_are_kept_for_review(phone: Phone) -> None:
     entry = phone.pay(make_soa(), 100)
     terminals.revoke(phone.code, "admin", NOW)
