@@ -105,3 +105,18 @@ def any_app(tmp_path: Path, database_url: str) -> Iterator[Flask]:
 def sign_in() -> Callable[[Flask, str], FlaskClient]:
     """A function: (app, user name) -> a client of that user, who exists with the factory's password."""
     return factories.sign_in
+
+
+LONGEST_FIRST = ("simulation", "faults", "browser")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that take minutes: with several processes none is left with them at the end."""
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
