@@ -81,7 +81,9 @@ class Desk:
         new, self.sent = self.phone.entries[self.sent :], len(self.phone.entries)
         bad = {entry.hash for entry in self.damaged}
         bodies = [raw(entry) for entry in new]
-        bodies = [{**body, "payload": {**body["payload"], "amount": 1}} if body["hash"] in bad else body for body in bodies]
+        for body in bodies:
+            if body["hash"] in bad:
+                body["payload"] = {**body["payload"], "amount": body["payload"]["amount"] + 1}
         return self.send(bodies, new[-1]) if new else None
 
     def mend(self) -> None:
