@@ -9,29 +9,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from portal.extensions import db
 from portal.store.models import AuditEntry, AuditHead
 
 FIRST = "0" * 64
+# Made once: every money event comes by here, and building a statement takes longer than running it.
+_ENTRIES, _HEADS = (model.metadata.tables[model.__tablename__] for model in (AuditEntry, AuditHead))
+_HEAD = select(_HEADS.c.seq, _HEADS.c.hash).where(_HEADS.c.id == 1).with_for_update()
+_APPEND = insert(_ENTRIES)
+_MOVE_HEAD = update(_HEADS).where(_HEADS.c.id == 1).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
 
 
 def add(who: str, action: str, subject: str, detail: Mapping[str, Any], at: datetime) -> None:
     """Append one row; `detail` holds plain JSON values and never a secret. Takes the chain's lock until the transaction ends."""
     text = json.dumps(detail, sort_keys=True, ensure_ascii=False, default=str)
-    last, prev = db.session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.id == 1).with_for_update()).one()
-    seq = last + 1
-    new = _hash(seq, at, who[:120], action, subject[:120], text, prev)
-    db.session.execute(
-        insert(AuditEntry).values(seq=seq, at=at, who=who[:120], action=action, subject=subject[:120], detail=text, prev=prev, hash=new)
-    )
-    db.session.execute(update(AuditHead).where(AuditHead.id == 1).values(seq=seq, hash=new))
+    last, prev = db.session.execute(_HEAD).one()
+    row = {"seq": last + 1, "at": at, "who": who[:120], "action": action, "subject": subject[:120], "detail": text, "prev": prev}
+    row["hash"] = _hash(last + 1, at, who[:120], action, subject[:120], text, prev)
+    db.session.execute(_APPEND, row)
+    db.session.execute(_MOVE_HEAD, {"new_seq": row["seq"], "new_hash": row["hash"]})
 
 
 def lock() -> None:
     """Take the chain's lock now, until the transaction ends: what reads first and writes then happens one after the other."""
-    db.session.execute(select(AuditHead.seq).where(AuditHead.id == 1).with_for_update()).one()
+    db.session.execute(_HEAD).one()
 
 
 def _hash(seq: int, at: datetime, who: str, action: str, subject: str, detail: str, prev: str) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, case, false, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, case, false, func, literal_column, or_, select
 
 from portal.domain import soa as domain
 from portal.domain.errors import InvalidAmount
@@ -377,8 +378,14 @@ def get_many(ids: Sequence[str]) -> dict[str, domain.Soa]:
     found: dict[str, domain.Soa] = {}
     wanted = sorted({soa_id for soa_id in ids if "\x00" not in soa_id})
     for start in range(0, len(wanted), 500):
-        found |= {soa.id: soa for soa, _ in _whole(select(Soa).where(Soa.id.in_(wanted[start : start + 500])))}
+        found |= {soa.id: soa for soa, _ in _read_whole(_by_ids(), {"ids": wanted[start : start + 500]})}
     return found
+
+
+@cache
+def _by_ids() -> Select[Any]:
+    """Made once: each payment that is booked asks for its SOA."""
+    return _whole_query(select(Soa).where(Soa.id.in_(bindparam("ids", expanding=True))))
 
 
 def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
@@ -408,14 +415,20 @@ def last_change() -> tuple[int, int]:
 
 
 def _whole(query: Select[Any]) -> Iterator[tuple[domain.Soa, Row[Any]]]:
+    return _read_whole(_whole_query(query), {})
+
+
+def _whole_query(query: Select[Any]) -> Select[Any]:
     """SOAs with their invoices in ONE statement, so that no run can come between the two; ordered by id."""
     chosen = query.with_only_columns(
         *(getattr(Soa, name) for name in COLUMNS), Soa.closed_on, Soa.changed_run_id, Soa.version, maintain_column_froms=True
     ).subquery()
     parts = [getattr(Invoice, name).label(f"invoice__{name}") for name in INVOICE_COLUMNS]
-    rows = db.session.execute(
-        select(chosen, *parts).outerjoin(Invoice, Invoice.soa_id == chosen.c.id).order_by(chosen.c.id, Invoice.position)
-    )
+    return select(chosen, *parts).outerjoin(Invoice, Invoice.soa_id == chosen.c.id).order_by(chosen.c.id, Invoice.position)
+
+
+def _read_whole(query: Select[Any], values: dict[str, Any]) -> Iterator[tuple[domain.Soa, Row[Any]]]:
+    rows = db.session.execute(query, values)
     current: Row[Any] | None = None
     invoices: list[domain.Invoice] = []
     for row in rows:

@@ -73,7 +73,7 @@ def dies_as_it_saves(world: World, rng: Random) -> None:
     take_payment(world, rng, a_phone(world, rng), 1.0)
 
 
-@step("copy goes on", 1)
+@step("copy goes on", 0.5)
 def copy_goes_on(world: World, rng: Random) -> None:
     """A phone is put back to a copy of before its last payment, takes another and uploads it, soon or later, perhaps after it heard of
     the portal."""
@@ -91,7 +91,7 @@ def copy_goes_on(world: World, rng: Random) -> None:
         send(world, rng, phone, code, rng.choice(("whole", "repeated", "later half first")))
 
 
-@step("bad line", 1)
+@step("bad line", 0.5)
 def bad_line(world: World, rng: Random) -> None:
     """Two payments of one phone go over a line that spoils every upload in a way of its own."""
     phone = a_phone(world, rng)
@@ -104,7 +104,7 @@ def bad_line(world: World, rng: Random) -> None:
             send(world, rng, phone, code, how)
 
 
-@step("payment comes after its Z", 1)
+@step("payment comes after its Z", 0.5)
 def comes_after_its_z(world: World, rng: Random) -> None:
     """A payment is bent on the way, its day ends, and its intact copy comes after the Z-reading; the next day ends too."""
     phone = a_phone(world, rng)
@@ -123,7 +123,7 @@ def comes_after_its_z(world: World, rng: Random) -> None:
         take_payment(world, rng, phone, 0)
 
 
-@step("voided", 1)
+@step("voided", 0.5)
 def voided(world: World, rng: Random) -> None:
     """A void on its way: taken, asked for, decided, heard of and written down, the day ended; uploads and workers in between, or not."""
     phone = a_phone(world, rng)
@@ -154,7 +154,7 @@ def voided(world: World, rng: Random) -> None:
         between()
 
 
-@step("machine fails as it commits an upload", 1)
+@step("machine fails as it commits an upload", 0.5)
 def fails_as_it_commits(world: World, rng: Random) -> None:
     """The web server dies, or its disk fails, right before or after the commit of an upload that carries a payment."""
     phone = a_phone(world, rng)
@@ -198,7 +198,7 @@ def read_list(world: World, rng: Random, run_id: int, faults: Faults, during: Ca
         world.pscloud.faults = before
 
 
-@step("cancelled in mid-download", 1)
+@step("cancelled in mid-download", 0.5)
 def cancelled_in_mid_download(world: World, rng: Random) -> None:
     """A download is cancelled while its worker waits for PSCloud, as late as for the last answer; or its machine slept, and the sweep gave
     it up. Sometimes the next download runs before the first worker is back."""
@@ -223,7 +223,7 @@ def cancelled_in_mid_download(world: World, rng: Random) -> None:
     read_list(world, rng, run_id, Faults(), at_wait(world, the_nth(number), happens))
 
 
-@step("worker dies in mid-download", 1)
+@step("worker dies in mid-download", 0.5)
 def dies_in_mid_download(world: World, rng: Random) -> None:
     """The worker of a download is killed right before or after any of its commits; the next download finds what it left."""
     no_download_runs(world)
@@ -236,7 +236,7 @@ def dies_in_mid_download(world: World, rng: Random) -> None:
     world.fate = None
 
 
-@step("list moves while it is read", 1)
+@step("list moves while it is read", 0.5)
 def list_moves(world: World, rng: Random) -> None:
     """SOAs leave pages that were read already, so that others slip past the reader; as many new ones may come, and then all counts agree.
     Every record can be read, and who leaves owes another sum than who is missed: otherwise nothing that PSCloud says could tell."""
@@ -272,7 +272,7 @@ def list_moves(world: World, rng: Random) -> None:
     read_list(world, rng, run_id, Faults(read="shift"), at_wait(world, the_nth(page, "page"), happens))
 
 
-@step("record mended by a retry", 1)
+@step("record mended by a retry", 0.5)
 def mended_by_a_retry(world: World, rng: Random) -> None:
     """A new or changed SOA of this phone's collector cannot be read; the phone downloads; the record is mended and asked for again."""
     phone = a_phone(world, rng)
@@ -350,7 +350,7 @@ def approve_all(world: World, rng: Random, ids: list[str]) -> None:
     by_person(world, rng, lambda: payments.approve(ids, "ramon", True, world.tick()))
 
 
-@step("two workers on one payment", 1)
+@step("two workers on one payment", 0.5)
 def two_workers(world: World, rng: Random) -> None:
     """While one worker waits for PSCloud, another one comes for the same payments: at once, within the lease, or after the first machine
     slept past it. (Who sleeps between the last look at the lease and the request may post twice where PSCloud does not know a reference
@@ -364,7 +364,7 @@ def two_workers(world: World, rng: Random) -> None:
     post(world, rng, what, sleeps, Faults(post=rng.choice(("", "", "lost answer", "silent"))))
 
 
-@step("worker sleeps between two requests", 1)
+@step("worker sleeps between two requests", 0.5)
 def worker_sleeps(world: World, rng: Random) -> None:
     """PSCloud refuses a request for one line of it, so it is halved; the worker sleeps past its lease while it waits for the answer to the
     first half, and another one takes all that is left."""
@@ -373,7 +373,7 @@ def worker_sleeps(world: World, rng: Random) -> None:
     post(world, rng, "answer", 300, Faults(post="refused"))
 
 
-@step("posted without an answer", 1)
+@step("posted without an answer", 0.5)
 def posted_without_an_answer(world: World, rng: Random) -> None:
     """PSCloud takes a payment and the portal does not hear of it: the answer is lost, half of the request arrives, or the worker dies.
     Later others try again."""

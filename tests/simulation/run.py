@@ -99,8 +99,10 @@ def heal(world: World, known: invariants.Known) -> None:
     for _ in range(2):
         for phone in world.phones:
             phone.restart()
+            steps.meet(world, rng, phone)
             for _ in range(4):  # the process may die while it enrols a forgotten terminal again; a phone tries as long as it is unknown
-                steps.meet(world, rng, phone)
+                if any(world.web_terminal(phone, code) == {} for code in phone.disk.terminals):
+                    steps.meet(world, rng, phone)
             drain(world, rng, phone)
             steps.end_day(world, rng, phone, 0)
             drain(world, rng, phone)

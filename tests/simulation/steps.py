@@ -25,13 +25,13 @@ from tests.simulation.pscloud import CODES, Faults
 from tests.simulation.world import Violation, World
 
 Step = Callable[[World, Random], None]
-STEPS: dict[str, tuple[int, Step]] = {}
+STEPS: dict[str, tuple[float, Step]] = {}
 """name -> (weight, what happens). The weights are those of a bad day, not of a usual one."""
 NESTED = ("pay", "upload", "work", "work", "work", "tick", "office", "settle", "hold", "cancel sync", "cancel sync", "download", "redis")
 """What may happen while a job waits for PSCloud."""
 
 
-def step(name: str, weight: int) -> Callable[[Step], Step]:
+def step(name: str, weight: float) -> Callable[[Step], Step]:
     """Put a function into the table."""
 
     def enter(function: Step) -> Step:
