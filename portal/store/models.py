@@ -32,6 +32,7 @@ def plain(length: int) -> String:
 
 ROLES = ("collector", "office", "supervisor", "admin")
 NOT_REFUSED = text("state <> 'refused'")
+NOT_RESOLVED = text("resolved_at IS NULL")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
 EXPORT_KINDS = ("soas", "payments")
@@ -264,7 +265,7 @@ class Terminal(Model):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     public_key: Mapped[str] = mapped_column(Text)
     key_fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
-    state: Mapped[str] = mapped_column(String(10), default="active")
+    state: Mapped[str] = mapped_column(String(10), default="active", index=True)
     enrolled_at: Mapped[datetime] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
     last_contact_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -547,7 +548,7 @@ class RemittanceReading(Model):
 
 
 class Incident(Model):
-    """Something a person must look at: a fork, a quarantined entry, a reading that differs by a centavo."""
+    """Something a person must look at: a fork, a quarantined entry, a reading that differs by a centavo. Closed once, by a person."""
 
     __tablename__ = "incidents"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -557,6 +558,9 @@ class Incident(Model):
     detail: Mapped[str] = mapped_column(Text)
     raised_at: Mapped[datetime] = mapped_column(Instant, index=True)
     resolved_at: Mapped[datetime | None] = mapped_column(Instant)
+    resolved_by: Mapped[str | None] = mapped_column(String(60))
+    resolution: Mapped[str] = mapped_column(Text, default="", server_default="")
+    __table_args__ = (Index("ix_incidents_open", "kind", "id", sqlite_where=NOT_RESOLVED, postgresql_where=NOT_RESOLVED),)
 
 
 class Posting(Model):
