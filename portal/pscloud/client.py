@@ -21,7 +21,7 @@ import urllib3
 
 from portal.domain.errors import InvalidAmount
 from portal.domain.money import ZERO
-from portal.pscloud import answers, mapping
+from portal.pscloud import answers, mapping, payments_list
 from portal.pscloud.errors import AuthFailed, PscloudError, Rejected, Retryable
 from portal.pscloud.joins import Joiner, ListMoved, in_query
 from portal.pscloud.mapping import CollectorRecord, MappingError, PaymentResult
@@ -330,6 +330,14 @@ class PscloudClient:
                     raise Retryable("PSCloud's list of payments changed while it was read. Try again later.")
                 found += self._results(page.records, set(wanted), strict=True)
         return found
+
+    def held_payments(self, references: Sequence[str]) -> dict[str, payments_list.HeldPayment]:
+        """What PSCloud holds for these references, with all it tells of each; one it does not know is not in it."""
+        return payments_list.by_reference(self._get, self.profile, references)
+
+    def listed_payments(self, since: datetime | None) -> Iterator[payments_list.ListedPage]:
+        """PSCloud's own list of payments, page by page. Raises ValueError when the profile names none."""
+        return payments_list.listed(self._get, self.profile, since)
 
     def void_payment(self, reference: str, record: dict[str, Any]) -> PaymentResult:
         """Void a payment PSCloud holds (record of mapping.to_void), once; the same again has no second effect there.

@@ -225,6 +225,15 @@ class Lookup(Listing, frozen=True, kw_only=True):
     keys: Keys
 
 
+class HeldFields(Part, frozen=True, kw_only=True):
+    """Where PSCloud's record of a payment (in the list and by its reference) holds what reconciliation compares; what is left empty, or is
+    not in the record, is not compared."""
+
+    amount: str = ""
+    soa_id: str = ""
+    receipt_number: str = ""
+
+
 class VoidFields(Part, frozen=True, kw_only=True):
     """How PSCloud is told of a void: the call's method, where it expects the parts (one left empty is not sent), what else stands in the
     request, and where the answer holds the payment's result. With `ask_first` PSCloud is asked what it holds before each void, because it
@@ -242,7 +251,8 @@ class VoidFields(Part, frozen=True, kw_only=True):
 class Payments(Part, frozen=True, kw_only=True):
     """Posting payments, asking what became of them, voiding one; the word tables turn our words into PSCloud's or back. `single` means one
     payment a request: its result is the record at `results`, and a status of `refused` speaks of that payment alone. A PSCloud without a
-    call for voids has no `void_path`."""
+    call for voids has no `void_path`. One that can list its payments has a `listing`, in whose query {since} is the instant from which on
+    they were collected; a part of the query that holds it is left out when all are wanted."""
 
     path: str
     lookup: Lookup
@@ -261,6 +271,8 @@ class Payments(Part, frozen=True, kw_only=True):
     fixed: dict[str, str | int | bool] = {}
     void_path: str = ""
     void: VoidFields = VoidFields()
+    held: HeldFields = HeldFields()
+    listing: Listing | None = None
 
 
 class Errors(Part, frozen=True, kw_only=True):

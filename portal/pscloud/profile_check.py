@@ -167,6 +167,8 @@ def _listings(profile: Profile) -> Iterator[tuple[str, Listing]]:
     if profile.collectors:
         yield "collectors", profile.collectors
     yield "payments.lookup", profile.payments.lookup
+    if profile.payments.listing:
+        yield "payments.listing", profile.payments.listing
     for name, join in profile.joins.items():
         yield f"joins.{name}", join
 
@@ -214,7 +216,7 @@ def _placeholders(place: str, text: str, allowed: set[str]) -> None:
 
 
 def _check_field_paths(profile: Profile) -> None:
-    classes = {"SoaFields", "InvoiceFields", "CollectorFields", "ResultFields", "PaymentFields", "VoidFields", "Errors"}
+    classes = {"SoaFields", "InvoiceFields", "CollectorFields", "ResultFields", "PaymentFields", "HeldFields", "VoidFields", "Errors"}
     names = {
         "records",
         "total",

@@ -35,7 +35,10 @@ NOT_REFUSED = text("state <> 'refused'")
 NOT_RESOLVED = text("resolved_at IS NULL")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
-EXPORT_KINDS = ("soas", "payments")
+EXPORT_KINDS = ("soas", "payments", "differences")
+FILTER_KINDS = ("soas", "payments")
+COMPARED = ("soa", "payment")
+VERDICTS = ("equal", "waiting", "different", "only_here", "only_pscloud", "unreadable")
 EXPORT_FORMATS = ("csv", "xlsx", "pdf")
 
 
@@ -692,7 +695,98 @@ class SavedFilter(Model):
     created_at: Mapped[datetime] = mapped_column(Instant)
     __table_args__ = (
         UniqueConstraint("user_id", "kind", "name", name="uq_saved_filters_name"),
-        CheckConstraint(one_of("kind", EXPORT_KINDS), name="kind"),
+        CheckConstraint(one_of("kind", FILTER_KINDS), name="kind"),
+    )
+
+
+class Reconciliation(Model):
+    """One comparison of our books with PSCloud's, kept as a report. `active_slot` is 1 while Pending or Processing, else NULL: UNIQUE makes
+    a second one impossible. A completed one is never changed or removed (triggers), nor are its differences."""
+
+    __tablename__ = "reconciliations"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    started_by: Mapped[str] = mapped_column(String(120))
+    payments_from: Mapped[date | None] = mapped_column()
+    status: Mapped[str] = mapped_column(String(12))
+    active_slot: Mapped[int | None] = mapped_column(unique=True)
+    lease: Mapped[str | None] = mapped_column(String(40))
+    heartbeat_at: Mapped[datetime] = mapped_column(Instant)
+    requested_at: Mapped[datetime] = mapped_column(Instant)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    phase: Mapped[str] = mapped_column(String(12), default="")
+    done: Mapped[int] = mapped_column(default=0)
+    expected: Mapped[int | None] = mapped_column()
+    as_of: Mapped[datetime | None] = mapped_column(Instant)
+    soas_equal: Mapped[int] = mapped_column(default=0)
+    soas_different: Mapped[int] = mapped_column(default=0)
+    soas_only_here: Mapped[int] = mapped_column(default=0)
+    soas_only_pscloud: Mapped[int] = mapped_column(default=0)
+    soas_unreadable: Mapped[int] = mapped_column(default=0)
+    payments_equal: Mapped[int] = mapped_column(default=0)
+    payments_waiting: Mapped[int] = mapped_column(default=0)
+    payments_different: Mapped[int] = mapped_column(default=0)
+    payments_only_here: Mapped[int] = mapped_column(default=0)
+    payments_only_pscloud: Mapped[int] = mapped_column(default=0)
+    payments_unreadable: Mapped[int] = mapped_column(default=0)
+    payments_listed: Mapped[bool] = mapped_column(default=False)
+    here_count: Mapped[int | None] = mapped_column()
+    here_amount: Mapped[Decimal | None] = mapped_column(Pesos)
+    pscloud_count: Mapped[int | None] = mapped_column()
+    pscloud_amount: Mapped[Decimal | None] = mapped_column(Pesos)
+    fields: Mapped[str] = mapped_column(Text, default="{}")
+    error: Mapped[str] = mapped_column(Text, default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (
+        CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
+        CheckConstraint("(active_slot IS NOT NULL) = (status IN ('pending', 'processing'))", name="active_slot"),
+        Index("ix_reconciliations_status", "status", "id"),
+    )
+
+
+class ReconciliationStaged(Model):
+    """What a comparison has read of PSCloud so far: which SOAs and what they were, and the payments of PSCloud's list. Gone at its end."""
+
+    __tablename__ = "reconciliation_staged"
+    report_id: Mapped[int] = mapped_column(ForeignKey("reconciliations.id"), primary_key=True)
+    record: Mapped[str] = mapped_column(String(8), primary_key=True)
+    record_id: Mapped[str] = mapped_column(plain(100), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    amount: Mapped[Decimal | None] = mapped_column(Pesos)
+    document: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        CheckConstraint(one_of("record", COMPARED), name="record"),
+        CheckConstraint(one_of("kind", VERDICTS), name="kind"),
+    )
+
+
+class ReconciliationDifference(Model):
+    """One record that is not equal on both sides. `reason` is a key of domain.reconciliation.CASES, `fields` JSON [[name, here, PSCloud]],
+    `groups` the fields' groups between commas, `detail` what was said about it, `raw` PSCloud's record where it cannot be read."""
+
+    __tablename__ = "reconciliation_differences"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[int] = mapped_column(ForeignKey("reconciliations.id"))
+    record: Mapped[str] = mapped_column(String(8))
+    kind: Mapped[str] = mapped_column(String(12))
+    reason: Mapped[str] = mapped_column(String(24))
+    record_id: Mapped[str] = mapped_column(String(100))
+    number: Mapped[str] = mapped_column(String(100), default="")
+    account_number: Mapped[str] = mapped_column(String(100), default="")
+    customer_name: Mapped[str] = mapped_column(String(300), default="")
+    amount_here: Mapped[Decimal | None] = mapped_column(Pesos)
+    amount_pscloud: Mapped[Decimal | None] = mapped_column(Pesos)
+    fields: Mapped[str] = mapped_column(Text, default="[]")
+    groups: Mapped[str] = mapped_column(String(400), default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    raw: Mapped[str] = mapped_column(Text, default="")
+    search_text: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (
+        CheckConstraint(one_of("record", COMPARED), name="record"),
+        CheckConstraint(one_of("kind", tuple(word for word in VERDICTS if word != "equal")), name="kind"),
+        Index("ix_reconciliation_differences_list", "report_id", "record", "kind", "id"),
+        Index("ix_reconciliation_differences_report", "report_id", "id"),
+        Index("ix_reconciliation_differences_one", "report_id", "record", "record_id"),
     )
 
 

@@ -218,4 +218,7 @@ def _collection(receipt: Receipt) -> dict[str, Any]:
         "receipt_no": receipt.number,
         "docstatus": 1 if receipt.void_reason is None else 2,
         "cancel_reason": receipt.void_reason,
+        "paid_amount": float(receipt.amount),
+        "statement": receipt.soa,
+        "collected_at": _local(receipt.collected_at),
     }

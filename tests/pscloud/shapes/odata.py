@@ -235,4 +235,7 @@ def _held(receipt: Receipt) -> dict[str, Any]:
         "DocNumber": receipt.own_id,
         "State": "Posted" if receipt.void_reason is None else "Voided",
         "ReceiptNumber": receipt.number,
+        "Amount": float(receipt.amount),
+        "StatementCode": receipt.soa,
+        "CollectedAt": receipt.collected_at.isoformat(),
     }
