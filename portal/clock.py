@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from flask import current_app
@@ -27,3 +27,8 @@ def today() -> date:
 def to_business(instant: datetime) -> datetime:
     """The instant on the wall clocks of the business."""
     return instant.astimezone(zone())
+
+
+def midnight(day: date) -> datetime:
+    """The instant at which a business date begins."""
+    return datetime.combine(day, time(), zone())

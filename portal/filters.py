@@ -61,6 +61,11 @@ def day(value: date | None) -> str:
     return "" if value is None else f"{value.day} {value:%b %Y}"
 
 
+def short_day(value: date) -> str:
+    """`20 Nov`, where the year is plain."""
+    return f"{value.day} {value:%b}"
+
+
 def moment(value: datetime | None) -> str:
     """`20 Nov 2026, 08:15` on the wall clocks of the business."""
     if value is None:
@@ -81,6 +86,28 @@ def ago(value: datetime | None) -> str:
     return "just now"
 
 
+def duration(seconds: float | None) -> str:
+    """`2 min 5 s`, `1 h 4 min`; `under 1 s` for less, an empty text for None."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if whole < 1:
+        return "under 1 s"
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: int | None) -> str:
+    """`1.4 MB`, as a person says it; an empty text for None."""
+    if count is None:
+        return ""
+    for limit, word in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
+        if count >= limit:
+            return f"{count / limit:.1f} {word}"
+    return f"{count} bytes"
+
+
 def recorded(value: str) -> str:
     """A value as a record of changes holds it, an invoice's parts too: days and amounts as pages write them, everything else as it is."""
     if value.startswith("balance "):
@@ -95,7 +122,7 @@ def recorded(value: str) -> str:
 
 def register(app: Flask) -> None:
     """Make the filters and word lists known to every template."""
-    for function in (pesos, amount, centavos, day, moment, ago, recorded):
+    for function in (pesos, amount, centavos, day, short_day, moment, ago, duration, size, recorded):
         app.add_template_filter(function)
     app.add_template_filter(lambda word: STATUS_WORDS.get(word, str(word).replace("_", " ").capitalize()), "status_word")
     app.add_template_filter(lambda word: TENDER_WORDS.get(word, str(word)), "tender_word")

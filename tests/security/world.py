@@ -312,6 +312,11 @@ CASES: dict[str, dict[str, Case]] = {
         "cashier's": lambda w, p: Call(f"/soas/saved-filters/{w.ids['filter']}/delete", form={}),
     },
     "GET /soas/<path:soa_id>": {"of A": lambda w, p: Call("/soas/S-A"), "none": lambda w, p: Call("/soas/S/none")},
+    "GET /syncs.<any(csv,xlsx):form>": {form: partial(a_file, f"/syncs.{form}") for form in ("csv", "xlsx")},
+    "GET /syncs/<int:run_id>/failed-records.<any(csv,xlsx):form>": {
+        "one": lambda w, p: Call(f"/syncs/{w.ids['run']}/failed-records.csv"),
+        "none": lambda w, p: Call("/syncs/999999/failed-records.xlsx"),
+    },
     "GET /syncs/<int:run_id>": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}"), "none": lambda w, p: Call("/syncs/999999")},
     "POST /syncs/<int:run_id>/cancel": {"finished": lambda w, p: Call(f"/syncs/{w.ids['run']}/cancel", form={})},
     "POST /syncs/<int:run_id>/retry-failed": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}/retry-failed", form={})},

@@ -53,7 +53,7 @@ document.addEventListener("htmx:responseError", (event) => complain(errorOf(/** 
 for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => complain([paragraph(AWAY)]));
 
 document.addEventListener("htmx:afterSettle", () => {
-  const news = /** @type {HTMLElement | null} */ (document.querySelector("#results [data-announce]"))?.dataset.announce;
+  const news = /** @type {HTMLElement | null} */ (document.querySelector("#now [data-announce], #results [data-announce]"))?.dataset.announce;
   const spoken = document.getElementById("spoken");
   if (news && spoken && spoken.textContent !== news) spoken.textContent = news;
   dismissLater();
@@ -71,8 +71,35 @@ document.addEventListener("click", (event) => {
   target?.closest("[data-dismiss]")?.closest("[data-toast]")?.remove();
   if (target?.closest("[data-go-back]")) history.back();
   if (target?.closest("[data-print]")) print();
+  const copy = target?.closest("[data-copy]");
+  if (copy instanceof HTMLElement) void copyText(copy);
   if (target?.closest("[data-theme-toggle]")) toggleTheme();
 });
+
+/** @param {HTMLElement} source */
+async function toClipboard(source) {
+  try {
+    await navigator.clipboard.writeText(source.textContent ?? "");
+    return true;
+  } catch {
+    // Without HTTPS the browser keeps the clipboard to itself; what is selected may still be copied.
+    source.closest("details")?.setAttribute("open", "");
+    getSelection()?.selectAllChildren(source);
+    return document.execCommand("copy");
+  }
+}
+
+/** Put the text of the element a button names into the clipboard; the button says for a moment how that went. @param {HTMLElement} button */
+async function copyText(button) {
+  const words = /** @type {HTMLElement} */ (button.querySelector("[data-copy-words]") ?? button);
+  const before = button.dataset.before ?? words.textContent ?? "";
+  button.dataset.before = before;
+  const source = document.getElementById(button.dataset.copy ?? "");
+  words.textContent = source && (await toClipboard(source)) ? "Copied" : "Not copied: select the text by hand";
+  const spoken = document.getElementById("spoken");
+  if (spoken) spoken.textContent = words.textContent;
+  setTimeout(() => { words.textContent = before; }, 3000);
+}
 
 function toggleTheme() {
   const next = document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark";

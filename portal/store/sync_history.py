@@ -1,0 +1,171 @@
+"""Reads of past downloads: the filtered history, each day in figures, and the records one download could not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from portal.extensions import db
+from portal.store.models import RUN_STATUSES, SyncFailure, SyncRun
+from portal.store.sync_runs import FailureRow, RunRow
+
+BATCH = 500
+_COLUMNS = tuple(field.name for field in fields(RunRow))
+_FAILURE_COLUMNS = tuple(field.name for field in fields(FailureRow))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """What the history shows; empty = all. `by` is who asked for it, `since` and `until` bound when, `until` excluded."""
+
+    status: str = ""
+    kind: str = ""
+    by: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    """The downloads asked for on one business date. Of the completed ones `records` and `seconds` are of the one that read most, None
+    when none was completed; `failed_records` of all of them."""
+
+    day: date
+    runs: int
+    records: int | None
+    seconds: int | None
+    failed_records: int
+    failed_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class StandingFailures:
+    """A completed download that left records unread, and no full one was completed since."""
+
+    run_id: int
+    failed: int
+
+
+def _where(query: Any, wanted: RunFilter) -> Any:
+    if wanted.status in RUN_STATUSES:
+        query = query.where(SyncRun.status == wanted.status)
+    if wanted.kind:
+        query = query.where(SyncRun.kind == wanted.kind)
+    if wanted.by:
+        query = query.where(SyncRun.started_by == wanted.by)
+    if wanted.since:
+        query = query.where(SyncRun.requested_at >= wanted.since)
+    if wanted.until:
+        query = query.where(SyncRun.requested_at < wanted.until)
+    return query
+
+
+def _runs() -> Select[Any]:
+    return select(*(getattr(SyncRun, name) for name in _COLUMNS))
+
+
+def list_page(wanted: RunFilter, before_id: int | None = None, limit: int = 50) -> list[RunRow]:
+    """Downloads of a filter, the latest first, those before `before_id` when it is given."""
+    query = _where(_runs(), wanted).order_by(SyncRun.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(SyncRun.id < before_id)
+    return [RunRow(*row) for row in db.session.execute(query)]
+
+
+def iterate(wanted: RunFilter) -> Iterator[RunRow]:
+    """Every download of a filter, the latest first, some hundred in memory at a time."""
+    before: int | None = None
+    while True:
+        rows = list_page(wanted, before, BATCH)
+        yield from rows
+        if len(rows) < BATCH:
+            return
+        before = rows[-1].id
+
+
+def status_counts(wanted: RunFilter) -> dict[str, int]:
+    """Number of downloads per status; the filter's own status is left out."""
+    unbound = RunFilter(kind=wanted.kind, by=wanted.by, since=wanted.since, until=wanted.until)
+    query = _where(select(SyncRun.status, func.count()), unbound).group_by(SyncRun.status)
+    counts: dict[str, int] = {row[0]: row[1] for row in db.session.execute(query)}
+    return {status: counts.get(status, 0) for status in RUN_STATUSES}
+
+
+def starters() -> list[str]:
+    """Everybody who ever asked for a download, by name; the schedule is `schedule`."""
+    return [name for name in db.session.scalars(select(SyncRun.started_by).distinct().order_by(SyncRun.started_by)) if name]
+
+
+def days(last: date, count: int, zone: tzinfo) -> list[DayRow]:
+    """The `count` business dates up to `last`, each with its downloads, the oldest first."""
+    first = last - timedelta(days=count - 1)
+    since, until = (datetime(day.year, day.month, day.day, tzinfo=zone) for day in (first, last + timedelta(days=1)))
+    columns = (SyncRun.requested_at, SyncRun.status, SyncRun.succeeded, SyncRun.failed, SyncRun.started_at, SyncRun.finished_at)
+    query = select(*columns).where(SyncRun.requested_at >= since, SyncRun.requested_at < until)
+    by_day: dict[date, list[Any]] = {}
+    for row in db.session.execute(query):
+        by_day.setdefault(row.requested_at.astimezone(zone).date(), []).append(row)
+    return [_day(first + timedelta(days=number), by_day.get(first + timedelta(days=number), [])) for number in range(count)]
+
+
+def _day(day: date, rows: list[Any]) -> DayRow:
+    completed = [row for row in rows if row.status == "completed"]
+    largest = max(completed, key=lambda row: (row.succeeded + row.failed, row.requested_at), default=None)
+    seconds = None
+    if largest is not None and largest.started_at and largest.finished_at:
+        seconds = max(round((largest.finished_at - largest.started_at).total_seconds()), 0)
+    return DayRow(
+        day,
+        len(rows),
+        None if largest is None else largest.succeeded + largest.failed,
+        seconds,
+        sum(row.failed for row in completed),
+        sum(row.status == "failed" for row in rows),
+    )
+
+
+def standing_failures(limit: int = 5) -> list[StandingFailures]:
+    """The completed downloads since the last full one, it included, that could not read some records, the latest first."""
+    last_full = (
+        select(SyncRun.id)
+        .where(SyncRun.status == "completed", SyncRun.kind == "full")
+        .order_by(SyncRun.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(SyncRun.id, SyncRun.failed)
+        .where(SyncRun.status == "completed", SyncRun.failed > 0, SyncRun.id >= func.coalesce(last_full, 0))
+        .order_by(SyncRun.id.desc())
+        .limit(limit)
+    )
+    return [StandingFailures(run_id, failed) for run_id, failed in db.session.execute(query)]
+
+
+def last_asked_since(since: datetime) -> RunRow | None:
+    """The latest download asked for since then, or None."""
+    row = db.session.execute(_runs().where(SyncRun.requested_at >= since).order_by(SyncRun.id.desc()).limit(1)).one_or_none()
+    return None if row is None else RunRow(*row)
+
+
+def count_failures(run_id: int) -> int:
+    """How many records of a download stand as unread."""
+    return db.session.execute(select(func.count()).select_from(SyncFailure).where(SyncFailure.run_id == run_id)).scalar_one()
+
+
+def failures(run_id: int) -> Iterator[FailureRow]:
+    """Every record a download could not read, in its order, some hundred in memory at a time."""
+    after = 0
+    while True:
+        query = select(*(getattr(SyncFailure, name) for name in _FAILURE_COLUMNS)).where(
+            SyncFailure.run_id == run_id, SyncFailure.id > after
+        )
+        rows = [FailureRow(*row) for row in db.session.execute(query.order_by(SyncFailure.id).limit(BATCH))]
+        yield from rows
+        if len(rows) < BATCH:
+            return
+        after = rows[-1].id
