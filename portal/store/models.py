@@ -211,6 +211,19 @@ class SoaTotal(Model):
     penalty: Mapped[Decimal] = mapped_column(Pesos)
 
 
+class SoaDayTotal(Model):
+    """SoaTotal over all collector codes. Triggers keep it with every write of SoaTotal (migration 0013)."""
+
+    __tablename__ = "soa_day_totals"
+    status: Mapped[str] = mapped_column(String(10), primary_key=True)
+    due_date: Mapped[date] = mapped_column(primary_key=True)
+    with_penalty: Mapped[bool] = mapped_column(primary_key=True)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    count: Mapped[int] = mapped_column()
+    amount_due: Mapped[Decimal] = mapped_column(Pesos)
+    penalty: Mapped[Decimal] = mapped_column(Pesos)
+
+
 class SearchWord(Model):
     """A word that is or was in a customer's name, folded, also spelled backwards: what a mistyped word is mended with."""
 
