@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -64,9 +64,9 @@ def in_order(invoices: tuple[Invoice, ...]) -> tuple[Invoice, ...]:
 
 def fingerprint(soa: Soa) -> str:
     """16 hex characters of SHA-256 over every field but `updated_at`."""
-    fields = asdict(soa)
-    del fields["updated_at"]
-    text = json.dumps(fields, default=_plain, sort_keys=True, separators=(",", ":"))
+    values = asdict(soa)
+    del values["updated_at"]
+    text = json.dumps(values, default=_plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -80,19 +80,29 @@ def days_overdue(due: date, today: date) -> int:
 
 
 def changes(old: Soa, new: Soa) -> dict[str, tuple[str, str]]:
-    """Field name -> (before, after) as text, for the account's timeline; invoices are named `invoice <number>`."""
-    found: dict[str, tuple[str, str]] = {}
-    before, after = asdict(replace(old, invoices=())), asdict(replace(new, invoices=()))
-    for name in before:
-        if name not in {"updated_at", "invoices"} and before[name] != after[name]:
-            found[name] = (_text(before[name]), _text(after[name]))
+    """Field name -> (before, after) as text, for the account's timeline. An invoice's field is named `invoice <number>: <field>`; one that
+    came or went is told as a whole, as `invoice <number>`."""
+    found = _differences(old, new, {"updated_at", "invoices"})
     old_invoices = {invoice.id: invoice for invoice in old.invoices}
     new_invoices = {invoice.id: invoice for invoice in new.invoices}
     for key in sorted(old_invoices.keys() | new_invoices.keys()):
         was, now = old_invoices.get(key), new_invoices.get(key)
-        if was != now:
-            number = (now or was).invoice_number  # type: ignore[union-attr]
-            found[f"invoice {number}"] = (_invoice_text(was), _invoice_text(now))
+        if was is not None and now is not None:
+            for name, texts in _differences(was, now, {"id"}).items():
+                found[f"invoice {now.invoice_number}: {name.replace('_', ' ')}"] = texts
+        elif was is not None:
+            found[f"invoice {was.invoice_number}"] = (_invoice_text(was), "")
+        elif now is not None:
+            found[f"invoice {now.invoice_number}"] = ("", _invoice_text(now))
+    return found
+
+
+def _differences(old: Soa | Invoice, new: Soa | Invoice, apart: set[str]) -> dict[str, tuple[str, str]]:
+    found = {}
+    for field in fields(old):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if before != after and field.name not in apart:
+            found[field.name] = (_text(before), _text(after))
     return found
 
 
@@ -100,5 +110,5 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _invoice_text(invoice: Invoice | None) -> str:
-    return "" if invoice is None else f"balance {invoice.balance}, penalty {invoice.penalty}, due {invoice.due_date}"
+def _invoice_text(invoice: Invoice) -> str:
+    return f"balance {invoice.balance}, penalty {invoice.penalty}, due {invoice.due_date}"

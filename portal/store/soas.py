@@ -6,20 +6,20 @@ import base64
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, case, false, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, false, func, literal_column, or_, select
 
 from portal.domain import soa as domain
 from portal.domain.errors import InvalidAmount
 from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.soa import days_overdue
 from portal.extensions import db
-from portal.store import search, soa_totals
-from portal.store.models import Invoice, Soa, SoaChange, SoaTotal, SyncRun, UnconfirmedSoa
+from portal.store import search, soa_changes, soa_totals
+from portal.store.models import Invoice, Soa, SoaChange, SyncRun, UnconfirmedSoa
 from portal.store.soa_totals import Totals
 
 Status = Literal["active", "closed", "all"]
@@ -64,27 +64,6 @@ _SORTS: dict[str, ColumnElement[Any]] = {
     "collector_code": _CODE_KEY,
 }
 SORTS = tuple(_SORTS)
-_FIELD_WORDS = {
-    "soa_number": "SOA number",
-    "customer_id": "Customer",
-    "account_number": "Account number",
-    "customer_name": "Customer name",
-    "address": "Address",
-    "contact_number": "Contact number",
-    "tin": "TIN",
-    "issued_on": "Issued on",
-    "due_date": "Due date",
-    "amount_due": "Amount due",
-    "penalty": "Penalty",
-    "collector_code": "Collector code",
-    "status": "Status",
-}
-_KIND_WORDS = {
-    "added": "Downloaded for the first time",
-    "changed": "Changed in PSCloud",
-    "closed": "Closed: no longer owed in PSCloud",
-    "reopened": "Owed again in PSCloud",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +186,7 @@ def find(filter: SoaFilter, today: date, after: str | None = None, before: str |
 def totals(filter: SoaFilter, today: date) -> Totals:
     """Count and pesos of everything the filter lets through, on every page."""
     if not search.words_of(filter.q):
-        return soa_totals.read(*_kept_conditions(filter, today))
+        return _kept_totals(filter, today)
     conditions = [*_conditions(filter, today, counting=True)]
     query = select(func.count(), func.sum(Soa.amount_due), func.sum(Soa.penalty)).select_from(Soa).where(*conditions)
     count, amount, penalty = db.session.execute(query).one()
@@ -272,23 +251,15 @@ def _soa_row(row: Row[Any], today: date) -> SoaRow:
     )
 
 
-def _kept_conditions(filter: SoaFilter, today: date) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if filter.status != "all":
-        found.append(SoaTotal.status == filter.status)
-    if "\x00" in filter.collector_code:
-        found.append(false())
-    elif filter.collector_code:
-        found.append(SoaTotal.collector_code == ("" if filter.collector_code == NO_CODE else filter.collector_code))
-    if filter.due_from:
-        found.append(SoaTotal.due_date >= filter.due_from)
-    if filter.due_to:
-        found.append(SoaTotal.due_date <= filter.due_to)
+def _kept_totals(filter: SoaFilter, today: date) -> Totals:
+    code = "" if filter.collector_code == NO_CODE else filter.collector_code or None
+    if code and "\x00" in code:
+        return Totals(0, ZERO, ZERO)
+    until = filter.due_to
     if filter.overdue:
-        found.append(SoaTotal.due_date < today)
-    if filter.penalty:
-        found.append(SoaTotal.with_penalty.is_(True))
-    return found
+        yesterday = today - timedelta(days=1)
+        until = min(until or yesterday, yesterday)
+    return soa_totals.read("" if filter.status == "all" else filter.status, code, filter.due_from, until, filter.penalty)
 
 
 def _conditions(filter: SoaFilter, today: date, counting: bool = False) -> list[ColumnElement[bool]]:
@@ -448,26 +419,9 @@ def _domain(row: Row[Any], invoices: list[domain.Invoice]) -> domain.Soa:
 
 def timeline(soa_id: str) -> list[TimelineEvent]:
     """What downloads changed on this SOA, the latest first."""
-    if "\x00" in soa_id:
-        return []
-    order = case((SyncRun.finished_at.is_(None), SyncRun.requested_at), else_=SyncRun.finished_at)
-    rows = db.session.execute(
-        select(SoaChange.kind, SoaChange.changes, SoaChange.run_id, SyncRun.finished_at, SyncRun.requested_at)
-        .join(SyncRun, SyncRun.id == SoaChange.run_id)
-        .where(SoaChange.soa_id == soa_id)
-        .order_by(order.desc(), SoaChange.id.desc())
-    )
     return [
         TimelineEvent(
-            row.finished_at or row.requested_at,
-            row.kind,
-            _KIND_WORDS[row.kind],
-            [(_field_words(name), was, now) for name, (was, now) in json.loads(row.changes).items()],
-            f"/syncs/{row.run_id}",
+            row.at, row.kind, row.words, [(field.words, field.before, field.after) for field in row.fields], f"/syncs/{row.run_id}"
         )
-        for row in rows
+        for row in soa_changes.of_soa(soa_id)
     ]
-
-
-def _field_words(name: str) -> str:
-    return _FIELD_WORDS.get(name) or name[:1].upper() + name[1:]
