@@ -33,11 +33,14 @@ from portal.store.models import (
 )
 
 VOIDED = select(Void.payment_id).where(Void.state == "approved")
+UNPOSTED = ("approved", "processing", "failed")
+"""Statuses of payments that are to be posted and are not in PSCloud yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
-    """What the payment list shows; empty = all. Dates are business dates, `collector` a user name."""
+    """What the payment list shows; empty = all. Dates are business dates, `collector` a user name; `status` may also be `unposted`: UNPOSTED
+    and not voided; `flag` any, none, or one of them."""
 
     date_from: date | None = None
     date_to: date | None = None
@@ -167,8 +170,12 @@ def _where(query: Any, wanted: PaymentFilter) -> Any:
         query = query.where(Payment.tender == wanted.tender)
     if wanted.status in STATUSES:
         query = query.where(Payment.status == wanted.status)
+    elif wanted.status == "unposted":
+        query = query.where(Payment.status.in_(UNPOSTED), Payment.id.not_in(VOIDED))
     if wanted.flag == "any":
         query = query.where(Payment.id.in_(select(PaymentFlag.payment_id)))
+    elif wanted.flag == "none":
+        query = query.where(Payment.id.not_in(select(PaymentFlag.payment_id)))
     elif wanted.flag in FLAGS:
         query = query.where(Payment.id.in_(select(PaymentFlag.payment_id).where(PaymentFlag.flag == wanted.flag)))
     if wanted.void == "none":
