@@ -39,8 +39,8 @@ UNPOSTED = ("approved", "processing", "failed")
 
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
-    """What the payment list shows; empty = all. Dates are business dates, `collector` a user name; `status` may also be `unposted`: UNPOSTED
-    and not voided; `flag` any, none, or one of them."""
+    """What the payment list shows; empty = all. Dates are business dates, `collector` a user name; `status` may also be `unposted`:
+    UNPOSTED and not voided; `flag` any, none, or one of them."""
 
     date_from: date | None = None
     date_to: date | None = None
