@@ -1,163 +1,247 @@
-"""How long the SOA Customer List takes over many SOAs, beside a bare query: `python -m bench.soa_list [--database postgresql]`.
+"""How long the SOA Customer List takes over a million SOAs, over HTTP: `python -m bench.soa_list [--peers PYTHON] [--soas N] [--rounds N]`.
 
-The floor of a page is the same 50 rows by one keyset query on a bare connection, rendered by a bare Jinja template, and sent by a Flask
-view without login; of a search, the rows that the trigram index finds, fetched and sorted. Both go through the same test client in the
-same process, so the ratio says what filters, totals, login, layout and the rest cost. Prints medians of 15 and ratios; lower is better."""
+Per database, three servers of the same kind (gunicorn, one process of eight threads, kept connections) answer on loopback over the same
+rows: the portal with somebody logged in, the floor (bench/soa_list_floor.py) and, with `--peers`, Django admin (bench/soa_list_django.py)
+run by the interpreter given, which needs bench/requirements-peers.in. Requests are interleaved, so that a busy machine is busy for all. Of
+the portal both are measured: the part that htmx asks for with every letter typed, and the whole page. Prints p50 and p95 in milliseconds
+and the ratios; `--markdown` as the README quotes them."""
 
 from __future__ import annotations
 
 import argparse
-import random
+import contextlib
+import http.client
+import os
+import platform
+import re
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import date, timedelta
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlencode
 
 import flask_migrate
-from flask import Flask, request
-from jinja2 import Template
-from sqlalchemy import insert, text
 
-from config import TestConfig
-from demo.pscloud import material
+from bench.soa_list_data import TODAY, fill
+from config import ROOT, TestConfig
 from portal import create_app
-from portal.access import public
 from portal.extensions import db
-from portal.store import models, search, soas
+from portal.store import soas
 from tests import factories, postgres
 
-TODAY = date(2026, 11, 20)
-ROW = Template(
-    "<table>{% for row in rows %}<tr data-soa='{{ row.id|e }}'>"
-    "{% for value in row %}<td>{{ value|e }}</td>{% endfor %}</tr>{% endfor %}</table>"
-)
-CHUNK = 20_000
+GUNICORN = ["-m", "gunicorn", "--workers", "1", "--worker-class", "gthread", "--threads", "8", "--keep-alive", "30", "--timeout", "300"]
 
 
-def fill(count: int) -> None:
-    """So many SOAs of invented customers, of 60 collector codes, due over two years."""
-    rng = random.Random(7)
-    run_id = factories.store_soas(factories.make_soa("first"))
-    names: set[str] = set()
-    for start in range(0, count, CHUNK):
-        rows = []
-        for number in range(start, min(start + CHUNK, count)):
-            name = f"{rng.choice(material.SURNAMES)}, {rng.choice(material.WOMEN)} {rng.choice(material.SURNAMES)}"
-            names.add(name)
-            soa = factories.make_soa(
-                f"S{number:07}",
-                customer_name=name,
-                account_number=f"MP-{2005 + number % 20}-{number:07}",
-                soa_number=f"SOA-{number:08}",
-                due_date=TODAY + timedelta(days=rng.randint(-400, 330)),
-                collector_code=f"BUL-{rng.randint(1, 60):02}",
-            )
-            values = {column: getattr(soa, column) for column in soas.COLUMNS}
-            rows.append({**values, "search_text": soas.search_text(soa), "version": "v", "changed_run_id": run_id, "closed_on": None})
-        db.session.execute(insert(models.Soa), rows)
-    search.learn(names)
-    db.session.execute(text("DELETE FROM soa_totals"))
-    db.session.execute(
-        text(
-            "INSERT INTO soa_totals SELECT status, coalesce(collector_code, ''), due_date, penalty > 0, count(*), sum(amount_due), "
-            "sum(penalty) FROM soas GROUP BY 1, 2, 3, 4"
-        )
-    )
-    db.session.commit()
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing somebody does: its address at the portal, at the floor and at Django admin, and what the ratios should be."""
+
+    name: str
+    ours: str
+    floor: str
+    peer: str
+    most_floor: float
+    least_peer: float
 
 
-COLUMNS = "id, soa_number, account_number, customer_name, due_date, amount_due, penalty, collector_code, status, closed_on, changed_run_id"
-FLOORS = {
-    "first page": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' ORDER BY due_date, id LIMIT 50",  # noqa: S608
-    "deep page": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' AND due_date >= '2027-05-01' ORDER BY due_date, id LIMIT 50",  # noqa: S608
-    "code and due date": f"SELECT {COLUMNS} FROM soas WHERE collector_code = 'BUL-07' AND status = 'active' AND due_date <= '2026-06-30' "  # noqa: S608
-    "ORDER BY due_date, id LIMIT 50",
-    "account number": f"SELECT {COLUMNS} FROM soas WHERE account_number >= 'MP-2011-000' "  # noqa: S608
-    "AND account_number < 'MP-2011-000~' ORDER BY account_number LIMIT 50",
-}
-SEARCH_FLOOR = {
-    "sqlite": f"SELECT {COLUMNS} FROM soas WHERE id IN (SELECT soa_id FROM soa_search_rows WHERE id IN "  # noqa: S608
-    "(SELECT rowid FROM soa_search WHERE soa_search MATCH '\"{word}\"')) AND status = 'active' ORDER BY due_date, id LIMIT 50",
-    "postgresql": f"SELECT {COLUMNS} FROM soas WHERE search_text LIKE '%{{word}}%' AND status = 'active' ORDER BY due_date, id LIMIT 50",  # noqa: S608
-}
+class Browser:
+    """One kept connection with its cookies; an answer that holds no row is an error."""
 
+    def __init__(self, port: int, mark: bytes) -> None:
+        """Connects at the first request."""
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self.mark = mark
+        self.cookies: dict[str, str] = {}
 
-def median(body: Callable[[], Any], times: int = 15) -> float:
-    """Seconds, the middle one of so many, after one that does not count."""
-    body()
-    taken = []
-    for _ in range(times):
+    def send(self, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, bytes]:
+        """Status and body."""
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self.connection.request(method, path, body, headers)
+        answer = self.connection.getresponse()
+        content = answer.read()
+        for line in answer.headers.get_all("Set-Cookie") or []:
+            name, _, value = line.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        return answer.status, content
+
+    def log_in(self, path: str, field: str, **values: str) -> None:
+        """By the form, as a person would."""
+        _, page = self.send("GET", path)
+        token = re.search(rf'name="{field}"[^>]*value="([^"]+)"', page.decode())
+        assert token, path
+        status, _ = self.send("POST", path, urlencode({field: token[1], **values}))
+        assert status in (302, 303), (path, status)
+
+    def time(self, path: str, **headers: str) -> float:
+        """Seconds until the whole answer with its rows is here."""
         started = time.perf_counter()
-        body()
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+        status, content = self.send("GET", path, **headers)
+        taken = time.perf_counter() - started
+        assert status == 200 and content.count(self.mark) > 1, (path, status, content[:300])
+        return taken
 
 
-def add_floor(app: Flask, dialect: str) -> None:
-    """A bare view for each floor."""
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        number: int = asked.getsockname()[1]
+        return number
 
-    @app.get("/floor")
-    @public
-    def floor() -> str:
-        word = request.args.get("word")
-        query = SEARCH_FLOOR[dialect].format(word=word) if word else FLOORS[request.args["name"]]
-        with db.engine.connect() as connection:
-            return ROW.render(rows=connection.execute(text(query)).all())
+
+@contextlib.contextmanager
+def served(command: list[str], environment: dict[str, str], port: int, folder: Path = ROOT) -> Iterator[None]:
+    """A server, once it accepts connections, until we are done; gunicorn takes settings it finds in `folder`."""
+    process = subprocess.Popen(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None and time.monotonic() < deadline, f"{command} did not start"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def cases() -> list[Case]:
+    """What is measured, with addresses that hold the same rows everywhere."""
+    deep = soas.list_page(soas.SoaFilter(due_from=TODAY.replace(year=2027, month=5, day=1)), TODAY)
+    last = deep.rows[-1]
+    before = soas.totals(soas.SoaFilter(due_to=last.due_date), TODAY).count
+    active = "/admin/admin/soa/?status__exact=active"
+    return [
+        Case("first page", "/soas", "name=first", active, 2, 15),
+        Case(
+            "deep page", f"/soas?after={deep.next}", f"name=deep&due={last.due_date}&id={last.id}", f"{active}&p={before // 50}", 2, 15
+        ),
+        Case(
+            "collector code and due date",
+            "/soas?collector_code=BUL-07&due_to=2026-06-30",
+            "name=code&code=BUL-07&due=2026-06-30",
+            f"{active}&collector_code__exact=BUL-07&due_date__lte=2026-06-30",
+            2,
+            15,
+        ),
+        Case("three letters of a name: cru", "/soas?q=cru", "name=search&q=cru", f"{active}&q=cru", 1.5, 20),
+        Case("three letters of a name: zar", "/soas?q=zar", "name=search&q=zar", f"{active}&q=zar", 1.5, 20),
+        Case("a whole name: villanueva", "/soas?q=villanueva", "name=search&q=villanueva", f"{active}&q=villanueva", 1.5, 20),
+        Case(
+            "beginning of an account number",
+            "/soas?q=MP-2011-000&sort=account_number",
+            "name=account&q=MP-2011-000",
+            f"{active}&q=MP-2011-000",
+            2,
+            30,
+        ),
+    ]
+
+
+def quantiles(taken: list[float]) -> tuple[float, float]:
+    """p50 and p95 in milliseconds."""
+    ordered = sorted(taken)
+    return statistics.median(ordered) * 1000, ordered[min(len(ordered) - 1, round(len(ordered) * 0.95))] * 1000
+
+
+def measure(url: str, folder: Path, peers: str | None, rounds: int, write: Callable[..., None], only: str) -> None:
+    """Serve the database in each way, ask in turns, and print a line per case."""
+    sqlite = url.startswith("sqlite:")
+    file = url.removeprefix("sqlite:///")
+    bare = file if sqlite else url.replace("postgresql+psycopg", "postgresql")
+    ports = {name: free_port() for name in ("ours", "floor", "peer")}
+    bind = {name: ["--bind", f"127.0.0.1:{port}"] for name, port in ports.items()}
+    with ExitStack() as stack:
+        ours = {
+            "DATA_DIR": str(folder), "DATABASE_URL": url, "SECRET_KEY": "only-for-measuring" * 4, "PSCLOUD_URL": "http://127.0.0.1:9",
+            "PSCLOUD_TOKEN": "none", "PORT": str(ports["ours"]), "WEB_WORKERS": "1", "REDIS_URL": "",
+        }  # fmt: skip
+        stack.enter_context(
+            served([sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--keep-alive", "30", "wsgi:app"], ours, ports["ours"])
+        )
+        floor = [sys.executable, *GUNICORN, *bind["floor"], "bench.soa_list_floor:app"]
+        stack.enter_context(served(floor, {"FLOOR_DATABASE": bare}, ports["floor"], folder))
+        if peers:
+            environment = {"PEER_DATABASE": bare, "PYTHONDONTWRITEBYTECODE": "1"}
+            prepare = [peers, "-m", "bench.soa_list_django", "prepare"]
+            subprocess.run(prepare, cwd=ROOT, env={**os.environ, **environment}, check=True)
+            command = [peers, *GUNICORN, *bind["peer"], "bench.soa_list_django:app"]
+            stack.enter_context(served(command, environment, ports["peer"], folder))
+        ours_browser, floor_browser = Browser(ports["ours"], b"data-soa="), Browser(ports["floor"], b"data-soa=")
+        peer_browser = Browser(ports["peer"], b"<tr")
+        ours_browser.log_in("/login", "csrf_token", username="carla", password=factories.PASSWORD)
+        if peers:
+            peer_browser.log_in("/admin/login/", "csrfmiddlewaretoken", username="peer", password="peer-looks-on", next="/admin/")
+        wanted = cases()
+        db.session.rollback()  # on SQLite it would keep everybody else from writing
+        for case in wanted:
+            if only not in case.name:
+                continue
+            taken: dict[str, list[float]] = {"part": [], "page": [], "floor": [], "peer": []}
+            for number in range(-2, rounds):
+                one = {
+                    "floor": floor_browser.time(f"/?{case.floor}"),
+                    "part": ours_browser.time(case.ours, **{"HX-Request": "true"}),
+                    "page": ours_browser.time(case.ours),
+                }
+                if peers and number % 10 == 0:
+                    one["peer"] = peer_browser.time(case.peer)
+                if number >= 0:
+                    for name, seconds in one.items():
+                        taken[name].append(seconds)
+            write("sqlite" if sqlite else "postgresql", case, {name: quantiles(times) if times else None for name, times in taken.items()})
+
+
+def show(database: str, case: Case, found: dict[str, tuple[float, float] | None]) -> None:
+    """One line of figures."""
+    floor, part, page, peer = found["floor"], found["part"], found["page"], found["peer"]
+    assert floor and part and page
+    line = f"{database:10} {case.name:32} floor {floor[0]:7.2f}/{floor[1]:7.2f}  "
+    for name, ours in (("part", part), ("page", page)):
+        line += f"{name} {ours[0]:7.2f}/{ours[1]:7.2f} = {ours[0] / floor[0]:5.2f}x p95 {ours[1] / floor[1]:5.2f}x  "
+    if peer:
+        line += f"Django {peer[0]:8.1f}: {peer[0] / part[0]:6.1f}x, {peer[0] / page[0]:6.1f}x"
+    print(line, flush=True)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Fill, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soas", type=int, default=1_000_000)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--peers", metavar="PYTHON", help="an interpreter with bench/requirements-peers.in, for Django admin")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append", help="only this one; both by default")
+    parser.add_argument("--only", default="", help="only cases whose name holds this")
+    parser.add_argument("--filled", metavar="URL", help="measure on a database that an earlier run filled")
     chosen = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = f"sqlite:///{folder / 'portal.sqlite3'}"
-        if chosen.database == "postgresql":
-            server = stack.enter_context(postgres.running_postgres())
-            url = postgres.create_database(server, "bench")
-        app = create_app(TestConfig(folder, DATABASE_URL=url))
-        add_floor(app, chosen.database)
-        stack.enter_context(app.app_context())
-        flask_migrate.upgrade()
-        factories.make_user("carla", "office")
-        started = time.perf_counter()
-        fill(chosen.soas)
-        print(f"{chosen.soas:,} SOAs on {chosen.database}, filled in {time.perf_counter() - started:.0f} s")
-        client = factories.sign_in(app, "carla")
-        mark = soas.list_page(soas.SoaFilter(due_from=date(2027, 5, 1)), TODAY).next
-
-        def measure(name: str, path: str, floor: str) -> None:
-            def get(address: str, **headers: str) -> None:
-                answer = client.get(address, headers=headers)
-                assert answer.status_code == 200 and b"data-soa=" in answer.data, (address, answer.status_code)
-
-            ours = median(lambda: get(path, **{"HX-Request": "true"}))
-            bare = median(lambda: get(f"/floor?{floor}"))
-            print(f"{name:34} {ours * 1000:8.1f} ms   floor {bare * 1000:8.1f} ms   ratio {ours / bare:5.2f}")
-
-        measure("first page", "/soas", "name=first page")
-        measure("deep page", f"/soas?after={mark}", "name=deep page")
-        measure("collector code and due date", "/soas?collector_code=BUL-07&due_to=2026-06-30", "name=code and due date")
-        measure("account number, first letters", "/soas?q=MP-2011-000&sort=account_number", "name=account number")
-        for word in ("cru", "zar", "villanueva", "dela cruz"):
-            measure(f"search: {word}", f"/soas?q={word}", f"word={word}")
-        for word in ("villanuevs ana", "0123456"):
-            started = time.perf_counter()
-            answer = client.get(f"/soas?q={word}", headers={"HX-Request": "true"})
-            print(f"search: {word:26} {(time.perf_counter() - started) * 1000:8.1f} ms, {answer.data.count(b'data-soa=')} rows")
-        for word in ("cru", "villanueva"):
-            taken = median(lambda word=word: client.get(f"/soas?q={word}&part=totals", headers={"HX-Request": "true"}), 3)  # type: ignore[misc]
-            print(f"count of: {word:24} {taken * 1000:8.1f} ms, after the rows")
-        db.session.remove()
-        db.engine.dispose()
+        for database in chosen.database or ["sqlite", "postgresql"]:
+            url = chosen.filled or f"sqlite:///{folder / 'portal.sqlite3'}"
+            if database == "postgresql" and not chosen.filled:
+                url = postgres.create_database(stack.enter_context(postgres.running_postgres()), "bench")
+            app = create_app(TestConfig(folder, DATABASE_URL=url))
+            with app.app_context():
+                if not chosen.filled:
+                    flask_migrate.upgrade()
+                    factories.make_user("carla", "office")
+                    started = time.perf_counter()
+                    fill(chosen.soas)
+                    print(f"{chosen.soas:,} SOAs on {database}, filled in {time.perf_counter() - started:.0f} s", flush=True)
+                measure(url, folder, chosen.peers, chosen.rounds, show, chosen.only)
+                db.session.remove()
+                db.engine.dispose()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from werkzeug.routing import IntegerConverter
 from portal import access, clock
 from portal.extensions import db, login_manager, patience, read_only
 from portal.services import users
-from portal.store.users import UserRow
+from portal.store.users import Somebody, UserRow
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TOUCH_EVERY = timedelta(minutes=1)
@@ -26,7 +26,7 @@ TOUCH_EVERY = timedelta(minutes=1)
 class Person(UserMixin):
     """The signed-in user of this request."""
 
-    def __init__(self, row: UserRow, token: str) -> None:
+    def __init__(self, row: UserRow | Somebody, token: str) -> None:
         self.id = row.id
         self.name = row.name
         self.display_name = row.display_name

@@ -7,19 +7,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, delete, func, insert, select
+from sqlalchemy import Date, Executable, Select, bindparam, delete, func, insert, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.domain.money import ZERO
 from portal.domain.soa import Soa
 from portal.extensions import db
 from portal.store import models
-from portal.store.models import SoaTotal
+from portal.store.models import SoaDayTotal, SoaTotal
 
 BATCH = 500
 COLUMNS = ("status", "collector_code", "due_date", "with_penalty", "count", "amount_due", "penalty")
 Key = tuple[str, str, date, bool]
+Sums = tuple[int, Decimal, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +52,64 @@ def note(pairs: Iterable[tuple[Soa | None, Soa]]) -> None:
         db.session.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums_of))
 
 
-def read(*conditions: ColumnElement[bool]) -> Totals:
-    """Count and pesos of the SOAs that these conditions on SoaTotal let through."""
-    query = select(func.sum(SoaTotal.count), func.sum(SoaTotal.amount_due), func.sum(SoaTotal.penalty)).where(*conditions)
-    count, amount, penalty = db.session.execute(query).one()
-    return Totals(int(count or 0), amount or ZERO, penalty or ZERO)
+def read(status: str, code: str | None, since: date | None, until: date | None, penalty: bool) -> Totals:
+    """Count and pesos of the SOAs with this status ("" for any) and collector code ("" for none, None for any), due from `since` to
+    `until`, both included, with a penalty only when asked so."""
+    values = {
+        "status": status or "active",
+        "other": status or "closed",
+        "code": code,
+        "since": since or date.min,
+        "until": until or date.max,
+    }
+    count, amount, owed = db.session.connection().execute(_sums(code is None, penalty), values).one()
+    return Totals(int(count or 0), amount or ZERO, owed or ZERO)
+
+
+@cache
+def _sums(any_code: bool, penalty: bool) -> Executable:
+    """Made once each: every page of the list asks. Both statuses are named, so that the key is used whatever is asked."""
+    table = SoaDayTotal if any_code else SoaTotal
+    query = select(func.sum(table.count), func.sum(table.amount_due), func.sum(table.penalty)).where(
+        or_(table.status == bindparam("status"), table.status == bindparam("other")),
+        table.due_date >= bindparam("since", type_=Date),
+        table.due_date <= bindparam("until", type_=Date),
+    )
+    if penalty:
+        query = query.where(table.with_penalty.is_(True))
+    return query if any_code else query.where(SoaTotal.collector_code == bindparam("code"))
 
 
 def rebuild() -> None:
     """Add everything up anew, in the current transaction."""
-    soa = models.Soa
-    key = (soa.status, func.coalesce(soa.collector_code, ""), soa.due_date, soa.penalty > ZERO)
-    sums = (func.count(), func.sum(soa.amount_due), func.sum(soa.penalty))
     db.session.execute(delete(SoaTotal))
-    db.session.execute(insert(SoaTotal).from_select(COLUMNS, select(*key, *sums).group_by(*key)))
+    db.session.execute(delete(SoaDayTotal))  # what triggers would leave of wrong sums
+    db.session.execute(insert(SoaTotal).from_select(COLUMNS, _counted()))
 
 
 def wrong() -> list[Key]:
-    """Where the kept figures differ from what the SOAs themselves add up to; reads every SOA."""
+    """Where the kept figures differ from what the SOAs themselves add up to; "*" stands for all codes of a day. Reads every SOA."""
+    counted = _by_key(_counted())
+    kept = _by_key(select(*(getattr(SoaTotal, name) for name in COLUMNS)).where(SoaTotal.count != 0))
+    days: dict[Key, Sums] = defaultdict(lambda: (0, ZERO, ZERO))
+    for (status, _, due, has), sums in counted.items():
+        count, amount, penalty = days[status, "*", due, has]
+        days[status, "*", due, has] = (count + sums[0], amount + sums[1], penalty + sums[2])
+    kept_days = _by_key(
+        select(*(literal_column("'*'") if name == "collector_code" else getattr(SoaDayTotal, name) for name in COLUMNS)).where(
+            SoaDayTotal.count != 0
+        )
+    )
+    pairs = ((counted, kept), (days, kept_days))
+    return sorted(one for real, held in pairs for one in real.keys() | held.keys() if real.get(one) != held.get(one))
+
+
+def _counted() -> Select[*tuple[Any, ...]]:
     soa = models.Soa
-    key = (soa.status, func.coalesce(soa.collector_code, ""), soa.due_date, soa.penalty > ZERO)
-    sums = (func.count(), func.sum(soa.amount_due), func.sum(soa.penalty))
-    kept_key = (SoaTotal.status, SoaTotal.collector_code, SoaTotal.due_date, SoaTotal.with_penalty)
-    kept_sums = (SoaTotal.count, SoaTotal.amount_due, SoaTotal.penalty)
-    counted = _by_key(select(*key, *sums).group_by(*key))
-    kept = _by_key(select(*kept_key, *kept_sums).where(SoaTotal.count != 0))
-    return sorted(one for one in counted.keys() | kept.keys() if counted.get(one) != kept.get(one))
+    key = (soa.status, func.coalesce(soa.collector_code, literal_column("''")), soa.due_date, soa.penalty > ZERO)
+    return select(*key, func.count(), func.sum(soa.amount_due), func.sum(soa.penalty)).group_by(*key)
 
 
-def _by_key(query: Executable) -> dict[Key, tuple[int, Decimal, Decimal]]:
+def _by_key(query: Executable) -> dict[Key, Sums]:
     rows = db.session.execute(query)
     return {(status, code, due, bool(has)): (count, amount, penalty) for status, code, due, has, count, amount, penalty in rows}

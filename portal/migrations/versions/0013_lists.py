@@ -26,7 +26,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("status", "due_date", "with_penalty", name=op.f("pk_soa_day_totals")),
         sqlite_with_rowid=False,
     )
-    op.execute(f"INSERT INTO soa_day_totals SELECT {KEY}, sum(count), sum(amount_due), sum(penalty) FROM soa_totals GROUP BY {KEY}")
+    sums = ", ".join(f"sum({name})" for name in SUMS)
+    op.execute(f"INSERT INTO soa_day_totals SELECT {KEY}, {sums} FROM soa_totals GROUP BY {KEY}")  # noqa: S608 - our own names
     if op.get_bind().dialect.name == "sqlite":
         follow_on_sqlite()
     else:
@@ -55,7 +56,7 @@ def follow_on_postgresql() -> None:
 
     def rows(name: str, sign: str) -> str:
         sums = ", ".join(f"{sign}sum({column})" for column in SUMS)
-        return add(f"SELECT {KEY}, {sums} FROM {name} GROUP BY {KEY} ORDER BY {KEY}")
+        return add(f"SELECT {KEY}, {sums} FROM {name} GROUP BY {KEY} ORDER BY {KEY}")  # noqa: S608 - our own names
 
     before, after = "OLD TABLE AS before", "NEW TABLE AS after"
     for event, seen, body in (
@@ -68,12 +69,10 @@ def follow_on_postgresql() -> None:
         op.execute(
             f"CREATE TRIGGER {name} AFTER {event.upper()} ON soa_totals REFERENCING {seen} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
         )
-    op.execute(
-        "CREATE FUNCTION soa_day_totals_truncate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM soa_day_totals; RETURN NULL; END $$"
-    )
-    op.execute(
-        "CREATE TRIGGER soa_day_totals_truncate AFTER TRUNCATE ON soa_totals FOR EACH STATEMENT EXECUTE FUNCTION soa_day_totals_truncate()"
-    )
+    name = "soa_day_totals_truncate"
+    empty = "DELETE FROM soa_day_totals; RETURN NULL;"
+    op.execute(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {empty} END $$")
+    op.execute(f"CREATE TRIGGER {name} AFTER TRUNCATE ON soa_totals FOR EACH STATEMENT EXECUTE FUNCTION {name}()")
 
 
 def downgrade() -> None:
