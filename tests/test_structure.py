@@ -22,18 +22,21 @@ FILES = [
 STDLIB = sys.stdlib_module_names
 MAY_IMPORT = {
     "portal/domain": ("portal.domain",),
-    "portal/store": ("portal.store", "portal.domain", "portal.extensions", "sqlalchemy", "redis.RedisError", "prometheus_client"),
+    "portal/store": (
+        "portal.store", "portal.domain", "portal.extensions", "sqlalchemy", "msgspec", "redis.RedisError", "prometheus_client",
+    ),
     "portal/pscloud": ("portal.pscloud", "portal.domain", "requests", "urllib3", "msgspec"),
     "portal/services": (
         "portal.services", "portal.store", "portal.pscloud", "portal.domain", "portal.extensions", "portal.doorbell", "portal.access.ROLES",
         "flask.current_app", "sqlalchemy.exc", "structlog", "argon2", "cryptography",
     ),
     "portal/documents.py": ("weasyprint", "pypdf", "flask.Response", "flask.current_app"),
+    "portal/packing.py": ("brotli", "msgspec"),
     "portal/exports.py": ("portal.clock", "portal.domain", "flask.Response", "flask.stream_with_context", "xlsxwriter"),
     "portal/lists.py": ("portal.clock", "portal.domain", "portal.store", "portal.exports", "portal.documents", "portal.filters"),
     "portal/blueprints": (
         "portal.blueprints", "portal.services", "portal.store", "portal.domain", "portal.documents", "portal.exports", "portal.lists",
-        "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell",
+        "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell", "portal.packing",
         "portal.extensions.csrf", "portal.extensions.limiter",
         "flask", "flask_login", "flask_wtf", "werkzeug", "prometheus_client",
     ),

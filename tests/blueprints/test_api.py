@@ -8,19 +8,25 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import brotli
+import msgspec
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from bench.phone_data import make_list
+from portal.domain import columns
 from portal.extensions import db
 from portal.services import terminals, users
+from portal.services.snapshot import record
 from portal.store import incidents, ledger
 from portal.store import terminals as terminal_store
 from portal.store import users as user_store
 from portal.store.models import Payment, Posting
 from tests.conftest import NOW, FreshClient
 from tests.factories import PASSWORD, api_headers, make_invoice, make_phone, make_soa, make_user, sign_in, store_soas
+from tests.soa_columns import table, unpack
 
 
 @pytest.fixture
@@ -134,9 +140,49 @@ def test_nothing_new_is_a_304_and_a_payment_a_download_or_a_code_is_something_ne
     assert again() == 200
 
 
+COLUMNS = {"Accept": "application/vnd.mpos.soa-columns+json, application/json;q=0.5"}
+
+
+def test_the_list_in_columns_says_what_the_objects_say_and_is_packed_as_the_phone_asks(nena: FlaskClient) -> None:
+    store_soas(make_soa("S0", invoices=[]), make_soa("S3", tin="900-1", invoices=[make_invoice(3, penalty=Decimal("5.10"))]), make_soa())
+    phone = make_phone("nena")
+    phone.start()
+    phone.pay(make_soa(), 150000)
+    phone.pay(make_soa(), 100000)
+    phone.pay(make_soa("S0", invoices=[]), 700)
+    assert nena.post("/api/v1/journal", json=phone.upload_body(), headers=api_headers(nena)).status_code == 200
+    whole = nena.get("/api/v1/soas").get_json()
+    answers = {way: nena.get("/api/v1/soas", headers={**COLUMNS, "Accept-Encoding": way}) for way in ("gzip, br", "gzip", "identity")}
+    assert [answer.headers.get("Content-Encoding") for answer in answers.values()] == ["br", "gzip", None]
+    assert {answer.headers["Content-Type"] for answer in answers.values()} == {"application/vnd.mpos.soa-columns+json"}
+    for answer, unpacked in zip(answers.values(), (brotli.decompress, gzip.decompress, bytes), strict=True):
+        found = json.loads(unpacked(answer.data))
+        assert unpack(found.pop("columns")) == whole["soas"] and found == {name: whole[name] for name in found}
+        assert set(whole) == {*found, "soas"} and {"Accept", "Accept-Encoding"} <= set(answer.vary)
+    paid = {soa["id"]: soa["amount_due"] for soa in whole["soas"]}
+    assert paid == {"S0": 0, "S1": 0, "S3": 112510}
+
+
+def test_an_unchanged_list_in_columns_is_a_304_and_never_that_of_the_objects(nena: FlaskClient) -> None:
+    tag, other = nena.get("/api/v1/soas", headers=COLUMNS).headers["ETag"], nena.get("/api/v1/soas").headers["ETag"]
+    again = nena.get("/api/v1/soas", headers={**COLUMNS, "If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    assert nena.get("/api/v1/soas", headers={**COLUMNS, "If-None-Match": other}).status_code == 200
+    assert nena.get("/api/v1/soas", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_thousand_soas_with_three_invoices_each_are_at_most_75_kb() -> None:
+    soas = [record(soa, []) for soa in make_list(1000)]
+    assert len(soas) == 1000 and all(len(soa["invoices"]) == 3 for soa in soas)
+    packed = msgspec.json.encode({"columns": columns.pack(table(soas))})
+    assert len(json.dumps(soas)) > 1_045_000 and len(brotli.compress(packed, quality=5)) <= 75_000
+
+
 def test_a_collector_without_codes_gets_an_empty_list_and_not_everybodys(app: Flask, nena: FlaskClient) -> None:
     make_user("jun", "collector")
     assert sign_in(app, "jun").get("/api/v1/soas").get_json()["count"] == 0
+    in_columns = sign_in(app, "jun").get("/api/v1/soas", headers={**COLUMNS, "Accept-Encoding": "identity"}).get_json(force=True)
+    assert (in_columns["count"], in_columns["amount_due"], unpack(in_columns["columns"])) == (0, 0, [])
 
 
 def test_an_upload_and_its_repetition_over_http(nena: FlaskClient) -> None:

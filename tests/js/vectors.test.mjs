@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import { allocate, lessPayments, splitVat } from "../../portal/static/mpos/domain/allocation.mjs";
+import { flaw, pack, SoaTable } from "../../portal/static/mpos/domain/columns.mjs";
 import * as journal from "../../portal/static/mpos/domain/journal.mjs";
 import * as money from "../../portal/static/mpos/domain/money.mjs";
 import * as readings from "../../portal/static/mpos/domain/readings.mjs";
@@ -123,4 +124,18 @@ test("a registry's entries give the period and the readings of the vectors, void
 test("the denominations are those of the vectors, in their order", () => {
   const counted = read("readings").find(({ period }) => period.counted).period.counted;
   assert.deepEqual(readings.DENOMINATIONS.map(({ value, kind }) => ({ value, kind })), counted.map(({ value, kind }) => ({ value, kind })));
+});
+
+test("the list in columns is read as the vectors say, and written the same", () => {
+  const vectors = read("columns");
+  assert.ok(vectors.some(({ soas }) => soas.length > 5) && vectors.some(({ soas }) => soas.length === 0));
+  for (const { soas, columns } of vectors) {
+
+    assert.equal(flaw(columns, soas.length), null);
+    const table = new SoaTable(columns);
+    assert.deepEqual(soas.map((_, row) => table.at(row)), soas);
+    assert.deepEqual(soas.map(({ id }) => table.rowOf(id)), soas.map((_, row) => row));
+    assert.deepEqual(pack(soas), columns);
+  }
+  assert.equal(new SoaTable(vectors[0].columns).rowOf("nobody"), -1);
 });

@@ -24,6 +24,7 @@ from portal.store import terminals as terminal_store
 from tests.simulation.phone import Phone, PhoneDied, Refused, jwk
 from tests.simulation.portal import COLLECTORS, START, Killed, Portal
 from tests.simulation.pscloud import ModelClient, Pscloud
+from tests.soa_columns import unpack
 from workers import jobs, schedule
 
 T = TypeVar("T")
@@ -269,6 +270,9 @@ class World:
             reading_view.begin()
             found = snapshot.tag(user.id, user.codes, BUSINESS)
             made = json.loads(json.dumps(snapshot.snapshot(user.id, user.codes, BUSINESS)))
+            in_columns = json.loads(json.dumps(snapshot.columns(user.id, user.codes, BUSINESS)))
+            if unpack(in_columns.pop("columns")) != made["soas"] or {**made, **in_columns} != made:
+                raise Violation("I16", f"{phone.user} would get another list in columns than as objects", [])
             allowed = set(user.codes)
             foreign = [soa["id"] for soa in made["soas"] if soa["collector_code"] not in allowed]
             if foreign:

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal.extensions import db
-from portal.store import ledger, soas
+from portal.store import ledger, soa_columns, soas
 from portal.store.soas import SORTS, SoaFilter
 from tests.factories import make_soa, store_soas
 
@@ -87,6 +87,12 @@ def test_no_page_of_the_soa_list_walks_the_table(any_app: Flask, sort: str) -> N
 def test_the_payment_list_does_not_walk_the_table(any_app: Flask) -> None:
     assert walks(lambda: ledger.list_page(ledger.PaymentFilter())) == []
     assert walks(lambda: ledger.list_page(ledger.PaymentFilter(status="pending"))) == []
+
+
+def test_the_list_of_a_phone_does_not_walk_the_table(any_app: Flask) -> None:
+    store_soas(*(make_soa(f"S{number}", collector_code=f"A{number % 30}") for number in range(60)))
+    assert walks(lambda: soa_columns.for_codes(["A1", "A2"])) == []
+    assert walks(lambda: soa_columns.collected(["A1", "A2"])) == []
 
 
 def test_the_check_sees_a_walk(any_app: Flask) -> None:

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from portal.domain import allocation, journal, money, readings, receipts
+from portal.domain import allocation, columns, journal, money, readings, receipts
 from portal.domain.allocation import OpenInvoice
+from tests.soa_columns import table
 
 HERE = Path(__file__).parent
 
@@ -305,9 +306,59 @@ def period_vectors() -> list[dict[str, Any]]:
     return cases
 
 
+def column_vectors() -> list[dict[str, Any]]:
+    rng = random.Random(11)
+
+    def day() -> str:
+        return f"{rng.choice([1999, 2025, 2026, 2031])}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}"
+
+    def soa(number: int) -> dict[str, Any]:
+        invoices = []
+        for place in range(rng.randrange(0, 4)):
+            amount, kind = rng.randrange(0, 9_000_000), rng.choice(["vatable", "vatable", "exempt", "zero_rated"])
+            invoices.append(
+                {
+                    "id": f"{rng.choice(['INV', 'ÑINV', '😀'])}{number:05d}-{place}",
+                    "invoice_number": f"SI-{number}{place}",
+                    "invoice_date": day(),
+                    "due_date": day(),
+                    "description": rng.choice(["", f"Lawn lot, Block {number % 7}, instalment {place} of 36", "Kahon ₱"]),
+                    "amount": amount,
+                    "balance": rng.choice([amount, amount, 0, amount + 1, rng.randrange(0, amount + 1)]),
+                    "penalty": rng.choice([0, rng.randrange(0, 9000)]),
+                    "vat_type": kind,
+                    "vat_amount": rng.choice([(amount * 24 + 112) // 224 if kind == "vatable" else 0, 5]),
+                }
+            )
+        owed = sum(one["balance"] + one["penalty"] for one in invoices)
+        return {
+            "id": f"SOA{number:06d}",
+            "soa_number": f"2026-09-{number:06d}",
+            "version": f"{rng.randrange(16**16):016x}",
+            "account_number": f"HP-{number}",
+            "customer_name": rng.choice(["Peñaflor, Ma. Teresa", "Dela Cruz, Juan", "José 😀"]),
+            "address": rng.choice(["", "12 Mabini St., Malolos"]),
+            "contact_number": rng.choice(["", "0917 000 1234"]),
+            "tin": "",
+            "collector_code": rng.choice(["A01", "B02", None]),
+            "issued_on": day(),
+            "due_date": day(),
+            "amount_due": rng.choice([owed, owed, owed + 700, 0]),
+            "penalty": rng.choice([sum(one["penalty"] for one in invoices), 0]),
+            "invoices": invoices,
+        }
+
+    cases = []
+    for count in (0, 1, 2, 12):
+        soas = [soa(rng.randrange(1, 40)) | {"id": f"SOA{place:06d}"} for place in range(count)]
+        cases.append({"soas": soas, "columns": columns.pack(table(soas))})
+    return cases
+
+
 if __name__ == "__main__":
     write("money", money_vectors())
     write("allocation", allocation_vectors())
     write("journal", journal_vectors())
     write("readings", reading_vectors())
     write("periods", period_vectors())
+    write("columns", column_vectors())
