@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any, ClassVar
 
 import structlog
@@ -16,9 +17,10 @@ from portal.domain import journal
 from portal.domain.errors import Conflict, Forbidden, InvalidInput, PortalError
 from portal.domain.journal import Entry, Sorted
 from portal.domain.money import from_centavos
-from portal.domain.payments import Reader, read_instant, read_payment
+from portal.domain.payments import Payment, Reader, read_instant, read_payment
 from portal.extensions import db
-from portal.services import payments, readings, terminals, voids
+from portal.services import readings, terminals, voids
+from portal.services.bookings import Bookings, Sender
 from portal.store import audit, incidents, users
 from portal.store import journal as store
 from portal.store import terminals as terminal_store
@@ -26,6 +28,8 @@ from portal.store.terminals import TerminalRow
 
 log = structlog.get_logger(__name__)
 LIMIT = 500
+TOGETHER = frozenset({"payment", "enrolled", "receipt_printed", "no_collection", "promise", "cash_drop", "expense", "count"})
+"""Kinds that can be booked by set: none of them changes what another one of them meets, but payments, which are worked out in order."""
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -185,9 +189,12 @@ class _Batch:
         forked = frozenset(hash_ for hash_, (state, _) in self.aside.items() if state == "conflict")
         hashes = {seq: row.hash for seq, row in known.items()}
         verdicts: dict[int, dict[str, Any]] = {}
-        for item in journal.verify(entries, self.head_seq, self.head_hash, hashes, forked):
-            status, reason = self._place(item, known)
-            verdicts[id(item.entry)] = {"seq": item.entry.seq, "status": status, "reason": reason or None}
+        in_order = journal.verify(entries, self.head_seq, self.head_hash, hashes, forked)
+        for together, items in groupby(in_order, key=lambda item: item.place == "accepted" and item.entry.kind in TOGETHER):
+            group = list(items)
+            answers = self._accept_all([item.entry for item in group]) if together else [self._place(item, known) for item in group]
+            for item, (status, reason) in zip(group, answers, strict=True):
+                verdicts[id(item.entry)] = {"seq": item.entry.seq, "status": status, "reason": reason or None}
         self._release_held()
         return [verdicts[id(entry)] for entry in entries]
 
@@ -271,31 +278,94 @@ class _Batch:
                 self._incident(entry, _reason(error))
 
     def _quarantine(self, entry: Entry, reason: str) -> tuple[str, str]:
-        sound = _storable(entry)
         with db.session.begin_nested():
-            store.add(self.terminal.id, sound, _text(sound.payload), "quarantined", reason, None, self.upload_id, self.now)
+            store.add_all([self._refused(entry, reason)])
             self._incident(entry, reason)
         self._advance(entry)
         return "quarantined", reason
 
+    def _refused(self, entry: Entry, reason: str) -> dict[str, Any]:
+        sound = _storable(entry)
+        return store.row(self.terminal.id, sound, _text(sound.payload), "quarantined", reason, None, self.upload_id, self.now)
+
     def _accept(self, entry: Entry) -> tuple[str, str]:
+        return self._accept_all([entry])[0]
+
+    def _accept_all(self, entries: list[Entry]) -> list[tuple[str, str]]:
+        """Take entries that continue the chain: all at once while the database takes them, else one by one."""
         try:
-            self._check_envelope(entry)
             with db.session.begin_nested():
-                store.add(self.terminal.id, entry, _text(entry.payload), "stored", "", self._registry_of(entry), self.upload_id, self.now)
-                self._book(entry, main_chain=True)
+                reasons = self._store_together(entries) if entries[0].kind in TOGETHER else self._store_alone(entries[0])
         except (PortalError, IntegrityError, DataError) as error:
-            return self._quarantine(entry, _reason(error))
+            return self._one_by_one(entries, _reason(error))
         except DBAPIError:
             raise
         except Exception:
             # One poisoned record must not stop the rest (I22); the log has the trace, the office an incident.
-            log.exception("journal entry could not be booked", terminal=self.terminal.code, seq=entry.seq)
-            return self._quarantine(entry, "The portal could not book this entry; the office was told.")
-        self._advance(entry)
+            log.exception("journal entries could not be booked", terminal=self.terminal.code, seq=entries[0].seq, count=len(entries))
+            return self._one_by_one(entries, "The portal could not book this entry; the office was told.")
+        for entry in entries:
+            self._advance(entry)
+        return [self._verdict(reason) for reason in reasons]
+
+    def _one_by_one(self, entries: list[Entry], reason: str) -> list[tuple[str, str]]:
+        return [self._quarantine(entries[0], reason)] if len(entries) == 1 else [self._accept(entry) for entry in entries]
+
+    def _verdict(self, reason: str) -> tuple[str, str]:
+        if reason:
+            return "quarantined", reason
         if self.terminal.state == "revoked":
             return "quarantined", "This terminal was revoked. The entry is kept and waits for a person in the office."
         return "stored", ""
+
+    def _store_alone(self, entry: Entry) -> list[str]:
+        """Store and book an entry that changes what those behind it meet. Raises what is wrong with it."""
+        self._check_envelope(entry)
+        store.add_all([self._row(entry, self._registry_of(entry))])
+        self._book(entry, main_chain=True)
+        return [""]
+
+    def _store_together(self, entries: list[Entry]) -> list[str]:
+        """Store and book payments, and entries whose whole effect is to be in the journal, with a number of statements that does not depend
+        on how many they are. Returns for each why it is quarantined, or nothing. Raises only what the database says."""
+        reasons, collected = [""] * len(entries), dict[int, Payment]()
+        for index, entry in enumerate(entries):
+            try:
+                self._check_envelope(entry)
+                if entry.kind == "payment":
+                    collected[index] = read_payment(entry.payload)
+                else:
+                    self._book(entry, main_chain=True)
+            except PortalError as error:
+                reasons[index] = error.message
+        if collected:
+            booking = Bookings(self._sender(), entries[0].seq, list(collected.values()), self.now)
+            for index, payment in collected.items():
+                try:
+                    booking.take(entries[index], payment)
+                except PortalError as error:
+                    reasons[index] = error.message
+        registry = self._open_registry_id()
+        store.add_all(
+            [
+                self._refused(entry, reason) if reason else self._row(entry, self._registry_named(entry) or registry)
+                for entry, reason in zip(entries, reasons, strict=True)
+            ]
+        )
+        if collected:
+            booking.write()
+            self.approved |= booking.approved
+        for entry, reason in zip(entries, reasons, strict=True):
+            if reason:
+                self._incident(entry, reason)
+        return reasons
+
+    def _row(self, entry: Entry, registry_id: str | None) -> dict[str, Any]:
+        return store.row(self.terminal.id, entry, _text(entry.payload), "stored", "", registry_id, self.upload_id, self.now)
+
+    def _sender(self) -> Sender:
+        policy, uploader = self.policy, self.uploader
+        return Sender(self.terminal, uploader.name, self.codes, policy.approval, policy.stale_soa_days, uploader.disabled)
 
     def _advance(self, entry: Entry) -> None:
         self.head_seq, self.head_hash = entry.seq, entry.hash
@@ -321,9 +391,14 @@ class _Batch:
             read_instant(entry.at_trusted[:41])
 
     def _registry_of(self, entry: Entry) -> str | None:
+        return self._registry_named(entry) or self._open_registry_id()
+
+    def _registry_named(self, entry: Entry) -> str | None:
         named = entry.payload.get("registry") if isinstance(entry.payload, Mapping) else None
-        if isinstance(named, str) and len(named) == 36 and named.isascii() and named.isprintable():
-            return named
+        sound = isinstance(named, str) and len(named) == 36 and named.isascii() and named.isprintable()
+        return named if sound else None
+
+    def _open_registry_id(self) -> str | None:
         current = terminal_store.open_registry(self.terminal.id)
         return current.id if current else None
 
@@ -341,18 +416,11 @@ class _Batch:
         payload = Reader(entry.payload)
         match entry.kind:
             case "payment":
-                booking = payments.Booking(
-                    entry,
-                    read_payment(entry.payload),
-                    self.terminal,
-                    self.uploader.name,
-                    self.codes,
-                    main_chain,
-                    self.policy.approval,
-                    self.policy.stale_soa_days,
-                    self.uploader.disabled,
-                )
-                self.approved |= payments.record(booking, self.now)
+                payment = read_payment(entry.payload)
+                booking = Bookings(self._sender(), entry.seq, [payment], self.now, main_chain)
+                booking.take(entry, payment)
+                booking.write()
+                self.approved |= booking.approved
             case "registry_opened":
                 self._open_registry(entry, payload)
             case "soa_downloaded":

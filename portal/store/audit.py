@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,14 +22,36 @@ _APPEND = insert(_ENTRIES)
 _MOVE_HEAD = update(_HEADS).where(_HEADS.c.id == 1).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What one row says; `detail` holds plain JSON values and never a secret."""
+
+    who: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+    at: datetime
+
+
 def add(who: str, action: str, subject: str, detail: Mapping[str, Any], at: datetime) -> None:
-    """Append one row; `detail` holds plain JSON values and never a secret. Takes the chain's lock until the transaction ends."""
-    text = json.dumps(detail, sort_keys=True, ensure_ascii=False, default=str)
-    last, prev = db.session.execute(_HEAD).one()
-    row = {"seq": last + 1, "at": at, "who": who[:120], "action": action, "subject": subject[:120], "detail": text, "prev": prev}
-    row["hash"] = _hash(last + 1, at, who[:120], action, subject[:120], text, prev)
-    db.session.execute(_APPEND, row)
-    db.session.execute(_MOVE_HEAD, {"new_seq": row["seq"], "new_hash": row["hash"]})
+    """Append one row. Takes the chain's lock until the transaction ends."""
+    add_all([Event(who, action, subject, detail, at)])
+
+
+def add_all(events: Sequence[Event]) -> None:
+    """Append a row for each, in this order. Takes the chain's lock until the transaction ends."""
+    if not events:
+        return
+    seq, hash_ = db.session.execute(_HEAD).one()
+    rows = []
+    for event in events:
+        seq, prev, who, subject = seq + 1, hash_, event.who[:120], event.subject[:120]
+        text = json.dumps(event.detail, sort_keys=True, ensure_ascii=False, default=str)
+        hash_ = _hash(seq, event.at, who, event.action, subject, text, prev)
+        row = {"seq": seq, "at": event.at, "who": who, "action": event.action, "subject": subject, "detail": text}
+        rows.append({**row, "prev": prev, "hash": hash_})
+    db.session.execute(_APPEND, rows)
+    db.session.execute(_MOVE_HEAD, {"new_seq": seq, "new_hash": hash_})
 
 
 def lock() -> None:

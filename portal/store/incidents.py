@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +27,23 @@ class IncidentRow:
 def add(kind: str, detail: str, at: datetime, terminal_id: int | None = None, subject: str = "") -> None:
     """Raise an incident in the current transaction."""
     db.session.add(Incident(kind=kind, detail=detail, raised_at=at, terminal_id=terminal_id, subject=subject[:100]))
+
+
+@dataclass(frozen=True, slots=True)
+class NewIncident:
+    """An incident to be raised."""
+
+    kind: str
+    detail: str
+    at: datetime
+    terminal_id: int | None = None
+    subject: str = ""
+
+
+def add_all(found: Iterable[NewIncident]) -> None:
+    """Raise them all in the current transaction."""
+    for one in found:
+        add(one.kind, one.detail, one.at, one.terminal_id, one.subject)
 
 
 def open_incidents(limit: int = 50) -> list[IncidentRow]:

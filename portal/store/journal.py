@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from portal.domain.journal import Entry
 from portal.extensions import db
 from portal.store.models import JournalAside, JournalEntry, JournalUpload, Terminal
+
+_APPEND = insert(JournalEntry.metadata.tables[JournalEntry.__tablename__])  # made once: every upload comes by here
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +63,30 @@ def asides(terminal_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, str]
     return {hash_: (state, reason) for hash_, state, reason in rows}
 
 
-def add(
+def row(
     terminal_id: int, entry: Entry, payload: str, verdict: str, reason: str, registry_id: str | None, upload_id: int, now: datetime
-) -> None:
+) -> dict[str, Any]:
+    """The row an entry of the main chain becomes."""
+    return {
+        "terminal_id": terminal_id,
+        "seq": entry.seq,
+        "kind": entry.kind,
+        "at": entry.at,
+        "at_trusted": entry.at_trusted,
+        "payload": payload,
+        "prev": entry.prev,
+        "hash": entry.hash,
+        "verdict": verdict,
+        "reason": reason,
+        "registry_id": registry_id,
+        "upload_id": upload_id,
+        "received_at": now,
+    }
+
+
+def add_all(rows: list[dict[str, Any]]) -> None:
     """Append to the main chain."""
-    db.session.add(
-        JournalEntry(
-            terminal_id=terminal_id,
-            seq=entry.seq,
-            kind=entry.kind,
-            at=entry.at,
-            at_trusted=entry.at_trusted,
-            payload=payload,
-            prev=entry.prev,
-            hash=entry.hash,
-            verdict=verdict,
-            reason=reason,
-            registry_id=registry_id,
-            upload_id=upload_id,
-            received_at=now,
-        )
-    )
-    db.session.flush()
+    db.session.execute(_APPEND, rows)
 
 
 def mend(terminal_id: int, entry: Entry, payload: str, registry_id: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy import and_, func, or_, select, tuple_, update
 
 from portal.domain.allocation import Allocation, Kind, Vat
-from portal.domain.money import ZERO, centavos, from_centavos
+from portal.domain.money import ZERO, centavos
 from portal.domain.payments import FLAGS, STATUSES, TENDERS
 from portal.domain.readings import Taken
 from portal.extensions import db
@@ -422,36 +422,7 @@ def with_split(rows: Iterable[PaymentRow]) -> list[SplitRow]:
     ]
 
 
-# --- booking -------------------------------------------------------------------------------------------------------------
-
-
-def entry_hash_of(payment_id: str) -> str | None:
-    """The journal entry a stored payment came from, or None when there is no such payment."""
-    return db.session.execute(select(Payment.entry_hash).where(Payment.id == payment_id)).scalar_one_or_none()
-
-
-def receipt_taken(receipt_number: str) -> bool:
-    """Whether a payment with this receipt number is booked."""
-    return db.session.execute(select(Payment.id).where(Payment.receipt_number == receipt_number)).first() is not None
-
-
-def reference_used(tender: str, channel: str | None, reference: str) -> list[str]:
-    """Receipt numbers of payments with this tender, channel and reference (any letter case), voided ones left out."""
-    query = select(Payment.claimed_receipt_number).where(
-        Payment.id.not_in(VOIDED),
-        Payment.tender == tender,
-        func.lower(Payment.reference) == reference.lower(),
-        func.lower(func.coalesce(Payment.channel, "")) == (channel or "").lower(),
-    )
-    return list(db.session.execute(query).scalars())
-
-
-def others_on_soa(soa_id: str, terminal_id: int, received_after: datetime) -> list[str]:
-    """Receipt numbers that other terminals' payments on this SOA carry and that arrived after an instant, voided ones left out."""
-    query = select(Payment.claimed_receipt_number).where(
-        Payment.soa_id == soa_id, Payment.terminal_id != terminal_id, Payment.received_at > received_after, Payment.id.not_in(VOIDED)
-    )
-    return list(db.session.execute(query).scalars())
+# --- what is paid and not shown by PSCloud yet ---------------------------------------------------------------------------
 
 
 def figures_since() -> datetime | None:
@@ -506,29 +477,7 @@ def last_allocation() -> int:
     return db.session.execute(select(func.max(PaymentAllocation.id))).scalar_one_or_none() or 0
 
 
-def add(values: dict[str, Any], parts: list[Allocation], printed: list[Allocation], flags: dict[str, str], now: datetime) -> None:
-    """Insert a payment with what the phone printed (generation 0), what counts instead if it differs (1), and its flags."""
-    generation = 0 if parts == printed else 1
-    payment = Payment(**values, allocation_generation=generation, received_at=now, status_at=now)
-    db.session.add(payment)
-    db.session.flush()
-    for number, allocations in enumerate([printed, parts][: generation + 1]):
-        for position, part in enumerate(allocations):
-            db.session.add(
-                PaymentAllocation(
-                    payment_id=payment.id,
-                    generation=number,
-                    position=position,
-                    soa_id=payment.soa_id,
-                    invoice_id=part.invoice,
-                    invoice_number=part.invoice_number,
-                    kind=part.kind,
-                    amount=from_centavos(part.amount),
-                )
-            )
-    for flag, detail in flags.items():
-        db.session.add(PaymentFlag(payment_id=payment.id, flag=flag, detail=detail, raised_at=now))
-    db.session.flush()
+# --- status --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,11 +134,6 @@ def set_fields(terminal_id: int, **values: object) -> None:
     db.session.execute(update(Terminal).where(Terminal.id == terminal_id).values(**values))
 
 
-def last_receipt(terminal_id: int) -> int:
-    """The highest receipt number booked for this terminal; 0 when none is."""
-    return db.session.execute(select(Terminal.last_receipt).where(Terminal.id == terminal_id)).scalar_one()
-
-
 def open_registry(terminal_id: int) -> RegistryRow | None:
     """The registry that is open on this terminal, or None."""
     found = db.session.execute(

@@ -25,8 +25,9 @@ from portal.domain.errors import InvalidInput
 from portal.domain.payments import read_instant, read_payment
 from portal.extensions import db
 from portal.pscloud.client import PaymentResult
-from portal.services import journal, payments, postings, readings, restore, sync, terminals
-from portal.store import audit, ledger, restores, soas, staging, sync_runs
+from portal.services import bookings, journal, postings, readings, restore, sync, terminals
+from portal.store import audit, ledger, restores, soa_columns, soas, staging, sync_runs
+from portal.store import bookings as books
 from portal.store import postings as outbox
 from portal.store import readings as readings_store
 from portal.store import terminals as terminal_store
@@ -208,7 +209,7 @@ def no_savepoint(_: Portal) -> AbstractContextManager[object]:
 
 @bug("odoo 16781: a taken receipt number is not looked for, so the second sale is lost", "copy goes on")
 def taken_number_not_noticed(_: Portal) -> AbstractContextManager[object]:
-    return swap(ledger, "receipt_taken", lambda number: False)
+    return swap(books, "receipts_taken", lambda numbers: set())
 
 
 @bug("found by this simulation: a clock that began anew in 1970 made entries unreadable", "move clock", "pay", "upload")
@@ -269,42 +270,46 @@ def one_series_for_each_login(_: Portal) -> Iterator[None]:
 @bug("re-allocation loses a centavo", "settle", "pay", "upload")
 @contextmanager
 def reallocation_loses_a_centavo(_: Portal) -> Iterator[None]:
-    really = payments._allocate
+    really = bookings.allocate
 
-    def allocate(payment: Any, soa: Any, flags: dict[str, str]) -> Any:
-        parts = really(payment, soa, flags)
+    def allocate(payment: Any, soa: Any, unreflected: Any, flags: dict[str, str]) -> Any:
+        parts = really(payment, soa, unreflected, flags)
         if "reallocated" in flags and parts[-1].amount > 1:
             parts[-1] = replace(parts[-1], amount=parts[-1].amount - 1)
         return parts
 
-    with swap(payments, "_allocate", allocate):
+    with swap(bookings, "allocate", allocate):
         yield
 
 
 @bug("an advance is dropped on the way into the ledger")
 @contextmanager
 def advance_dropped(_: Portal) -> Iterator[None]:
-    really = ledger.add
+    really = books.write
 
-    def add(values: Any, parts: Any, printed: Any, flags: Any, now: Any) -> None:
-        kept = [part for part in parts if part.kind != "advance"] or parts
-        really(values, kept, kept if parts == printed else printed, flags, now)
+    def write(rows: books.Rows) -> None:
+        paid = {row["payment_id"] for row in rows.allocations if row["kind"] != "advance"}
+        rows.allocations = [row for row in rows.allocations if row["kind"] != "advance" or row["payment_id"] not in paid]
+        really(rows)
 
-    with swap(ledger, "add", add):
+    with swap(books, "write", write):
         yield
 
 
 @bug("automatic approval ignores flags", "pay", "upload")
 @contextmanager
 def flags_ignored_by_approval(_: Portal) -> Iterator[None]:
-    really = ledger.add
+    really = books.write
 
-    def add(values: dict[str, Any], parts: Any, printed: Any, flags: Any, now: Any) -> None:
-        really({**values, "status": "approved"}, parts, printed, flags, now)
-        if values["status"] != "approved":
-            outbox.add(values["id"], now)
+    def write(rows: books.Rows) -> None:
+        for row in rows.payments:
+            if row["status"] != "approved":
+                row["status"] = "approved"
+                due = {"payment_id": row["id"], "status": "due", "next_attempt_at": row["received_at"], "created_at": row["received_at"]}
+                rows.postings.append({**due, "outcome_unknown": False})
+        really(rows)
 
-    with swap(ledger, "add", add):
+    with swap(books, "write", write):
         yield
 
 
@@ -323,7 +328,8 @@ def everybody_s_soas(_: Portal) -> Iterator[None]:
 
 @bug("found by this simulation: a retry of failed records did not move the list's tag", "record mended by a retry")
 def tag_does_not_move_with_a_retry(_: Portal) -> AbstractContextManager[object]:
-    return swap(soas, "last_change", lambda: (0, 0))
+    really = soa_columns.figures
+    return swap(soa_columns, "figures", lambda: really()._replace(change=0, unconfirmed=0))
 
 
 # --- readings
@@ -487,15 +493,19 @@ def codes_given_again_after_a_restore(_: Portal) -> AbstractContextManager[objec
 @bug("F04, healthchecks: the outbox row is written after the commit", "machine fails as it commits an upload")
 @contextmanager
 def outbox_row_after_the_commit(_: Portal) -> Iterator[None]:
-    later: list[tuple[str, datetime]] = []
-    really, really_add = journal.receive, outbox.add
+    later: list[dict[str, Any]] = []
+    really, really_write = journal.receive, books.write
+
+    def write(rows: books.Rows) -> None:
+        later.extend(rows.postings)
+        rows.postings = []
+        really_write(rows)
 
     def receive(*given: Any) -> Any:
         later.clear()
-        with swap(outbox, "add", lambda payment_id, now: later.append((payment_id, now))):
+        with swap(books, "write", write):
             answer = really(*given)
-        for payment_id, now in later:
-            really_add(payment_id, now)
+        really_write(books.Rows(postings=later))
         db.session.commit()
         return answer
 
@@ -594,15 +604,14 @@ def hold_not_withdrawn(_: Portal) -> AbstractContextManager[object]:
 @bug("I25: the audit row is written in a second transaction", "machine fails as it commits an upload")
 @contextmanager
 def audit_row_after_the_commit(_: Portal) -> Iterator[None]:
-    later: list[tuple[Any, ...]] = []
-    really_receive, really_add = journal.receive, audit.add
+    later: list[audit.Event] = []
+    really_receive, really_add = journal.receive, audit.add_all
 
     def receive(*given: Any) -> Any:
         later.clear()
-        with swap(audit, "add", lambda *row: later.append(row)):
+        with swap(audit, "add_all", later.extend):
             answer = really_receive(*given)
-        for row in later:
-            really_add(*row)
+        really_add(later)
         db.session.commit()
         return answer
 

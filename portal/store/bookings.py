@@ -1,0 +1,182 @@
+"""Booking payments by set: what the books say about all payments of an upload in a few statements, and the rows they become in a few more.
+
+The statements are made once: building one takes longer than running it, and every upload comes by here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Executable, Insert, bindparam, func, insert, select
+
+from portal.domain.allocation import Allocation
+from portal.domain.payments import Payment as Collected
+from portal.domain.soa import Soa
+from portal.extensions import db
+from portal.store import ledger, restores, soas
+from portal.store.models import JournalEntry, Payment, PaymentAllocation, PaymentFlag, Posting, Registry, Terminal, UnaskedPayment
+from portal.store.terminals import RegistryRow
+
+MANY = 500
+"""Values in one IN list; SQLite takes at most 32,766 in a statement."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the books say about some payments of one terminal. Whoever books one of them adds it here, so that the next one meets it."""
+
+    booked: dict[str, str]
+    """Payment id -> hash of the journal entry it came from."""
+    soas: dict[str, Soa]
+    unreflected: dict[str, list[Allocation]]
+    """SOA -> what was paid on it and PSCloud's figures do not show yet."""
+    registries: dict[str, RegistryRow]
+    jumped: set[str]
+    """Registries in which the phone's clock was moved."""
+    others: dict[str, list[str]]
+    """SOA -> receipt numbers that other terminals gave on it since this phone's list was made."""
+    references: dict[tuple[str, str, str], list[str]]
+    """(tender, channel, reference), all in small letters -> receipt numbers that carry it; voided ones left out."""
+    receipts: set[str]
+    """Which of the receipt numbers are taken."""
+    last_receipt: int
+    restored: bool
+    """Whether this database was ever put back from a backup."""
+
+
+def facts(terminal_id: int, payments: Sequence[Collected], before_seq: int, others_since: datetime) -> Facts:
+    """All that is known about these payments, read with a number of statements that does not depend on how many they are."""
+    soa_ids = [payment.soa for payment in payments]
+    named = _distinct(payment.reference.lower() for payment in payments if payment.reference)
+    references: dict[tuple[str, str, str], list[str]] = {}
+    for some in _lots(named):
+        for tender, channel, reference, receipt in db.session.execute(_references(), {"references": some}):
+            references.setdefault((tender, channel, reference), []).append(receipt)
+    others: dict[str, list[str]] = {}
+    for some in _lots(_distinct(soa_ids)):
+        values = {"soas": some, "terminal": terminal_id, "since": others_since}
+        for soa_id, receipt in db.session.execute(_others(), values):
+            others.setdefault(soa_id, []).append(receipt)
+    registry_ids = _distinct(payment.registry for payment in payments)
+    places = {"terminal": terminal_id, "before": before_seq, "registries": registry_ids}
+    return Facts(
+        booked=dict(_pairs(_booked(), "ids", [payment.id for payment in payments])),
+        soas=soas.get_many(soa_ids),
+        unreflected=ledger.unreflected(_distinct(soa_ids)),
+        registries={row.id: RegistryRow(*row) for row in db.session.execute(_registries(), {"ids": registry_ids})},
+        jumped=set(db.session.execute(_jumps(), places).scalars()),
+        others=others,
+        references=references,
+        receipts=receipts_taken([payment.receipt_number for payment in payments]),
+        last_receipt=db.session.execute(_last_receipt(), {"terminal": terminal_id}).scalar_one(),
+        restored=restores.ever(),
+    )
+
+
+def receipts_taken(numbers: Iterable[str]) -> set[str]:
+    """Which of these receipt numbers belong to a booked payment."""
+    return {number for number, _ in _pairs(_receipts(), "numbers", numbers)}
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    return sorted(set(values))
+
+
+def _lots(values: list[str]) -> Iterable[list[str]]:
+    return (values[start : start + MANY] for start in range(0, len(values), MANY))
+
+
+def _pairs(query: Executable, name: str, values: Iterable[str]) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for some in _lots(_distinct(values)) for row in db.session.execute(query, {name: some})]
+
+
+@cache
+def _booked() -> Executable:
+    return select(Payment.id, Payment.entry_hash).where(Payment.id.in_(bindparam("ids", expanding=True)))
+
+
+@cache
+def _receipts() -> Executable:
+    return select(Payment.receipt_number, Payment.id).where(Payment.receipt_number.in_(bindparam("numbers", expanding=True)))
+
+
+@cache
+def _references() -> Executable:
+    reference, channel = func.lower(Payment.reference), func.lower(func.coalesce(Payment.channel, ""))
+    return select(Payment.tender, channel, reference, Payment.claimed_receipt_number).where(
+        reference.in_(bindparam("references", expanding=True)), Payment.id.not_in(ledger.VOIDED)
+    )
+
+
+@cache
+def _others() -> Executable:
+    return select(Payment.soa_id, Payment.claimed_receipt_number).where(
+        Payment.soa_id.in_(bindparam("soas", expanding=True)),
+        Payment.terminal_id != bindparam("terminal"),
+        Payment.received_at > bindparam("since"),
+        Payment.id.not_in(ledger.VOIDED),
+    )
+
+
+@cache
+def _registries() -> Executable:
+    columns = ("id", "terminal_id", "user_id", "business_date", "change_fund", "opened_at_text", "opened_seq", "z_seq", "closed_seq")
+    return select(*(getattr(Registry, name) for name in columns)).where(Registry.id.in_(bindparam("ids", expanding=True)))
+
+
+@cache
+def _jumps() -> Executable:
+    entry = JournalEntry
+    return (
+        select(entry.registry_id)
+        .where(
+            entry.terminal_id == bindparam("terminal"),
+            entry.registry_id.in_(bindparam("registries", expanding=True)),
+            entry.kind == "clock_jump",
+            entry.verdict == "stored",
+            entry.seq < bindparam("before"),
+        )
+        .distinct()
+    )
+
+
+@cache
+def _last_receipt() -> Executable:
+    return select(Terminal.last_receipt).where(Terminal.id == bindparam("terminal"))
+
+
+# --- what is written
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows of payments on their way into the ledger."""
+
+    payments: list[dict[str, Any]] = field(default_factory=list)
+    allocations: list[dict[str, Any]] = field(default_factory=list)
+    flags: list[dict[str, Any]] = field(default_factory=list)
+    postings: list[dict[str, Any]] = field(default_factory=list)
+    unasked: list[dict[str, Any]] = field(default_factory=list)
+
+
+@cache
+def _inserts() -> tuple[tuple[str, Insert], ...]:
+    models = (
+        ("payments", Payment),
+        ("allocations", PaymentAllocation),
+        ("flags", PaymentFlag),
+        ("postings", Posting),
+        ("unasked", UnaskedPayment),
+    )
+    return tuple((name, insert(model.metadata.tables[model.__tablename__])) for name, model in models)
+
+
+def write(rows: Rows) -> None:
+    """Insert them all. Raises IntegrityError or DataError when the database refuses one."""
+    for name, statement in _inserts():
+        values = getattr(rows, name)
+        if values:
+            db.session.execute(statement, values)
