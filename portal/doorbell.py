@@ -25,6 +25,7 @@ JOBS = {
     "download_soas": Job("sync", 3600),
     "retry_failed": Job("sync", 1800),
     "export_list": Job("exports", 3600),
+    "reconcile": Job("exports", 4 * 3600),
     "post_payments": Job("posting", 600),
     "sweep": Job("posting", 120),
 }

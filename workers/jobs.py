@@ -12,7 +12,7 @@ from flask import current_app, has_app_context
 
 from portal import clock, doorbell, lists
 from portal.pscloud.client import PscloudClient, PscloudError
-from portal.services import exports, postings, restore, sync, void_postings
+from portal.services import exports, postings, reconciliation, restore, sync, void_postings
 
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -65,6 +65,18 @@ def post_payments() -> None:
 
 
 @_in_app
+def reconcile(report_id: int) -> None:
+    """Compare our books with PSCloud's for a waiting report."""
+    try:
+        client = PscloudClient.from_config(current_app.config)
+    except PscloudError as error:
+        reconciliation.fail(report_id, error.message, clock.now())
+        return
+    with client:
+        reconciliation.run(report_id, client, clock.now)
+
+
+@_in_app
 def export_list(export_id: int) -> None:
     """Write the file of a waiting export."""
     exports.run(export_id, lists.write, clock.now)
@@ -80,5 +92,6 @@ def sweep() -> None:
     now = clock.now()
     sync.fail_stalled(now)
     exports.sweep(now)
+    reconciliation.sweep(now)
     if (_posting_due(now) or restore.anything_to_ask(now)) and not doorbell.is_waiting("post_payments", "post-sweep"):
         doorbell.ring("post_payments", job_id="post-sweep")

@@ -188,7 +188,7 @@ class Supervisor:
             "PSCLOUD_URL": f"http://127.0.0.1:{port}",
             "PSCLOUD_TOKEN": token,
             "PSCLOUD_ALLOW_PRIVATE": "1",
-            "PSCLOUD_PROFILE": "",
+            "PSCLOUD_PROFILE": str(ROOT / "demo" / "pscloud" / "profile.toml"),
         }
 
     def _wait_until_ready(self, web: Child) -> None:

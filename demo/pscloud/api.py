@@ -131,6 +131,21 @@ def look_up_payments() -> Response:
     return jsonify({"data": [posting.result(reference, found.status, found.pscloud_id) for reference, found in held if found is not None]})
 
 
+@blueprint.get("/payments/list")
+def list_payments() -> Response:
+    """One page of all payments held, in the order they were posted. Beyond the contract: a PSCloud need not have this."""
+    limit = _limit_argument()
+    since = _instant_argument("collected_since")
+    cursor = request.args.get("cursor", "0")
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 15):
+        raise ApiError(400, "bad_request", "This cursor is none of ours.")
+    with _simulator().data.read() as db:
+        found = store.payments_page(db, int(cursor), since, limit + 1)
+    more = len(found) > limit
+    held = [posting.result(one.reference, one.status, one.pscloud_id) | posting.details(one) for one in found[:limit]]
+    return jsonify({"data": held, "next_cursor": str(int(found[limit - 1].pscloud_id[3:])) if more else None})
+
+
 @blueprint.post("/payments/<reference>/void")
 def void_payment(reference: str) -> Response:
     """Voids a payment; the same void again is answered the same and changes nothing."""
@@ -186,10 +201,14 @@ def _limit_argument() -> int:
 
 
 def _since_argument() -> int | None:
-    value = request.args.get("updated_since")
+    return _instant_argument("updated_since")
+
+
+def _instant_argument(name: str) -> int | None:
+    value = request.args.get(name)
     if value is None:
         return None
     try:
-        return store.micros(posting.instant(value, "updated_since"))
+        return store.micros(posting.instant(value, name))
     except ValueError as error:
         raise ApiError(400, "bad_request", f"{error} (a plus sign is written %2B in an address).") from error

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import uuid
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,50 @@ def payments() -> Response:
             ]
         }
     )
+
+
+@blueprint.post("/_control/payments")
+def add_payment() -> Response:
+    """A payment that PSCloud's own people entered, under a reference nobody else knows: of `soa_id`, over `amount`."""
+    simulator = _simulator()
+    values = read_object(request.get_data())
+    if set(values) != {"soa_id", "amount"}:
+        raise ApiError(400, "bad_request", "Give soa_id and amount, and nothing else.")
+    with simulator.data.write() as db:
+        held = _load(db, str(values["soa_id"]))
+        try:
+            amount = _positive(values["amount"], "amount")
+        except ValueError as error:
+            raise ApiError(400, "bad_request", f"{error}.") from error
+        reference, now = str(uuid.uuid4()), simulator.clock()
+        store.add_payment(
+            db, reference=reference, content="", soa_id=held.id, receipt_number="COUNTER", amount=amount, collected_at=now, allocations=[],
+            now=now,
+        )  # fmt: skip
+    return jsonify({"reference": reference})
+
+
+@blueprint.post("/_control/payments/<reference>")
+def change_payment(reference: str) -> Response:
+    """Spoils one payment behind everybody's back: `forget` it, say another `amount`, or mark it `voided`."""
+    simulator = _simulator()
+    values = read_object(request.get_data())
+    if len(values) != 1 or not set(values) <= {"forget", "amount", "voided"}:
+        raise ApiError(400, "bad_request", "Give one of forget, amount, voided.")
+    with simulator.data.write() as db:
+        held = store.payment(db, reference)
+        if held is None:
+            raise ApiError(404, "payment_not_found", f"There is no payment {reference}.")
+        try:
+            if "amount" in values:
+                store.change_amount(db, reference, _positive(values["amount"], "amount"))
+            elif "forget" in values:
+                store.forget_payment(db, reference)
+            else:
+                store.mark_voided(db, reference, "Voided at the counter", instant(simulator.clock()), "PSCloud")
+        except (ValueError, LookupError) as error:
+            raise ApiError(400, "bad_request", f"{error}.") from error
+    return jsonify({"reference": reference})
 
 
 @blueprint.get("/_control/soas/<soa_id>")

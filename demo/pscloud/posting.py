@@ -10,6 +10,7 @@ from typing import Any
 from demo.pscloud import money, store
 from demo.pscloud.errors import ApiError
 from demo.pscloud.records import MANILA, Soa, as_json
+from demo.pscloud.records import instant as records_instant
 
 METHODS = ("cash", "check", "e_wallet", "bank_transfer")
 KINDS = ("principal", "penalty", "advance")
@@ -98,6 +99,16 @@ def _post_one(db: sqlite3.Connection, item: dict[str, Any], now: datetime, refus
 def result(reference: str, status: str, pscloud_id: str | None, error: dict[str, str] | None = None) -> dict[str, Any]:
     """A PaymentResult of the contract."""
     return {"reference": reference, "status": status, "pscloud_id": pscloud_id, "error": error}
+
+
+def details(held: store.StoredPayment) -> dict[str, Any]:
+    """What a payment is about, beyond its result."""
+    return {
+        "amount": money.text(held.amount),
+        "soa_id": held.soa_id,
+        "receipt_number": held.receipt_number,
+        "collected_at": records_instant(held.collected_at),
+    }
 
 
 def _known(item: dict[str, Any], held: store.StoredPayment) -> dict[str, Any]:

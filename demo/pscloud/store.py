@@ -381,6 +381,24 @@ def payments(db: sqlite3.Connection) -> list[StoredPayment]:
     return [_payment(row) for row in db.execute("SELECT * FROM payments ORDER BY number")]
 
 
+def payments_page(db: sqlite3.Connection, after: int, since: int | None, limit: int) -> list[StoredPayment]:
+    """Up to `limit` payments after a number, collected at or after `since` (microseconds), in the order they were posted."""
+    rows = db.execute(
+        "SELECT * FROM payments WHERE number > ? AND (? IS NULL OR collected_at >= ?) ORDER BY number LIMIT ?", (after, since, since, limit)
+    )
+    return [_payment(row) for row in rows]
+
+
+def forget_payment(db: sqlite3.Connection, reference: str) -> None:
+    """The payment vanishes, as after a backup of PSCloud was put back; its balances stay as they are."""
+    db.execute("DELETE FROM payments WHERE reference = ?", (reference,))
+
+
+def change_amount(db: sqlite3.Connection, reference: str, amount: int) -> None:
+    """The payment says another amount (centavos), as after a slip of somebody's hand in PSCloud."""
+    db.execute("UPDATE payments SET amount = ? WHERE reference = ?", (amount, reference))
+
+
 def mark_voided(db: sqlite3.Connection, reference: str, reason: str, voided_at: str, approved_by: str) -> None:
     """Marks an accepted payment as voided; its balances are the caller's business."""
     changed = db.execute(

@@ -72,6 +72,14 @@ class RunningPSCloud:
         held: list[dict[str, Any]] = self._call("GET", "/_control/payments")["payments"]
         return held
 
+    def add_payment(self, soa_id: str, amount: str) -> str:
+        """A payment that PSCloud's own people entered; its reference."""
+        return str(self._call("POST", "/_control/payments", {"soa_id": soa_id, "amount": amount})["reference"])
+
+    def change_payment(self, reference: str, **change: Any) -> None:
+        """Spoils a payment behind everybody's back: forget=True, amount="1.00" or voided=True."""
+        self._call("POST", f"/_control/payments/{reference}", change)
+
     def soa(self, soa_id: str) -> dict[str, Any]:
         """Balances of one statement as PSCloud keeps them."""
         return self._call("GET", f"/_control/soas/{soa_id}")

@@ -16,6 +16,7 @@ from flask import current_app
 from portal import doorbell
 from portal.domain.errors import Conflict, NotFound, PortalError
 from portal.extensions import db, read_only
+from portal.services.waiting import Patience
 from portal.store import audit, exports
 from portal.store.exports import ExportRow
 
@@ -27,9 +28,12 @@ KEPT = timedelta(days=7)
 SILENCE = timedelta(minutes=3)
 """Longer than a worker is silent while it closes a file of a million rows."""
 HEARTBEAT = timedelta(seconds=1)
-RING_AGAIN = timedelta(seconds=30)
-NO_JOB = timedelta(minutes=2)
-NO_WORKER = timedelta(minutes=60)
+PATIENCE = Patience(
+    "export_list",
+    timedelta(minutes=60),
+    "No worker took this file within an hour. Check that the worker for exports is running, then ask again.",
+    "The job queue (Redis) did not answer, so no worker heard of this file. Ask again when it is back.",
+)
 OVERTIME = "JobTimeoutException"
 Tell = Callable[[int], None]
 Write = Callable[[ExportRow, Path, Tell, Tell], Path]
@@ -200,21 +204,10 @@ def sweep(now: datetime) -> None:
     db.session.commit()  # Redis is asked outside any transaction
     _tidy()
     for export in waiting:
-        reason = _why_nobody_came(export.id, now - export.created_at)
+        reason = PATIENCE.why_given_up(export.id, _job_id(export.id), now - export.created_at)
         if reason:
             exports.end(export.id, "failed", now, reason)
             db.session.commit()
-
-
-def _why_nobody_came(export_id: int, waited: timedelta) -> str:
-    """Why a waiting export is given up; empty while there is hope, after ringing again where its job was lost."""
-    if waited >= NO_WORKER:
-        return "No worker took this file within an hour. Check that the worker for exports is running, then ask again."
-    if waited < RING_AGAIN or doorbell.is_waiting("export_list", _job_id(export_id)):
-        return ""
-    if doorbell.ring("export_list", export_id, job_id=_job_id(export_id)) or waited < NO_JOB:
-        return ""
-    return "The job queue (Redis) did not answer, so no worker heard of this file. Ask again when it is back."
 
 
 def _tidy() -> None:

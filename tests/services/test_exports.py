@@ -12,7 +12,7 @@ from flask import Flask, current_app
 from portal import doorbell, lists
 from portal.domain.errors import Conflict, NotFound
 from portal.extensions import db, read_only
-from portal.services import exports, saved_filters
+from portal.services import exports, saved_filters, waiting
 from portal.store import audit, soas
 from portal.store import exports as store
 from portal.store.exports import ExportRow
@@ -177,13 +177,13 @@ def test_a_lost_ring_is_rung_again_and_given_up_when_nobody_comes(office: int, r
     number = ask(office)
     exports.sweep(NOW + timedelta(seconds=10))
     assert rings == [number]
-    exports.sweep(NOW + exports.RING_AGAIN)
+    exports.sweep(NOW + waiting.RING_AGAIN)
     assert rings == [number, number]
-    exports.sweep(NOW + exports.NO_WORKER)
+    exports.sweep(NOW + exports.PATIENCE.for_worker)
     assert row(number).status == "failed" and "No worker" in row(number).error
     number = ask(office)
     monkeypatch.setattr(doorbell, "ring", lambda *args, **named: False)
-    exports.sweep(NOW + exports.NO_JOB)
+    exports.sweep(NOW + waiting.NO_JOB)
     assert "Redis" in row(number).error
 
 
