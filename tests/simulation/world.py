@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from portal import clock, doorbell
 from portal.domain.errors import Conflict, PortalError
 from portal.domain.journal import Entry
+from portal.packing import packed
 from portal.services import journal, restore, snapshot, sync, terminals, voids
 from portal.services.journal import Policy, Uploader
 from portal.store import reading_view
@@ -270,7 +271,7 @@ class World:
             reading_view.begin()
             found = snapshot.tag(user.id, user.codes, BUSINESS)
             made = json.loads(json.dumps(snapshot.snapshot(user.id, user.codes, BUSINESS)))
-            in_columns = json.loads(json.dumps(snapshot.columns(user.id, user.codes, BUSINESS)))
+            in_columns = json.loads(packed(snapshot.columns(user.id, user.codes, BUSINESS), None))
             if unpack(in_columns.pop("columns")) != made["soas"] or {**made, **in_columns} != made:
                 raise Violation("I16", f"{phone.user} would get another list in columns than as objects", [])
             allowed = set(user.codes)
