@@ -40,6 +40,23 @@ FLAG_WORDS = {
     "number_quarantined": "Receipt number held",
 }
 
+INCIDENT_WORDS = {
+    "quarantined": "Journal entry set aside",
+    "number_quarantined": "Receipt number held",
+    "chain_fork": "Journal fork",
+    "missing_receipts": "Receipts missing",
+    "missing_voids": "Voids missing",
+    "reading_differs": "Reading differs",
+    "clock_jump": "Clock moved",
+    "revoked_terminal": "Revoked terminal",
+    "disabled_collector": "Disabled collector",
+    "enrolled_again": "Enrolled again",
+    "posting_failed": "PSCloud refused a payment",
+    "void_failed": "PSCloud refused a void",
+    "voided_in_pscloud": "Voided in PSCloud",
+    "database_restored": "Database put back",
+}
+
 
 def pesos(value: Decimal | None) -> str:
     """`₱1,234.50`; an empty text for None."""
@@ -108,6 +125,11 @@ def size(count: int | None) -> str:
     return f"{count} bytes"
 
 
+def incident_word(kind: str) -> str:
+    """What kind of incident it is, in words."""
+    return INCIDENT_WORDS.get(kind, kind.replace("_", " ").capitalize())
+
+
 def recorded(value: str) -> str:
     """A value as a record of changes holds it, an invoice's parts too: days and amounts as pages write them, everything else as it is."""
     if value.startswith("balance "):
@@ -122,7 +144,7 @@ def recorded(value: str) -> str:
 
 def register(app: Flask) -> None:
     """Make the filters and word lists known to every template."""
-    for function in (pesos, amount, centavos, day, short_day, moment, ago, duration, size, recorded):
+    for function in (pesos, amount, centavos, day, short_day, moment, ago, duration, size, incident_word, recorded):
         app.add_template_filter(function)
     app.add_template_filter(lambda word: STATUS_WORDS.get(word, str(word).replace("_", " ").capitalize()), "status_word")
     app.add_template_filter(lambda word: TENDER_WORDS.get(word, str(word)), "tender_word")

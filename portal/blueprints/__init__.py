@@ -7,7 +7,7 @@ from importlib import import_module
 from flask import Blueprint
 
 MODULES = (
-    "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "voids", "readings",
+    "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "voids", "incidents", "readings",
     "remittances", "reports", "exports", "saved_filters", "terminals", "users", "mpos", "api", "health",
 )  # fmt: skip
 

@@ -20,7 +20,9 @@ from portal.store.ledger import PaymentFilter
 
 bp = Blueprint("payments", __name__)
 STATUSES = {word: STATUS_WORDS[word] for word in ("pending", "approved", "processing", "completed", "failed")}
-FLAGS = {"any": "Any flag", **FLAG_WORDS}
+CHOICES = {**STATUSES, "unposted": "Not posted yet"}
+"""What the list can be asked for: a status, or all that are to be posted and are not in PSCloud yet."""
+FLAGS = {"any": "Any flag", "none": "No flag", **FLAG_WORDS}
 VOIDS = {"none": "Neither", "requested": "Asked for", "approved": "Voided"}
 
 
@@ -32,7 +34,7 @@ def read_filter(query: Query) -> PaymentFilter:
         date_to=date_to,
         collector=query.choice("collector", "Collector", dict(ledger.collectors())),
         tender=query.choice("tender", "Tender", TENDER_WORDS),
-        status=query.choice("status", "Status", STATUSES),
+        status=query.choice("status", "Status", CHOICES),
         flag=query.choice("flag", "Flag", FLAGS),
         q=query.text("q", "Text"),
         void=query.choice("void", "Void", VOIDS),

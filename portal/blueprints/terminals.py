@@ -8,20 +8,31 @@ from flask_login import current_user
 
 from portal import clock
 from portal.access import roles
-from portal.blueprints.pages import answer
+from portal.blueprints.pages import Query, answer
+from portal.filters import STATUS_WORDS
 from portal.services import terminals as service
 from portal.store import terminals
 
 bp = Blueprint("terminals", __name__)
+STATES = {word: STATUS_WORDS[word] for word in ("waiting", "active", "revoked")}
 
 
 @bp.get("/terminals")
 @roles("office", "admin")
 def index() -> Response:
-    """All terminals; those that wait for a person come first."""
-    order = {"waiting": 0, "active": 1, "revoked": 2}
-    rows = sorted(terminals.all_terminals(), key=lambda row: (order.get(row.state, 3), row.code))
-    return answer("terminals/index.html", "terminals/_results.html", rows=rows)
+    """All terminals or those of one state; those that wait for a person come first."""
+    query = Query("terminals.index")
+    state = query.choice("state", "State", STATES)
+    order = list(STATES)
+    every = sorted(terminals.all_terminals(), key=lambda row: (order.index(row.state), row.id))
+    return answer(
+        "terminals/index.html",
+        "terminals/_results.html",
+        query=query,
+        rows=[row for row in every if state in {"", row.state}],
+        states=STATES,
+        counts={word: sum(row.state == word for row in every) for word in STATES},
+    )
 
 
 @bp.post("/terminals/<code>/revoke")

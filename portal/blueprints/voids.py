@@ -15,7 +15,7 @@ from portal.store import voids
 from portal.store.voids import VoidRow
 
 bp = Blueprint("voids", __name__)
-STATES = {"requested": "Waiting", "approved": "Approved", "refused": "Refused", "all": "All"}
+STATES = {"requested": "Waiting", "approved": "Approved", "refused": "Refused", "failed": "Refused by PSCloud", "all": "All"}
 PAGE = 50
 
 
@@ -34,6 +34,7 @@ def index() -> Response:
         states=STATES,
         rows=rows,
         totals=voids.totals(),
+        failed=voids.count_failed(),
         after_id=after_id,
         onward=onward,
         may_decide=may_decide,

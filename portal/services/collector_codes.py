@@ -30,6 +30,16 @@ def add(code: str, name: str, area: str, who: str, now: datetime) -> None:
     db.session.commit()
 
 
+def in_use(holders: int, under: int) -> str:
+    """What must be done before a code can be removed, in plain words; empty when nothing stands in the way."""
+    words = []
+    if holders:
+        words.append(f"{holders} {'person holds' if holders == 1 else 'people hold'} it: take it from them under Users.")
+    if under:
+        words.append(f"{under:,} open {'SOA carries' if under == 1 else 'SOAs carry'} it: give them another code in PSCloud and download.")
+    return " ".join(words)
+
+
 def remove(code: str, who: str, now: datetime) -> None:
     """Take a code off the list. Raises NotFound, or Conflict while somebody holds it or SOAs are under it, or PSCloud lists it. Commits."""
     source = collector_codes.source_of(code)
@@ -37,7 +47,7 @@ def remove(code: str, who: str, now: datetime) -> None:
         raise NotFound(f"There is no collector code {code}.")
     holders, under = collector_codes.use(code)
     if holders or under:
-        raise Conflict(f"The collector code {code} is in use: collectors who hold it: {holders}, open SOAs under it: {under}. It stays.")
+        raise Conflict(f"The collector code {code} is in use, so it stays. {in_use(holders, under)}")
     if source == "pscloud":
         raise Conflict(f"The collector code {code} comes from PSCloud and would be back with the next download. Remove it there.")
     collector_codes.remove(code)

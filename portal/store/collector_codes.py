@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import Select, case, delete, func, insert, select, update
 
 from portal.domain.money import ZERO
 from portal.extensions import db
-from portal.store.models import CodeHolding, CollectorCode, Soa, User
+from portal.store.models import CodeHolding, CollectorCode, SoaTotal, User
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A person who holds a code, and since when."""
+    """A person who holds a code, since when and, in its history, until when. Who may not log in (`active`) downloads nothing."""
 
+    user_id: int
     user_name: str
     display_name: str
+    active: bool
     since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Open SOAs in figures; money in pesos."""
+
+    accounts: int = 0
+    amount_due: Decimal = ZERO
+    today_accounts: int = 0
+    today_amount: Decimal = ZERO
+    overdue_accounts: int = 0
+    overdue_amount: Decimal = ZERO
+
+    def __add__(self, other: Sums) -> Sums:
+        """Both together."""
+        return Sums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Sums)))
 
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """One code with its active SOAs; money in pesos. `shared`: several people hold it, so an account may be collected twice."""
+    """One code with its open SOAs. `shared`: several people who may log in hold it, so an account may be collected twice."""
 
     code: str
     name: str
@@ -33,24 +53,28 @@ class CodeRow:
     active: bool
     source: str
     holders: list[Holder]
-    accounts: int
-    amount_due: Decimal
-    overdue_accounts: int
-    overdue_amount: Decimal
+    sums: Sums
 
     @property
     def shared(self) -> bool:
-        """Whether more than one person holds it."""
-        return len(self.holders) > 1
+        """Whether more than one person downloads it."""
+        return sum(holder.active for holder in self.holders) > 1
+
+    @property
+    def unheld(self) -> bool:
+        """Whether nobody downloads it."""
+        return not any(holder.active for holder in self.holders)
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownCodeRow:
-    """Active SOAs under a code that is on no list, or under none (`code` None)."""
+class UnassignedRow:
+    """Open SOAs with something wrong about their code: `why` is `none` (they carry none), `unknown` (it is on no list) or `unheld` (nobody
+    who may log in holds it). `downloadable`: somebody holds it all the same."""
 
     code: str | None
-    accounts: int
-    amount_due: Decimal
+    why: str
+    downloadable: bool
+    sums: Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,60 +87,84 @@ class Listed:
     active: bool
 
 
-def overview(today: date) -> list[CodeRow]:
-    """Every code, by code."""
-    overdue = Soa.due_date < today
-    sums = {
-        row.collector_code: row
-        for row in db.session.execute(
-            select(
-                Soa.collector_code,
-                func.count().label("accounts"),
-                func.sum(Soa.amount_due).label("amount_due"),
-                func.sum(case((overdue, 1), else_=0)).label("overdue_accounts"),
-                func.sum(case((overdue, Soa.amount_due), else_=ZERO)).label("overdue_amount"),
-            )
-            .where(Soa.status == "active", Soa.collector_code.is_not(None))
-            .group_by(Soa.collector_code)
+def sums_by_code(today: date) -> dict[str, Sums]:
+    """The open SOAs of each code that any carries, on a list or not; "" is no code."""
+    total = SoaTotal
+    due_today, overdue = total.due_date == today, total.due_date < today
+    query = (
+        select(
+            total.collector_code,
+            func.sum(total.count),
+            func.sum(total.amount_due),
+            func.sum(case((due_today, total.count), else_=0)),
+            func.sum(case((due_today, total.amount_due), else_=ZERO)),
+            func.sum(case((overdue, total.count), else_=0)),
+            func.sum(case((overdue, total.amount_due), else_=ZERO)),
         )
-    }
-    holders: dict[str, list[Holder]] = {}
-    for code, name, display_name, since in db.session.execute(
-        select(CodeHolding.code, User.name, User.display_name, CodeHolding.since)
-        .join(User, User.id == CodeHolding.user_id)
-        .where(CodeHolding.until.is_(None))
-        .order_by(CodeHolding.since, CodeHolding.id)
-    ):
-        holders.setdefault(code, []).append(Holder(name, display_name, since))
-    rows = []
-    for listed in db.session.scalars(select(CollectorCode)):
-        found = sums.get(listed.code)
-        rows.append(
-            CodeRow(
-                listed.code,
-                listed.name,
-                listed.area,
-                listed.active,
-                listed.source,
-                holders.get(listed.code, []),
-                found.accounts if found else 0,
-                found.amount_due if found else ZERO,
-                int(found.overdue_accounts) if found else 0,
-                found.overdue_amount if found else ZERO,
-            )
-        )
-    return sorted(rows, key=lambda row: row.code)
-
-
-def without_known_code(today: date) -> list[UnknownCodeRow]:
-    """Active SOAs that no listed code covers, those without any code first."""
-    rows = db.session.execute(
-        select(Soa.collector_code, func.count(), func.sum(Soa.amount_due))
-        .where(Soa.status == "active")
-        .where(Soa.collector_code.is_(None) | Soa.collector_code.not_in(select(CollectorCode.code)))
-        .group_by(Soa.collector_code)
+        .where(total.status == "active")
+        .group_by(total.collector_code)
     )
-    return sorted((UnknownCodeRow(code, count, amount or ZERO) for code, count, amount in rows), key=lambda row: row.code or "")
+    found = {}
+    for code, accounts, amount, today_accounts, today_amount, overdue_accounts, overdue_amount in db.session.execute(query):
+        if accounts:
+            found[code] = Sums(int(accounts), amount, int(today_accounts), today_amount, int(overdue_accounts), overdue_amount)
+    return found
+
+
+def holders_now() -> dict[str, list[Holder]]:
+    """Who holds each code now, whoever has it longest first."""
+    found: dict[str, list[Holder]] = {}
+    for code, *holder in db.session.execute(_holders().where(CodeHolding.until.is_(None)).order_by(CodeHolding.since, CodeHolding.id)):
+        found.setdefault(code, []).append(Holder(*holder))
+    return found
+
+
+def holders_ever(code: str, limit: int = 200) -> list[Holder]:
+    """Who holds or held a code, the latest first."""
+    query = _holders().where(CodeHolding.code == code).order_by(CodeHolding.since.desc(), CodeHolding.id.desc()).limit(limit)
+    return [Holder(*holder) for _, *holder in db.session.execute(query)]
+
+
+def _holders() -> Select[Any]:
+    return select(CodeHolding.code, User.id, User.name, User.display_name, User.active, CodeHolding.since, CodeHolding.until).join(
+        User, User.id == CodeHolding.user_id
+    )
+
+
+def board(today: date) -> tuple[list[CodeRow], list[UnassignedRow]]:
+    """Every code on the list, by code; and the open SOAs that nobody can download or whose code is on no list, the former first."""
+    sums, holders = sums_by_code(today), holders_now()
+    codes = [
+        CodeRow(one.code, one.name, one.area, one.active, one.source, holders.get(one.code, []), sums.get(one.code, Sums()))
+        for one in sorted(db.session.scalars(select(CollectorCode)), key=lambda one: one.code)
+    ]
+    listed, held = {row.code for row in codes}, {code for code, people in holders.items() if any(one.active for one in people)}
+    wrong = []
+    for code, own in sums.items():
+        if code not in listed or code not in held:
+            why = "none" if not code else "unknown" if code not in listed else "unheld"
+            wrong.append(UnassignedRow(code or None, why, code in held, own))
+    return codes, sorted(wrong, key=lambda row: (row.downloadable, row.code or ""))
+
+
+def overview(today: date) -> list[CodeRow]:
+    """Every code on the list, by code."""
+    return board(today)[0]
+
+
+def unassigned(today: date) -> list[UnassignedRow]:
+    """Open SOAs that nobody can download or whose code is on no list."""
+    return board(today)[1]
+
+
+def find(code: str, today: date) -> CodeRow | None:
+    """One code of the list, or one that SOAs carry or people hold without its being on it (`source` empty); None when nobody knows it."""
+    listed = db.session.get(CollectorCode, code, populate_existing=True)
+    sums, holders = sums_by_code(today).get(code), holders_now().get(code, [])
+    if listed is None and sums is None and not holders_ever(code, 1):
+        return None
+    about = ("", "", False, "") if listed is None else (listed.name, listed.area, listed.active, listed.source)
+    return CodeRow(code, *about, holders, sums or Sums())
 
 
 def known_codes() -> list[str]:
@@ -132,8 +180,8 @@ def source_of(code: str) -> str | None:
 def use(code: str) -> tuple[int, int]:
     """(people who hold the code now, active SOAs under it)."""
     held = db.session.scalar(select(func.count()).select_from(CodeHolding).where(CodeHolding.code == code, CodeHolding.until.is_(None)))
-    under = db.session.scalar(select(func.count()).select_from(Soa).where(Soa.collector_code == code, Soa.status == "active"))
-    return held or 0, under or 0
+    under = db.session.scalar(select(func.sum(SoaTotal.count)).where(SoaTotal.collector_code == code, SoaTotal.status == "active"))
+    return held or 0, int(under or 0)
 
 
 def add(code: str, name: str, area: str, now: datetime) -> None:

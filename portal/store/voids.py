@@ -143,11 +143,13 @@ def approved_of(payment_ids: Iterable[str]) -> dict[str, VoidRow]:
 
 
 def list_page(state: str, after_id: int | None = None, limit: int = 50) -> tuple[list[VoidRow], int | None]:
-    """One page of voids in a state (any other word: all), and the id to go on after or None. What waits longest comes first;
-    what is decided, newest first."""
+    """One page of voids in a state, of those that PSCloud refused (`failed`), or of all (any other word), and the id to go on after or
+    None. What waits longest comes first; what is decided, newest first."""
     query = _base()
     if state in STATES:
         query = query.where(Void.state == state)
+    elif state == "failed":
+        query = query.where(Void.posting_status == "failed")
     if state == "requested":
         query = query.order_by(Void.id)
         query = query if after_id is None else query.where(Void.id > after_id)

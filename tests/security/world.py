@@ -23,7 +23,7 @@ from portal.domain.allocation import Allocation
 from portal.extensions import db
 from portal.services import journal, remittances, saved_filters, terminals
 from portal.services.journal import Policy, Uploader
-from portal.store import audit
+from portal.store import audit, incidents
 from portal.store import exports as export_store
 from portal.store import remittances as remittance_store
 from portal.store import users as user_store
@@ -148,6 +148,9 @@ def fill(world: World) -> None:
         world.ids["collector_a"], [world.ids["z of A"]], [], [], "Nothing was brought", NAMES["cashier"], NOW
     )
     terminals.revoke(world.terminals["revoked_device"], "test", NOW)
+    incidents.add("clock_jump", "The clock of a phone was moved by an hour.", NOW, subject="T01/9")
+    db.session.flush()
+    world.ids["incident"] = db.session.execute(text("SELECT max(id) FROM incidents")).scalar_one()
     cashier = world.ids["cashier"]
     world.ids["filter"] = saved_filters.save(cashier, "soas", "With penalty", "penalty=1", NOW)
     world.ids["export"] = export_store.add(cashier, "soas", "csv", "", lists.pack(SoaFilter()), ["Active SOAs"], NOW.date(), NOW)
@@ -233,6 +236,15 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "POST /login": {"wrong": lambda w, p: Call("/login", form={"username": "nena", "password": "wrong"})},
     "POST /collector-codes": {"": lambda w, p: Call("/collector-codes", form={"code": "NEW", "name": "New", "area": "x"})},
+    "GET /collector-codes/one": {
+        "one": lambda w, p: Call("/collector-codes/one?code=A1"),
+        "none": lambda w, p: Call("/collector-codes/one?code=NONE"),
+    },
+    "POST /incidents/<int:incident_id>/close": {
+        "open": lambda w, p: Call(f"/incidents/{w.ids['incident']}/close", form={"resolution": "Looked at it"}),
+        "without a word": lambda w, p: Call(f"/incidents/{w.ids['incident']}/close", form={}),
+        "none": lambda w, p: Call("/incidents/999999/close", form={"resolution": "Looked at it"}),
+    },
     "POST /collector-codes/remove": {"none": lambda w, p: Call("/collector-codes/remove", form={"code": "NONE"})},
     "GET /payments/<uuid:payment_id>": {
         "of A": lambda w, p: Call(f"/payments/{w.payments['collector_a']}"),

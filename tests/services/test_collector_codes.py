@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -12,6 +12,7 @@ from portal.domain.errors import Conflict, InvalidInput, NotFound
 from portal.extensions import db
 from portal.services import collector_codes as service
 from portal.store import collector_codes as store
+from portal.store import users as user_store
 from portal.store.collector_codes import Listed
 from portal.store.models import CodeHolding
 from tests.factories import make_soa, make_user, store_soas
@@ -67,8 +68,43 @@ def test_the_overview_counts_holders_and_money(any_app: Flask) -> None:
     first, second = make_user("nena", codes=["A"]), make_user("lito", codes=["A"])
     store_soas(make_soa("S1", collector_code="A"), make_soa("S2", collector_code="Q"), make_soa("S3", collector_code=None))
     (row,) = store.overview(NOW.date())
-    assert row.accounts == 1 and row.amount_due > 0 and row.shared
+    assert row.sums.accounts == row.sums.overdue_accounts == 1 and row.sums.amount_due == row.sums.overdue_amount > 0 and row.shared
     assert [holder.user_name for holder in row.holders] == ["nena", "lito"] and first != second
-    assert [(one.code, one.accounts) for one in store.without_known_code(NOW.date())] == [(None, 1), ("Q", 1)]
+    wrong = [(one.code, one.why, one.downloadable, one.sums.accounts) for one in store.unassigned(NOW.date())]
+    assert wrong == [(None, "none", False, 1), ("Q", "unknown", False, 1)]
     db.session.execute(insert(CodeHolding).values(user_id=first, code="A", since=NOW, until=NOW))
     assert len(store.overview(NOW.date())[0].holders) == 2, "those who held it before are not counted"
+
+
+def test_what_nobody_can_download_is_told_from_what_only_has_a_wrong_code(any_app: Flask) -> None:
+    store.refresh([Listed("A", "North", "", True), Listed("B", "South", "", True)], NOW)
+    make_user("nena", codes=["A", "X"])
+    gone = make_user("lito", codes=["B"])
+    user_store.set_fields(gone, active=False)
+    store_soas(*(make_soa(f"S-{code}", collector_code=code) for code in ("A", "B", "X", "Y")), make_soa("S-", collector_code=None))
+    wrong = [(one.code, one.why, one.downloadable) for one in store.unassigned(NOW.date())]
+    assert wrong == [(None, "none", False), ("B", "unheld", False), ("Y", "unknown", False), ("X", "unknown", True)]
+    (shared, unheld) = store.overview(NOW.date())
+    assert not shared.shared and not shared.unheld and unheld.unheld and [one.active for one in unheld.holders] == [False]
+
+
+def test_a_code_remembers_who_held_it_from_when_to_when(any_app: Flask) -> None:
+    first = make_user("nena", codes=["A"])
+    make_user("lito", codes=["A"])
+    later = NOW + timedelta(days=3)
+    user_store.set_codes(first, [], later)
+    held = [(one.user_name, one.since, one.until) for one in store.holders_ever("A")]
+    assert held == [("lito", NOW, None), ("nena", NOW, later)]
+    found = store.find("A", NOW.date())
+    assert found and found.source == "" and [one.user_name for one in found.holders] == ["lito"]
+    assert store.find("Z", NOW.date()) is None
+
+
+def test_what_stands_in_the_way_of_removing_a_code_is_told_in_plain_words(any_app: Flask) -> None:
+    service.add("X-03", "", "", "rita", NOW)
+    make_user("nena", codes=["X-03"])
+    make_user("lito", codes=["X-03"])
+    store_soas(make_soa("S1", collector_code="X-03"))
+    with pytest.raises(Conflict, match=r"2 people hold it: take it from them under Users\. 1 open SOA carries it: give them another code"):
+        service.remove("X-03", "rita", NOW)
+    assert service.in_use(0, 0) == ""
