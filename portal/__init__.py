@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def create_app(config: Config) -> Flask:
     """The WSGI app: configuration, extensions, gate, blueprints, errors, filters, commands. No routes of its own."""
-    from portal import cli, errors, filters, logs, security
+    from portal import addresses, cli, errors, filters, logs, security
     from portal.blueprints import all_blueprints
     from portal.extensions import compress, csrf, db, limiter, login_manager, migrate
 
@@ -46,6 +46,7 @@ def create_app(config: Config) -> Flask:
         app.register_blueprint(blueprint)
     errors.register(app)
     filters.register(app)
+    addresses.register(app)
     cli.register(app)
     return app
 

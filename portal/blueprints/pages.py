@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, make_response, render_template, request, url_for
 
 from portal.filters import day as show_day
 from portal.store import voids
+
+PLAIN = "!$'()*,/:;?@"
+"""What stays as it is in the part of an address after the question mark, as url_for() has it."""
 
 
 def wants_partial() -> bool:
@@ -109,7 +113,9 @@ class Query:
     def url(self, endpoint: str | None = None, **changes: str | None) -> str:
         """The address of this filter, with some values changed (None drops one), always from the first page on."""
         values: dict[str, Any] = {name: value for name, value in {**self.values, **changes}.items() if value}
-        return url_for(endpoint or self.endpoint, **({} if endpoint else self._path), **values)
+        if endpoint:
+            return url_for(endpoint, **values)
+        return f"{self.path}?{urlencode(values, safe=PLAIN)}" if values else self.path
 
     def replace(self, name: str, value: str, chip: str) -> None:
         """Go on as if this value had been asked for."""

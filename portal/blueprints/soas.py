@@ -52,7 +52,9 @@ def index() -> Response:
     filter, page = soas.find(typed, today, after=query.cursor("after"), before=query.cursor("before"))
     if filter.q != typed.q:
         query.replace("q", filter.q, f"Text: {filter.q}")
-    later = wants_partial() and soas.takes_long_to_count(filter)
+    totals = soas.totals_at_once(filter, today, page)
+    if totals is None and not wants_partial():
+        totals = soas.totals(filter, today)
     return answer(
         "soas/index.html",
         "soas/_partial.html",
@@ -60,8 +62,8 @@ def index() -> Response:
         typed=typed,
         filter=filter,
         page=page,
-        totals=None if later else soas.totals(filter, today),
-        codes=collector_codes.known_codes(),
+        totals=totals,
+        codes=[] if wants_partial() else collector_codes.known_codes(),
         data_as_of=soas.data_as_of(),
         saved=saved_filters.of_user(current_user.id, "soas"),
     )

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from itertools import islice, product
 
-from sqlalchemy import ColumnElement, Select, and_, column, func, literal_column, or_, select, table, true
+from sqlalchemy import ColumnElement, Executable, Select, and_, bindparam, column, func, literal_column, or_, select, table, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.extensions import db
@@ -24,6 +26,8 @@ FEW = 5000
 SHORTEST_MENDED = 4
 """A shorter word has too many neighbours to guess which one was meant."""
 MOST_GUESSES = 9
+LAST = "\U0010ffff"
+"""Sorts behind every other character, so that what begins with a word lies between the word and the word with it."""
 _PARTICLES = re.compile(r"\bde (la|las|los)\b")
 _NAME_WORD = re.compile(r"[^\W\d_]+")
 _INDEX = table("soa_search", column("rowid"))
@@ -42,61 +46,81 @@ def words_of(typed: str) -> list[str]:
     return fold(typed)[:LONGEST_SEARCH].split()[:MOST_WORDS]
 
 
-def condition(typed: str, counting: bool = False) -> list[ColumnElement[bool]]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a search asks of the database: a phrase for SQLite's trigram index, patterns that must all be held, and how the one number
+    that was typed may begin, spelled in each way."""
+
+    match: str = ""
+    likes: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What conditions() of this shape want to know."""
+        found = {f"like{number}": like for number, like in enumerate(self.likes)}
+        for number, begin in enumerate(self.begins):
+            found |= {f"from{number}": begin, f"to{number}": begin + LAST}
+        return {**found, "match": self.match} if self.match else found
+
+
+def ask(typed: str, counting: bool = False) -> Asked:
     """SOAs whose name, account or SOA number holds every word that was typed, in any order; of one word with a digit in it that begins any
     account or SOA number, those that begin with it. `counting` says that all are wanted, not the first page of a list in its own order."""
     words = words_of(typed)
+    if not words:
+        return Asked()
     begins = _begins_number(typed.strip())
-    if begins is not None:
-        return [begins]
-    long = _long(words)
-    if not long or db.engine.dialect.name != "sqlite" or not (counting or _some_hits(long) <= FEW):
-        return _likes(words)
-    return [Soa.id.in_(select(_ROWS.c.soa_id).where(_ROWS.c.id.in_(_hits(long)))), *_likes(words)]
+    if begins:
+        return Asked(begins=begins)
+    likes = tuple(f"%{_escaped(word)}%" for word in words)
+    long = [word for word in words if len(word) >= TRIGRAM]
+    if not long or db.engine.dialect.name != "sqlite":
+        return Asked(likes=likes)
+    phrase = " ".join('"' + word.replace('"', '""') + '"' for word in long)
+    return Asked(phrase if counting or _is_rare(phrase) else "", likes)
 
 
-def _begins_number(typed: str) -> ColumnElement[bool] | None:
-    """SOAs whose account or SOA number begins so, when there are any: digits are alike, so their trigrams find too much too slowly."""
+def conditions(match: bool, likes: int, begins: int) -> list[ColumnElement[bool]]:
+    """The conditions on SOAs of a search of this shape; its values are bound when it is asked."""
+    found: list[ColumnElement[bool]] = [Soa.search_text.like(bindparam(f"like{number}"), escape="\\") for number in range(likes)]
+    if match:
+        found.insert(0, Soa.id.in_(select(_ROWS.c.soa_id).where(_ROWS.c.id.in_(_hits()))))
+    if begins:
+        found.append(_beginning(begins))
+    return found
+
+
+def _beginning(count: int) -> ColumnElement[bool]:
+    numbers = (Soa.account_number.expression, Soa.soa_number.expression)
+    return or_(*(and_(one >= bindparam(f"from{n}"), one < bindparam(f"to{n}")) for one in numbers for n in range(count)))
+
+
+def _begins_number(typed: str) -> tuple[str, ...]:
+    """How it is spelled, when any account or SOA number begins so: digits are alike, so their trigrams find too much too slowly."""
     if not any(character.isdigit() for character in typed) or len(typed) < TRIGRAM or len(typed.split()) != 1 or "\x00" in typed:
-        return None
-    spelled = sorted({typed, typed.upper(), typed.lower()})
-    ranges = [_starts(number, one) for number in (Soa.account_number.expression, Soa.soa_number.expression) for one in spelled]
-    if not any(db.session.execute(select(Soa.id).where(one).limit(1)).first() for one in ranges):
-        return None
-    return or_(*ranges)
+        return ()
+    spelled = tuple(sorted({typed, typed.upper(), typed.lower()}))
+    known = db.session.connection().execute(_known_number(len(spelled)), Asked(begins=spelled).values).first()
+    return spelled if known else ()
 
 
-def is_broad(typed: str) -> bool:
-    """Whether more SOAs match than are counted at once."""
-    begins = _begins_number(typed.strip())
-    if begins is not None:
-        some = select(Soa.id).where(begins).limit(FEW + 1).subquery()
-        return db.session.execute(select(func.count()).select_from(some)).scalar_one() > FEW
-    words = words_of(typed)
-    long = _long(words)
-    if not long:
-        return bool(words)  # one or two letters: no index helps to count those
-    if db.engine.dialect.name == "sqlite":
-        return _some_hits(long) > FEW
-    some = select(Soa.id).where(*_likes(long)).limit(FEW + 1).subquery()
-    return db.session.execute(select(func.count()).select_from(some)).scalar_one() > FEW
+@cache
+def _known_number(count: int) -> Executable:
+    return select(Soa.id).where(_beginning(count)).limit(literal_column("1"))
 
 
-def _long(words: list[str]) -> list[str]:
-    return [word for word in words if len(word) >= TRIGRAM]
+def _hits() -> Select[tuple[int]]:
+    return select(_INDEX.c.rowid).where(literal_column("soa_search").op("MATCH")(bindparam("match")))
 
 
-def _likes(words: list[str]) -> list[ColumnElement[bool]]:
-    return [Soa.search_text.like(f"%{_escaped(word)}%", escape="\\") for word in words]
+def _is_rare(phrase: str) -> bool:
+    return len(db.session.connection().execute(_some_hits(FEW + 1), {"match": phrase}).all()) <= FEW
 
 
-def _hits(words: list[str]) -> Select[tuple[int]]:
-    phrases = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-    return select(_INDEX.c.rowid).where(literal_column("soa_search").op("MATCH")(phrases))
-
-
-def _some_hits(words: list[str]) -> int:
-    return len(db.session.execute(_hits(words).limit(FEW + 1)).all())
+@cache
+def _some_hits(most: int) -> Executable:
+    return _hits().limit(literal_column(str(most)))
 
 
 def _escaped(word: str) -> str:
@@ -152,7 +176,7 @@ def _neighbours(word: str, unfinished: bool) -> list[str]:
 
 def _starts(text: ColumnElement[str], beginning: str) -> ColumnElement[bool]:
     """Begins with; a range, which both databases answer from an index."""
-    return and_(text >= beginning, text < beginning + "\U0010ffff")
+    return and_(text >= beginning, text < beginning + LAST)
 
 
 def one_letter_apart(typed: str, known: str, unfinished: bool = False) -> bool:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
-from typing import Any, Literal
+from functools import cache, lru_cache
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, false, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, false, func, literal_column, or_, select
 
 from portal.domain import soa as domain
 from portal.domain.errors import InvalidAmount
@@ -24,6 +24,8 @@ from portal.store.soa_totals import Totals
 
 Status = Literal["active", "closed", "all"]
 NO_CODE = "-"
+NEVER = "\U0010ffff"
+"""A collector code that nothing has."""
 
 COLUMNS = (
     "id",
@@ -101,11 +103,12 @@ class SoaRow:
 
 @dataclass(frozen=True, slots=True)
 class SoaPage:
-    """One page and the marks of its neighbours; None where there is no neighbour."""
+    """One page and the marks of its neighbours; None where there is no neighbour. `marked`: it begins or ends at a mark."""
 
     rows: list[SoaRow]
     next: str | None
     previous: str | None
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,35 +143,49 @@ def search_text(soa: domain.Soa) -> str:
 def list_page(filter: SoaFilter, today: date, after: str | None = None, before: str | None = None, limit: int = 50) -> SoaPage:
     """One page of the filtered list. `after` and `before` are marks of an earlier page; one that cannot be read is the first page."""
     name, descending = _sort(filter.sort)
-    key = _SORTS[name]
     backwards = False
-    query = _rows(filter, today)
     mark = _read_mark(filter.sort, after)
     if mark is None and before:
         mark = _read_mark(filter.sort, before)
         backwards = mark is not None
-    downwards = descending != backwards
+    where, values = _asked(filter, today)
     if mark is not None:
-        value, row_id = mark
-        # The first condition lets the database enter its index at the mark; the second parts rows with an equal sort value.
-        if downwards:
-            query = query.where(key <= value, or_(key < value, Soa.id < row_id))
-        else:
-            query = query.where(key >= value, or_(key > value, Soa.id > row_id))
-    order = (key.desc(), Soa.id.desc()) if downwards else (key.asc(), Soa.id.asc())
-    found = db.session.execute(query.order_by(*order).limit(limit + 1)).all()
+        values["mark"], values["mark_id"] = mark
+    query = _page_query(where, name, descending != backwards, mark is not None, limit + 1)
+    found = db.session.connection().execute(query, values).all()
     more = len(found) > limit
     found = found[:limit]
     if backwards:
         found = found[::-1]
     rows = [_soa_row(row, today) for row in found]
     if not rows:
-        return SoaPage([], None, None)
+        return SoaPage([], None, None, mark is not None)
     return SoaPage(
         rows,
         next=_mark(filter.sort, rows[-1], found[-1]) if more or backwards else None,
         previous=_mark(filter.sort, rows[0], found[0]) if (more if backwards else mark is not None) else None,
+        marked=mark is not None,
     )
+
+
+@lru_cache(1024)
+def _page_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: int) -> Executable:
+    """Made once for each kind of question: making one takes longer than answering it."""
+    key = _SORTS[sort]
+    query = _rows(where)
+    if marked:
+        value, row_id = bindparam("mark", type_=key.type), bindparam("mark_id", type_=Soa.id.type)
+        # The first condition lets the database enter its index at the mark; the second parts rows with an equal sort value.
+        if downwards:
+            query = query.where(key <= value, or_(key < value, Soa.id < row_id))
+        else:
+            query = query.where(key >= value, or_(key > value, Soa.id > row_id))
+    return query.order_by(*_order(sort, downwards)).limit(literal_column(str(limit)))
+
+
+def _order(sort: str, downwards: bool) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    key = _SORTS[sort]
+    return (key.desc(), Soa.id.desc()) if downwards else (key.asc(), Soa.id.asc())
 
 
 def find(filter: SoaFilter, today: date, after: str | None = None, before: str | None = None) -> tuple[SoaFilter, SoaPage]:
@@ -187,33 +204,37 @@ def totals(filter: SoaFilter, today: date) -> Totals:
     """Count and pesos of everything the filter lets through, on every page."""
     if not search.words_of(filter.q):
         return _kept_totals(filter, today)
-    conditions = [*_conditions(filter, today, counting=True)]
-    query = select(func.count(), func.sum(Soa.amount_due), func.sum(Soa.penalty)).select_from(Soa).where(*conditions)
-    count, amount, penalty = db.session.execute(query).one()
+    where, values = _asked(filter, today, counting=True)
+    query = select(func.count(), func.sum(Soa.amount_due), func.sum(Soa.penalty)).select_from(Soa).where(*_conditions(where))
+    count, amount, penalty = db.session.execute(query, values).one()
     return Totals(count, amount or ZERO, penalty or ZERO)
+
+
+def totals_at_once(filter: SoaFilter, today: date, page: SoaPage) -> Totals | None:
+    """totals(), when a page need not wait for them: those of a text are counted row by row, unless `page`, found without a mark, holds all."""
+    if not search.words_of(filter.q):
+        return _kept_totals(filter, today)
+    if page.next or page.previous or page.marked:
+        return None
+    return Totals(len(page.rows), sum((row.amount_due for row in page.rows), ZERO), sum((row.penalty for row in page.rows), ZERO))
 
 
 def count(filter: SoaFilter, today: date, most: int | None = None) -> int:
     """How many SOAs the filter lets through, counted no further than `most`."""
-    found = select(Soa.id).where(*_conditions(filter, today)).limit(most)
-    return db.session.execute(select(func.count()).select_from(found.subquery())).scalar_one()
-
-
-def takes_long_to_count(filter: SoaFilter) -> bool:
-    """Whether so many SOAs match the text that a page should not wait for their count."""
-    return search.is_broad(filter.q)
+    where, values = _asked(filter, today)
+    found = select(Soa.id).where(*_conditions(where)).limit(most)
+    return db.session.execute(select(func.count()).select_from(found.subquery()), values).scalar_one()
 
 
 def iterate(filter: SoaFilter, today: date) -> Iterator[SoaRow]:
     """Every row the filter lets through, in its order, a few hundred in memory at a time."""
-    name, descending = _sort(filter.sort)
-    key = _SORTS[name]
-    order = (key.desc(), Soa.id.desc()) if descending else (key.asc(), Soa.id.asc())
-    for row in db.session.execute(_rows(filter, today).order_by(*order), execution_options={"yield_per": 500}):
+    where, values = _asked(filter, today)
+    query = _rows(where).order_by(*_order(*_sort(filter.sort)))
+    for row in db.session.execute(query, values, execution_options={"yield_per": 500}):
         yield _soa_row(row, today)
 
 
-def _rows(filter: SoaFilter, today: date) -> Select[Any]:
+def _rows(where: _Where) -> Select[Any]:
     invoices = select(func.count()).select_from(Invoice).where(Invoice.soa_id == Soa.id).scalar_subquery()
     return select(
         Soa.id,
@@ -229,7 +250,7 @@ def _rows(filter: SoaFilter, today: date) -> Select[Any]:
         Soa.closed_on,
         Soa.changed_run_id,
         Soa.search_text,
-    ).where(*_conditions(filter, today))
+    ).where(*_conditions(where))
 
 
 def _soa_row(row: Row[Any], today: date) -> SoaRow:
@@ -251,37 +272,72 @@ def _soa_row(row: Row[Any], today: date) -> SoaRow:
     )
 
 
-def _kept_totals(filter: SoaFilter, today: date) -> Totals:
-    code = "" if filter.collector_code == NO_CODE else filter.collector_code or None
-    if code and "\x00" in code:
-        return Totals(0, ZERO, ZERO)
-    until = filter.due_to
-    if filter.overdue:
-        yesterday = today - timedelta(days=1)
-        until = min(until or yesterday, yesterday)
-    return soa_totals.read("" if filter.status == "all" else filter.status, code, filter.due_from, until, filter.penalty)
+class _Where(NamedTuple):
+    """What kind of conditions a filter makes; their values come apart from it. `code` is one of "=", "-" (none), "" (any), "0" (never)."""
+
+    one_status: bool
+    code: str
+    since: bool
+    until: bool
+    penalty: bool
+    match: bool
+    likes: int
+    begins: int
 
 
-def _conditions(filter: SoaFilter, today: date, counting: bool = False) -> list[ColumnElement[bool]]:
+def _until(filter: SoaFilter, today: date) -> date | None:
+    """The last due date that is let through."""
+    yesterday = today - timedelta(days=1)
+    return min(filter.due_to or yesterday, yesterday) if filter.overdue else filter.due_to
+
+
+def _code(filter: SoaFilter) -> str:
+    if "\x00" in filter.collector_code:
+        return "0"
+    return "-" if filter.collector_code == NO_CODE else "=" if filter.collector_code else ""
+
+
+def _asked(filter: SoaFilter, today: date, counting: bool = False) -> tuple[_Where, dict[str, Any]]:
+    """The kind of the filter's conditions, and their values."""
+    text, until, code = search.ask(filter.q, counting), _until(filter, today), _code(filter)
+    where = _Where(
+        filter.status != "all",
+        code,
+        filter.due_from is not None,
+        until is not None,
+        filter.penalty,
+        bool(text.match),
+        len(text.likes),
+        len(text.begins),
+    )
+    given = {"status": filter.status, "code": filter.collector_code, "since": filter.due_from, "until": until}
+    used = {"status": where.one_status, "code": code == "=", "since": where.since, "until": where.until}
+    return where, {**{name: value for name, value in given.items() if used[name]}, **text.values}
+
+
+def _conditions(where: _Where) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if filter.status != "all":
-        found.append(Soa.status == filter.status)
-    found += search.condition(filter.q, counting)
-    if filter.collector_code == NO_CODE:
+    if where.one_status:
+        found.append(Soa.status == bindparam("status"))
+    found += search.conditions(where.match, where.likes, where.begins)
+    if where.code == "-":
         found.append(Soa.collector_code.is_(None))
-    elif "\x00" in filter.collector_code:
+    elif where.code == "0":
         found.append(false())
-    elif filter.collector_code:
-        found.append(Soa.collector_code == filter.collector_code)
-    if filter.due_from:
-        found.append(Soa.due_date >= filter.due_from)
-    if filter.due_to:
-        found.append(Soa.due_date <= filter.due_to)
-    if filter.overdue:
-        found.append(Soa.due_date < today)
-    if filter.penalty:
-        found.append(Soa.penalty > ZERO)
+    elif where.code:
+        found.append(Soa.collector_code == bindparam("code"))
+    if where.since:
+        found.append(Soa.due_date >= bindparam("since"))
+    if where.until:
+        found.append(Soa.due_date <= bindparam("until"))
+    if where.penalty:
+        found.append(Soa.penalty > literal_column("0"))
     return found
+
+
+def _kept_totals(filter: SoaFilter, today: date) -> Totals:
+    code = {"": None, "-": "", "=": filter.collector_code, "0": NEVER}[_code(filter)]
+    return soa_totals.read("" if filter.status == "all" else filter.status, code, filter.due_from, _until(filter, today), filter.penalty)
 
 
 def _sort(sort: str) -> tuple[str, bool]:
