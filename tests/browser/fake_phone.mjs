@@ -93,10 +93,13 @@ export async function openPhone() {
       data.soas = Array.from({ length: count }, (_, n) => makeSoa(n));
       entry({ snapshot: { as_of: instant(), count, amount_due: data.soas.reduce((sum, one) => sum + one.amount_due, 0) } });
     },
-    search(text, { list }) {
+    find(text) {
       const words = plain(text).split(/\s+/).filter(Boolean);
-      return data.soas.filter((soa) => (list === "all" || soa.due_date <= day(0)) && words.every((word) => plain(Object.values(soa).filter((value) => typeof value === "string").join(" ")).includes(word)))
+      const every = data.soas.filter((soa) => words.every((word) => plain(Object.values(soa).filter((value) => typeof value === "string").join(" ")).includes(word)))
         .map(view).sort((a, b) => (a.due_date + a.customer_name < b.due_date + b.customer_name ? -1 : 1));
+      const due = every.filter((soa) => soa.due_date <= day(0));
+      const sum = (list) => ({ count: list.length, amount: list.reduce((total, soa) => total + soa.amount_due, 0) });
+      return { all: sum(every), due: sum(due), rows: (which, from, to) => (which === "due" ? due : every).slice(from, to) };
     },
     soa(id) { const soa = data.soas.find((one) => one.id === id); return soa ? view(soa) : null; },
     preview(draft) {

@@ -1,5 +1,6 @@
 /** A portal that keeps docs/phone-api.md and docs/journal.md in memory, and can be told to fail. `fetch` is its front door. */
 
+import { pack } from "../../portal/static/mpos/domain/columns.mjs";
 import { canonical, entryHash, FIRST_PREV, signedText } from "../../portal/static/mpos/domain/journal.mjs";
 
 export const BUSINESS = {
@@ -218,8 +219,8 @@ export class FakePortal {
     const etag = `"${soas.length}-${JSON.stringify(included)}-${soas.reduce((sum, soa) => sum + soa.amount_due, 0)}"`;
     if (headers["If-None-Match"] === etag) return new Response(null, { status: 304, headers: { ETag: etag } });
     const amount_due = soas.reduce((sum, soa) => sum + soa.amount_due, 0);
-    const answer = { snapshot: "1-1", as_of: "2026-11-20T05:00:00+08:00", count: soas.length, amount_due, included, collector_codes: ["A01"], business: BUSINESS, soas };
-    return this.json(200, answer, { ETag: etag });
+    const answer = { snapshot: "1-1", as_of: "2026-11-20T05:00:00+08:00", count: soas.length, amount_due, included, collector_codes: ["A01"], business: BUSINESS, columns: pack(soas) };
+    return this.json(200, answer, { ETag: etag, "Content-Type": headers.Accept.split(",")[0] });
   }
 
   async journal({ terminal: code, entries, signature }, user = this.user) {

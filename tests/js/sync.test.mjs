@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { pack } from "../../portal/static/mpos/domain/columns.mjs";
 import { checkSnapshot } from "../../portal/static/mpos/sync.mjs";
 import { BUSINESS, makeSoa } from "./fake_portal.mjs";
 import { draft, World } from "./setup.mjs";
@@ -294,25 +295,65 @@ test("an unchanged list is not loaded or journaled again", world(async (w) => {
 
 test("a list that is not whole is refused and the old one stays", world(async (w) => {
   const phone = await w.ready();
-  const good = { snapshot: "2", as_of: "2026-11-20T06:00:00+08:00", count: 1, amount_due: 100000, included: {}, business: BUSINESS, soas: [makeSoa(5)] };
-  assert.equal(checkSnapshot(good).count, 1);
+  const columns = pack([makeSoa(5, [[100000, 0], [5000, 0]]), makeSoa(6)]);
+  const good = { snapshot: "2", as_of: "2026-11-20T06:00:00+08:00", count: 2, amount_due: 205000, included: {}, business: BUSINESS, columns };
+  const check = (answer) => checkSnapshot({ body: new Uint8Array(), answer, etag: null });
+  assert.equal(check(good).list.table.count, 2);
+  const damaged = (table, name, value) => ({ ...good, columns: { ...columns, [table]: { ...columns[table], [name]: value } } });
   const broken = [
-    { ...good, count: 2 },
-    { ...good, amount_due: 99999 },
-    { ...good, soas: [makeSoa(5), makeSoa(5)], count: 2, amount_due: 200000 },
-    { ...good, soas: [{ ...makeSoa(5), amount_due: 1000.5 }], amount_due: 1000.5 },
-    { ...good, soas: [{ ...makeSoa(5), invoices: [{ id: "x" }] }] },
+    { ...good, count: 3 },
+    { ...good, amount_due: 204999 },
+    { ...good, columns: pack([makeSoa(5, [[100000, 0], [5000, 0]]), makeSoa(5)]) },
+    { ...good, columns: { soas: columns.soas } },
+    { ...good, columns: { soas: null, invoices: null } },
+    damaged("soas", "amount_due", [0.5, -0.5]),
+    damaged("soas", "amount_due", [-200000, 200000]),
+    damaged("soas", "amount_due", [0]),
+    damaged("soas", "customer_name", ["Ana", null]),
+    damaged("soas", "due_date", [9e9, 9000]),
+    damaged("soas", "invoices", [2, 2]),
+    damaged("soas", "invoices", [4, -1]),
+    damaged("soas", "id", [[0, 9], ["S-5", "6"]]),
+    damaged("soas", "collector_code", ["A01", 7]),
+    damaged("invoices", "id", [[0, 0], ["a", "b"]]),
+    damaged("invoices", "penalty", [0, 0, -1]),
+    damaged("invoices", "paid", [0, 5001, 0]),
+    damaged("invoices", "vat_type", ["vatable"]),
     { ...good, included: { T07: "12" } },
     { ...good, business: null },
   ];
   for (const answer of broken) {
+    assert.throws(() => check(answer), { code: "bad_snapshot" }, JSON.stringify(answer));
     w.portal.faults = [() => w.portal.json(200, answer)];
     await assert.rejects(phone.download(), { code: "bad_snapshot" });
     assert.equal(phone.state.snapshot.count, 2);
   }
   w.portal.faults = [html];
   await assert.rejects(phone.download(), { code: "login_page" });
-  assert.equal(phone.search("customer").length, 2);
+  assert.equal(phone.find("customer").all.count, 2);
+}));
+
+test("a list that an older version of the app stored one by one is read, searched and paid", world(async (w) => {
+  const phone = await w.ready();
+  const { body, order, keys, ...head } = w.disk().snapshot;
+  assert.ok(body.byteLength > 500 && order.length === 2 && keys.includes("customer 1"));
+  w.disk().snapshot = { ...head, soas: w.portal.soas };
+  const again = await w.open();
+  assert.deepEqual(again.soa("S-1"), phone.soa("S-1"));
+  assert.deepEqual([again.find("acc-00002").all, again.find("").all], [{ count: 1, amount: 50000 }, { count: 2, amount: 355000 }]);
+  assert.equal((await again.confirm(draft(5000))).allocations[0].kind, "penalty");
+}));
+
+test("matches say how many there are and what they owe, less what was paid on this phone; a few are looked at", world(async (w) => {
+  const soas = [makeSoa(1, [[100000, 5000], [200000, 0]]), makeSoa(2, [[50000, 0]], { due_date: "2026-11-21" }), makeSoa(3, [[70000, 0]], { due_date: "2026-11-20" })];
+  const phone = await w.ready(soas);
+  assert.deepEqual([phone.find("").due, phone.find("").all], [{ count: 2, amount: 375000 }, { count: 3, amount: 425000 }]);
+  await phone.confirm(draft(10000));
+  const { due, all, rows } = phone.find("customer");
+  assert.deepEqual([due, all], [{ count: 2, amount: 365000 }, { count: 3, amount: 415000 }]);
+  assert.deepEqual(rows("all", 0, 50).map(({ id, amount_due }) => [id, amount_due]), [["S-1", 295000], ["S-3", 70000], ["S-2", 50000]]);
+  assert.deepEqual([rows("due", 1, 50).map(({ id }) => id), rows("all", 2, 3).map(({ id }) => id)], [["S-3"], ["S-2"]]);
+  assert.deepEqual([phone.find("customer 2").due, phone.find("nobody").all], [{ count: 0, amount: 0 }, { count: 0, amount: 0 }]);
 }));
 
 test("progress is told piece by piece", world(async (w) => {
@@ -406,9 +447,9 @@ test("another user on the same phone sees and sends nothing of the first", world
   await assert.rejects(phone.logOut(), { code: "unsent_entries" });
   await phone.logOut({ force: true });
   assert.equal(phone.state.user, null);
-  assert.deepEqual(phone.search(""), []);
+  assert.deepEqual([phone.find("").all.count, phone.find("").rows("all", 0, 9)], [0, []]);
   await phone.logIn("ben", "secret");
-  assert.deepEqual([phone.state.unsent.count, phone.state.terminal, phone.search("").length], [0, null, 0]);
+  assert.deepEqual([phone.state.unsent.count, phone.state.terminal, phone.find("").all.count], [0, null, 0]);
   await phone.upload();
   assert.equal(uploads(w).length, 0);
   await phone.logOut();

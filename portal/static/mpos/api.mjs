@@ -27,6 +27,8 @@ const LOGIN_PAGE =
 const STRANGE = "The portal's answer was cut short or is not one this app knows. Nothing was lost; it will be asked again.";
 const BUSY = "The portal is busy or being maintained. Nothing was lost; it will be asked again.";
 
+const COLUMNS = "application/vnd.mpos.soa-columns+json";
+
 /** @param {any} value @returns {value is Record<string, any>} */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -83,17 +85,19 @@ export class Api {
   }
 
   /**
-   * The list of SOAs; null when it has not changed since `etag`.
+   * The list of SOAs in columns, as it came and read; null when it has not changed since `etag`.
    * @param {string|null} etag
    * @param {(progress: {received: number, total: number|null}) => void} onProgress bytes, unpacked; `total` when the portal says it
    */
   async soas(etag, onProgress) {
-    return this._call("GET", "/api/v1/soas", undefined, etag ? { "If-None-Match": etag } : {}, async (response, alive) => {
+    const headers = { Accept: `${COLUMNS}, application/json;q=0.5`, ...(etag ? { "If-None-Match": etag } : {}) };
+    return this._call("GET", "/api/v1/soas", undefined, headers, async (response, alive) => {
       if (response.status === 304 && etag) return null;
       await this._check(response);
-      const answer = await readJson(response, alive, onProgress);
-      if (!isObject(answer) || typeof answer.snapshot !== "string" || !Array.isArray(answer.soas)) throw loginPage(response.status);
-      return { ...answer, etag: response.headers.get("ETag") };
+      const body = await readBody(response, alive, onProgress);
+      const answer = parse(body, response.status);
+      if (!isObject(answer) || typeof answer.snapshot !== "string" || !isObject(answer.columns)) throw loginPage(response.status);
+      return { body, answer, etag: response.headers.get("ETag") };
     });
   }
 
@@ -145,7 +149,7 @@ export class Api {
     return this._call(method, path, body, {}, async (response, alive) => {
       await this._check(response);
       if (response.status === 204) return {};
-      const answer = await readJson(response, alive);
+      const answer = parse(await readBody(response, alive), response.status);
       if (!isObject(answer)) throw strange();
       return answer;
     });
@@ -235,37 +239,47 @@ function loginPage(status) {
 
 /** @param {Response} response */
 function isJson(response) {
-  return /^application\/json\b/i.test(response.headers.get("Content-Type") ?? "");
+  return /^application\/(json|vnd\.mpos\.soa-columns\+json)\b/i.test(response.headers.get("Content-Type") ?? "");
 }
 
 /**
- * The JSON of a body, read piece by piece so that progress can be shown and a dead line noticed.
+ * A body, read piece by piece so that progress can be shown and a dead line noticed.
  * @param {Response} response
  * @param {() => void} alive
  * @param {(progress: {received: number, total: number|null}) => void} [onProgress]
  */
-async function readJson(response, alive, onProgress = () => undefined) {
+async function readBody(response, alive, onProgress = () => undefined) {
   const length = Number(response.headers.get("Content-Length"));
   // With compression the length is that of the packed bytes, while we count unpacked ones.
   const total = length > 0 && !response.headers.get("Content-Encoding") ? length : null;
-  let text = "";
+  /** @type {Uint8Array[]} */
+  const pieces = [];
+  let received = 0;
   if (response.body) {
     const reader = response.body.getReader();
-    const decoder = new TextDecoder();
-    let received = 0;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
       alive();
+      pieces.push(value);
       received += value.byteLength;
-      text += decoder.decode(value, { stream: true });
       onProgress({ received, total });
     }
-    text += decoder.decode();
   }
+  const body = new Uint8Array(received);
+  let at = 0;
+  for (const piece of pieces) {
+    body.set(piece, at);
+    at += piece.byteLength;
+  }
+  return body;
+}
+
+/** The JSON in a body. @param {Uint8Array} body @param {number} status */
+function parse(body, status) {
   try {
-    return JSON.parse(text);
+    return JSON.parse(new TextDecoder().decode(body));
   } catch (error) {
-    throw new PortalError("strange_answer", STRANGE, { status: response.status, again: true, cause: error });
+    throw new PortalError("strange_answer", STRANGE, { status, again: true, cause: error });
   }
 }

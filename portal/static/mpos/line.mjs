@@ -7,7 +7,7 @@ import { write } from "./confirm.mjs";
 import { makeKeys } from "./domain/journal.mjs";
 import { readDecisions } from "./domain/voids.mjs";
 import { PhoneError } from "./errors.mjs";
-import { Sessions, waiting } from "./session.mjs";
+import { nameOfList, Sessions, waiting } from "./session.mjs";
 import { compare, download, drain } from "./sync.mjs";
 import { writeDecision } from "./voids.mjs";
 
@@ -375,7 +375,8 @@ export class Line extends Sessions {
     const { snapshot, head } = session;
     // A list that holds a payment voided since is asked for whole: "not changed" would not mend it.
     const old = snapshot && head?.outdated_soas?.length ? { ...snapshot, etag: null } : snapshot;
-    await this._call(() => download(this._writing(session, terminal.code), this._api, old, onProgress));
+    const fresh = await this._call(() => download(this._writing(session, terminal.code), this._api, old, onProgress));
+    if (fresh) this._takeList(session, fresh.snapshot, fresh.list, nameOfList(terminal.code, fresh.seq));
     session.problem = null;
     await this._changed();
     this._background(this._uploadSoon(SETTLE));

@@ -1,8 +1,11 @@
-/** Search over the downloaded list, in memory. Pure. */
+/** The downloaded list in memory: searched by one walk through one text, in the order it is shown. Pure. */
 
-import { compareTexts } from "./domain/allocation.mjs";
+import { dayNumber, SoaTable } from "./domain/columns.mjs";
 
-/** @typedef {import("./records.mjs").Soa} Soa */
+/** @typedef {import("./domain/columns.mjs").Columns} Columns */
+
+/** Stands between the keys of two SOAs; no word that is searched for holds it. */
+const BETWEEN = "\0";
 
 /**
  * Lower case, accents off: `Peña` and `PENA` are the same word.
@@ -16,30 +19,81 @@ export function plain(text) {
 }
 
 /**
- * The list made ready for searching, by due date then name.
- * @param {Soa[]} soas
- * @returns {{soa: Soa, key: string}[]}
+ * What a search needs, made once at the download and kept with the list: `order`, the rows by due date then name, and `keys`, what is looked in of each,
+ * in that order.
+ * @param {SoaTable} table
+ * @returns {{order: Int32Array, keys: string}}
  */
-export function makeIndex(soas) {
-  return soas
-    .map((soa) => ({
-      soa,
-      name: plain(soa.customer_name),
-      key: plain([soa.customer_name, soa.account_number, soa.soa_number, soa.address, soa.contact_number].map((part) => part ?? "").join("\n")),
-    }))
-    .sort((a, b) => compareTexts(a.soa.due_date, b.soa.due_date) || (a.name < b.name ? -1 : a.name > b.name ? 1 : compareTexts(a.soa.id, b.soa.id)))
-    .map(({ soa, key }) => ({ soa, key }));
+export function prepare(table) {
+  const texts = Array.from({ length: table.count }, (_, row) => {
+    const found = table.texts(row);
+    const phone = found[found.length - 1];
+    return [...found, phone.replace(/[^0-9]/g, "")].join("\n").replaceAll(BETWEEN, " ");
+  });
+  const keys = table.count ? plain(texts.join(BETWEEN)).split(BETWEEN) : []; // all at once: a call for each takes many times as long
+  const order = Int32Array.from(keys.keys()).sort((a, b) => table.due(a) - table.due(b) || (keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : a - b));
+  return { order, keys: Array.from(order, (row) => keys[row] + BETWEEN).join("") };
 }
 
-/**
- * The SOAs in which every word of `text` occurs somewhere; all of them when there is no word. `dueBy` leaves out those due later.
- * @param {{soa: Soa, key: string}[]} index
- * @param {string} text
- * @param {string|null} dueBy a date
- */
-export function find(index, text, dueBy = null) {
-  const words = plain(text).split(/\s+/).filter(Boolean);
-  return index
-    .filter(({ soa, key }) => (dueBy === null || soa.due_date <= dueBy) && words.every((word) => key.includes(word)))
-    .map(({ soa }) => soa);
+/** The list of SOAs with what a search needs. Its places are those of `order`: by due date, then name. */
+export class SoaList {
+  /** @param {Columns} columns without a flaw @param {{order: Int32Array, keys: string}} [prepared] */
+  constructor(columns, prepared) {
+    this.table = new SoaTable(columns);
+    const { order, keys } = prepared ?? prepare(this.table);
+    this.order = order;
+    this._keys = keys;
+    /** Where the key of each place begins; one more for the end. */
+    this._starts = new Int32Array(order.length + 1);
+    for (let place = 0, from = 0; place < order.length; place += 1) this._starts[place + 1] = from = keys.indexOf(BETWEEN, from) + 1;
+    this._everyone = Int32Array.from(order.keys());
+  }
+
+  /** What is kept beside the columns, so that the next start need not make it. */
+  get prepared() {
+    return { order: this.order, keys: this._keys };
+  }
+
+  /**
+   * The places, in order, of the SOAs in which every word of `text` occurs somewhere; all of them when there is no word.
+   * @param {string} text
+   * @returns {Int32Array}
+   */
+  find(text) {
+    const words = plain(text.replaceAll(BETWEEN, " ")).split(/\s+/).filter(Boolean).sort((a, b) => b.length - a.length);
+    if (!words.length) return this._everyone;
+    const [first, ...rest] = words;
+    const { _keys: keys, _starts: starts } = this;
+    const found = new Int32Array(this.order.length);
+    let count = 0;
+    let place = 0;
+    for (let at = keys.indexOf(first); at !== -1; at = keys.indexOf(first, starts[place])) {
+      while (starts[place + 1] <= at) place += 1;
+      const key = rest.length ? keys.substring(starts[place], starts[place + 1]) : "";
+      if (rest.every((word) => key.includes(word))) {
+        found[count] = place;
+        count += 1;
+      }
+      place += 1;
+      if (place === this.order.length) break;
+    }
+    return found.subarray(0, count);
+  }
+
+  /**
+   * How many of `places` are due by a date: the list is ordered by due date, so they are its first ones.
+   * @param {Int32Array} places
+   * @param {string} date
+   */
+  dueBy(places, date) {
+    const today = dayNumber(date);
+    let low = 0;
+    let high = places.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.table.due(this.order[places[middle]]) <= today) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }

@@ -2,15 +2,15 @@
 
 import { Api } from "./api.mjs";
 import { Clock } from "./clock.mjs";
-import { watchClock } from "./confirm.mjs";
+import { lessLocal, watchClock } from "./confirm.mjs";
 import { PhoneError } from "./errors.mjs";
-import { makeIndex } from "./search.mjs";
+import { listOf } from "./sync.mjs";
 
 /** @typedef {import("./records.mjs").Head} Head */
 /** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
 /** @typedef {import("./records.mjs").Problem} Problem */
 /** @typedef {import("./records.mjs").Snapshot} Snapshot */
-/** @typedef {import("./records.mjs").Soa} Soa */
+/** @typedef {import("./search.mjs").SoaList} SoaList */
 /** @typedef {import("./records.mjs").SoaView} SoaView */
 /** @typedef {import("./records.mjs").Terminal} Terminal */
 /** @typedef {ReturnType<typeof import("./phone.mjs").browser>} From What is taken from the browser. */
@@ -18,8 +18,8 @@ import { makeIndex } from "./search.mjs";
 /**
  * Everything that belongs to the user who is logged in on this phone. Replaced as a whole, so that nothing of one user reaches the next.
  * @typedef {{user: {name: string, display_name: string}, store: import("./db.mjs").Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
- *   snapshot: Snapshot|null, index: {soa: Soa, key: string}[], soas: Map<string, Soa>, payments: PaymentRecord[], paidBySoa: Map<string, PaymentRecord[]>,
- *   views: Map<string, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
+ *   snapshot: Snapshot|null, list: SoaList|null, owed: Float64Array, payments: PaymentRecord[], paidBySoa: Map<string, PaymentRecord[]>,
+ *   views: Map<number, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
  *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, enrollAgainAt: number, checked: boolean}} Session */
 
 /** Begins the name of each user's database. */
@@ -45,6 +45,25 @@ async function unsentOf(store, terminals) {
 function sum(parts) {
   const oldest = parts.flatMap(({ oldest_at }) => oldest_at ?? []).sort();
   return { count: parts.reduce((total, { count }) => total + count, 0), oldest_at: oldest[0] ?? null };
+}
+
+/** Tells one downloaded list from another. @param {string|undefined} code @param {number|undefined} seq its place in the journal */
+export function nameOfList(code, seq) {
+  return `list ${code} ${seq}`;
+}
+
+/**
+ * What is due of each SOA less the phone's own payments, by row.
+ * @param {SoaList} list
+ * @param {Map<string, PaymentRecord[]>} paidBySoa
+ */
+function owed({ table }, paidBySoa) {
+  const amounts = Float64Array.from(table.amounts);
+  for (const [id, payments] of paidBySoa) {
+    const row = table.rowOf(id);
+    if (row !== -1) amounts[row] = lessLocal(table.at(row), payments).amount_due;
+  }
+  return amounts;
 }
 
 /** @param {string} code */
@@ -174,8 +193,8 @@ export class Sessions {
       terminal: null,
       head: null,
       snapshot: null,
-      index: [],
-      soas: new Map(),
+      list: null,
+      owed: new Float64Array(),
       payments: [],
       paidBySoa: new Map(),
       views: new Map(),
@@ -210,13 +229,9 @@ export class Sessions {
       const code = await store.meta("terminal");
       const terminal = terminals.find((item) => item.code === code) ?? null;
       const head = terminal && (await store.head(terminal.code));
-      const listOf = `list ${terminal?.code} ${head?.list_seq}`;
-      if (listOf !== session.listOf) {
-        const list = await store.snapshot();
-        session.snapshot = list;
-        session.index = makeIndex(list?.soas ?? []);
-        session.soas = new Map((list?.soas ?? []).map((soa) => [soa.id, soa]));
-        session.listOf = listOf;
+      if (nameOfList(terminal?.code, head?.list_seq) !== session.listOf) {
+        const stored = await store.snapshot();
+        this._takeList(session, stored, stored && listOf(stored), nameOfList(terminal?.code, head?.list_seq));
       }
       const unsent = await unsentOf(store, terminals);
       session.terminals = terminals;
@@ -231,6 +246,7 @@ export class Sessions {
         session.paidBySoa.set(soa, [...(session.paidBySoa.get(soa) ?? []), payment]);
       }
       session.views.clear();
+      if (session.list) session.owed = owed(session.list, session.paidBySoa);
       session.problems = terminal
         ? (await store.troubles(terminal.code)).map(({ seq, status, reason }) => ({ seq, status: String(status), reason }))
         : [];
@@ -243,6 +259,24 @@ export class Sessions {
     });
     this._refreshed = run.catch(() => undefined); // the caller of this refresh hears of it; the next one starts anew
     return run;
+  }
+
+  /**
+   * Use a list of SOAs from now on. Its bytes stay in the database alone.
+   * @param {Session} session
+   * @param {Snapshot|null} snapshot
+   * @param {SoaList|null} list
+   * @param {string} name
+   */
+  _takeList(session, snapshot, list, name) {
+    if (snapshot) {
+      const { body: _body, order: _order, keys: _keys, soas: _soas, ...head } = snapshot;
+      session.snapshot = head;
+    } else session.snapshot = null;
+    session.list = list;
+    session.owed = list?.table.amounts ?? new Float64Array();
+    session.listOf = name;
+    session.views.clear();
   }
 
   /**

@@ -5,9 +5,11 @@
 
 import { PortalError } from "./api.mjs";
 import { write } from "./confirm.mjs";
+import { flaw, pack } from "./domain/columns.mjs";
 import { isCentavos } from "./domain/money.mjs";
 import { signUpload } from "./domain/journal.mjs";
 import { PhoneError } from "./errors.mjs";
+import { SoaList } from "./search.mjs";
 
 /** @typedef {import("./records.mjs").Snapshot} Snapshot */
 /** @typedef {import("./records.mjs").StoredEntry} StoredEntry */
@@ -21,36 +23,34 @@ const BATCH_BYTES = 1_500_000;
 const STATUSES = ["stored", "repeat", "quarantined", "conflict", "held"];
 
 /**
- * The downloaded list when all of it is right. Throws PhoneError bad_snapshot naming what is wrong; then the old list stays.
- * @param {any} answer
- * @returns {Snapshot}
+ * The downloaded list when all of it is right, and what is kept of it. Throws PhoneError bad_snapshot naming what is wrong; then the old list stays.
+ * @param {{body: Uint8Array, answer: Record<string, any>, etag: string|null}} downloaded
+ * @returns {{snapshot: Snapshot, list: SoaList}}
  */
-export function checkSnapshot(answer) {
+export function checkSnapshot({ body, answer, etag }) {
   const wrong = (/** @type {string} */ what) =>
     new PhoneError("bad_snapshot", `The downloaded list is not complete: ${what}. The list you had stays in use. Download SOA again.`);
-  const soas = answer.soas;
-  if (!Array.isArray(soas) || answer.count !== soas.length) throw wrong(`it should hold ${answer.count} SOAs and holds ${soas?.length ?? 0}`);
+  const { columns, ...head } = answer;
+  const found = flaw(columns, answer.count);
+  if (found) throw wrong(found);
   if (typeof answer.as_of !== "string" || typeof answer.business !== "object" || !answer.business) throw wrong("its date or letterhead is missing");
   const included = answer.included ?? {};
   if (!Object.values(included).every((seq) => Number.isSafeInteger(seq))) throw wrong("it does not say which payments it includes");
-  const ids = new Set();
-  let total = 0;
-  for (const soa of soas) {
-    const texts = ["id", "soa_number", "version", "account_number", "customer_name", "due_date"].every((name) => typeof soa?.[name] === "string");
-    if (!texts || ids.has(soa.id) || !isCentavos(soa.amount_due) || !isCentavos(soa.penalty) || !Array.isArray(soa.invoices)) {
-      throw wrong(`the entry of ${soa?.soa_number ?? "an SOA"} is damaged`);
-    }
-    for (const invoice of soa.invoices) {
-      const money = ["amount", "balance", "penalty", "vat_amount"].every((name) => isCentavos(invoice?.[name]));
-      if (!money || typeof invoice.id !== "string" || typeof invoice.due_date !== "string" || typeof invoice.invoice_number !== "string") {
-        throw wrong(`an invoice of ${soa.soa_number} is damaged`);
-      }
-    }
-    ids.add(soa.id);
-    total += soa.amount_due;
-  }
-  if (total !== answer.amount_due) throw wrong("its total does not add up");
-  return { ...answer, included };
+  const list = new SoaList(columns);
+  const { ids, amounts } = list.table;
+  if (new Set(ids).size !== ids.length) throw wrong("it holds an SOA twice");
+  if (!amounts.every(isCentavos)) throw wrong("an amount due is damaged");
+  if (amounts.reduce((sum, amount) => sum + amount, 0) !== answer.amount_due) throw wrong("its total does not add up");
+  return { snapshot: /** @type {Snapshot} */ ({ ...head, included, etag, body, ...list.prepared }), list };
+}
+
+/**
+ * The list of a stored snapshot. One that an older version of the app stored holds its SOAs one by one.
+ * @param {Snapshot} snapshot
+ */
+export function listOf({ body, order, keys, soas }) {
+  if (body && order && keys !== undefined) return new SoaList(JSON.parse(new TextDecoder().decode(body)).columns, { order, keys });
+  return new SoaList(pack(soas ?? []));
 }
 
 /**
@@ -59,28 +59,28 @@ export function checkSnapshot(answer) {
  * @param {import("./api.mjs").Api} api
  * @param {Snapshot|null} old
  * @param {(progress: {received: number, total: number|null, stage: string}) => void} onProgress stage: asking, receiving, checking, saving, done
- * @returns {Promise<{snapshot: Snapshot, changed: boolean}>}
+ * @returns {Promise<{snapshot: Snapshot, list: SoaList, seq: number}|null>} `seq`: its place in the journal; null when nothing is new
  */
 export async function download(writing, api, old, onProgress) {
   let last = { received: 0, total: /** @type {number|null} */ (null) };
   const stage = (/** @type {string} */ name) => onProgress({ ...last, stage: name });
   stage("asking");
-  const answer = await api.soas(old?.etag ?? null, (progress) => {
+  const downloaded = await api.soas(old?.etag ?? null, (progress) => {
     last = progress;
     stage("receiving");
   });
-  if (answer === null && old) {
+  if (downloaded === null) {
     stage("done");
-    return { snapshot: old, changed: false };
+    return null;
   }
   stage("checking");
-  const snapshot = checkSnapshot(answer ?? {});
+  const { snapshot, list } = checkSnapshot(downloaded);
   stage("saving");
   const { snapshot: id, as_of, count, amount_due } = snapshot;
   const payload = { snapshot: id, as_of, count, amount_due };
-  await write(writing, (head) => ({ kind: "soa_downloaded", payload, snapshot, head: { list_seq: head.seq + 1, outdated_soas: [] } }));
+  const { head } = await write(writing, (before) => ({ kind: "soa_downloaded", payload, snapshot, head: { list_seq: before.seq + 1, outdated_soas: [] } }));
   stage("done");
-  return { snapshot, changed: true };
+  return { snapshot, list, seq: head.list_seq };
 }
 
 /**

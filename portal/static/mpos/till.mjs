@@ -7,7 +7,6 @@ import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReadin
 import { lastVoid } from "./domain/voids.mjs";
 import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
-import { find } from "./search.mjs";
 import { requestVoid } from "./voids.mjs";
 
 /** @typedef {import("./records.mjs").Draft} Draft */
@@ -25,32 +24,50 @@ const EARLIER = 1000;
 
 /** What a collector does between opening and closing a registry. */
 export class Till extends Line {
-  /** @param {Session} session @param {Soa} soa @returns {SoaView} */
-  _view(session, soa) {
+  /** @param {Session} session @param {import("./search.mjs").SoaList} list @param {number} row @returns {SoaView} */
+  _view(session, { table }, row) {
     const today = this._clock.today();
     if (session.viewsOf !== today) {
       session.views.clear();
       session.viewsOf = today;
     }
-    const known = session.views.get(soa.id);
+    const known = session.views.get(row);
     if (known) return known;
+    const soa = table.at(row);
     const payments = session.paidBySoa.get(soa.id) ?? [];
     const view = { ...soa, ...(payments.length ? lessLocal(soa, payments) : {}), days_overdue: daysBetween(soa.due_date, today), payments,
       outdated: session.head?.outdated_soas?.includes(soa.id) ?? false };
-    session.views.set(soa.id, view);
+    session.views.set(row, view);
     return view;
   }
 
   /**
-   * The SOAs in which every word of `text` occurs, by due date then name.
+   * The SOAs in which every word of `text` occurs, by due date then name: how many, what they owe, and `rows(list, from, to)` to look at a few of them.
+   * `due`: due today or before, which are the first of all.
    * @param {string} text
-   * @param {{list?: "due"|"all"}} [options] `due`: due today or before
-   * @returns {SoaView[]}
+   * @returns {{all: {count: number, amount: number}, due: {count: number, amount: number}, rows: (list: "due"|"all", from: number, to: number) => SoaView[]}}
    */
-  search(text, { list = "all" } = {}) {
+  find(text) {
     const session = this._session;
-    if (!session) return [];
-    return find(session.index, text, list === "due" ? this._clock.today() : null).map((soa) => this._view(session, soa));
+    const list = session?.list;
+    if (!session || !list) return { all: { count: 0, amount: 0 }, due: { count: 0, amount: 0 }, rows: () => [] };
+    const places = list.find(text);
+    const due = { count: list.dueBy(places, this._clock.today()), amount: 0 };
+    const all = { count: places.length, amount: 0 };
+    for (let index = 0; index < places.length; index += 1) {
+      if (index === due.count) due.amount = all.amount;
+      all.amount += session.owed[list.order[places[index]]];
+    }
+    if (due.count === all.count) due.amount = all.amount;
+    const rows = (/** @type {"due"|"all"} */ which, /** @type {number} */ from, /** @type {number} */ to) =>
+      Array.from(places.subarray(from, Math.min(to, which === "due" ? due.count : all.count)), (place) => this._view(session, list, list.order[place]));
+    return { all, due, rows };
+  }
+
+  /** An SOA as it was downloaded. @param {Session} session @param {string} id @returns {Soa|null} */
+  _listed({ list }, id) {
+    const row = list?.table.rowOf(id) ?? -1;
+    return list && row !== -1 ? list.table.at(row) : null;
   }
 
   /**
@@ -60,8 +77,8 @@ export class Till extends Line {
    */
   soa(id) {
     const session = this._session;
-    const soa = session?.soas.get(id);
-    return session && soa ? this._view(session, soa) : null;
+    const row = session?.list?.table.rowOf(id) ?? -1;
+    return session?.list && row !== -1 ? this._view(session, session.list, row) : null;
   }
 
   /**
@@ -130,7 +147,7 @@ export class Till extends Line {
     const { session, terminal } = this._needActive();
     const snapshot = session.snapshot;
     const record = await confirm(this._writing(session, terminal.code), draft, {
-      find: (id) => session.soas.get(id) ?? null,
+      find: (id) => this._listed(session, id),
       includedSeq: this._included(session),
       shown: (soa) => ({
         address: soa.address,

@@ -22,7 +22,7 @@ export function collectionScreen(ctx) {
 
   const search = h("input", {
     type: "search", id: "search", autocomplete: "off", autocapitalize: "none", spellcheck: "false", enterkeyhint: "search",
-    placeholder: "Name, account, SOA, address", value: kept.text,
+    placeholder: "Name, account, SOA, phone, address", value: kept.text,
   });
   const due = h("button", { type: "button", class: "segment-button" });
   const all = h("button", { type: "button", class: "segment-button" });
@@ -97,18 +97,16 @@ export function collectionScreen(ctx) {
     }
     fill(facts, h("strong", {}, `${counted(snapshot.count, "SOA")}, ${showPesos(snapshot.amount_due)}`), ` as of ${dayTime(snapshot.as_of)}`);
     const text = kept.text.trim();
-    const everyone = phone.search(text, { list: "all" });
-    const dueNow = phone.search(text, { list: "due" });
-    const which = kept.list ?? (text || dueNow.length === 0 ? "all" : "due");
-    const rows = which === "due" ? dueNow : everyone;
-    setText(due, `Due ${dueNow.length.toLocaleString("en-US")}`);
-    setText(all, `All ${everyone.length.toLocaleString("en-US")}`);
+    const matches = phone.find(text);
+    const which = kept.list ?? (text || matches.due.count === 0 ? "all" : "due");
+    const { count, amount } = matches[which];
+    setText(due, `Due ${matches.due.count.toLocaleString("en-US")}`);
+    setText(all, `All ${matches.all.count.toLocaleString("en-US")}`);
     due.setAttribute("aria-pressed", String(which === "due"));
     all.setAttribute("aria-pressed", String(which === "all"));
-    const sum = rows.reduce((total, soa) => total + soa.amount_due, 0);
-    setText(found, rows.length ? `${counted(rows.length, "SOA")}, ${showPesos(sum)}` : "");
-    fill(list, rows.slice(0, kept.shown).map((soa) => h("li", {}, soaButton(soa))));
-    fill(more, rows.length === 0 ? nothing(text, which) : rows.length > kept.shown ? showMore(rows.length) : null);
+    setText(found, count ? `${counted(count, "SOA")}, ${showPesos(amount)}` : "");
+    fill(list, matches.rows(which, 0, kept.shown).map((/** @type {any} */ soa) => h("li", {}, soaButton(soa))));
+    fill(more, count === 0 ? nothing(text, which) : count > kept.shown ? showMore(count) : null);
   }
 
   /** @param {number} total */
