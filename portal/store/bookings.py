@@ -18,7 +18,7 @@ from portal.domain.soa import Soa
 from portal.extensions import db
 from portal.store import ledger, restores, soas
 from portal.store.models import JournalEntry, Payment, PaymentAllocation, PaymentFlag, Posting, Registry, Terminal, UnaskedPayment
-from portal.store.terminals import RegistryRow
+from portal.store.terminals import RegistryRow, registry_columns
 
 MANY = 500
 """Values in one IN list; SQLite takes at most 32,766 in a statement."""
@@ -123,8 +123,7 @@ def _others() -> Executable:
 
 @cache
 def _registries() -> Executable:
-    columns = ("id", "terminal_id", "user_id", "business_date", "change_fund", "opened_at_text", "opened_seq", "z_seq", "closed_seq")
-    return select(*(getattr(Registry, name) for name in columns)).where(Registry.id.in_(bindparam("ids", expanding=True)))
+    return select(*registry_columns()).where(Registry.id.in_(bindparam("ids", expanding=True)))
 
 
 @cache

@@ -8,13 +8,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from portal.domain.journal import Entry
 from portal.extensions import db
 from portal.store.models import JournalAside, JournalEntry, JournalUpload, Terminal
 
-_APPEND = insert(JournalEntry.metadata.tables[JournalEntry.__tablename__])  # made once: every upload comes by here
+# Made once: every upload comes by here, and building a statement takes longer than running it.
+_APPEND = insert(JournalEntry.metadata.tables[JournalEntry.__tablename__])
+_ADD_UPLOAD = insert(JournalUpload.metadata.tables[JournalUpload.__tablename__])
+_STORED = select(JournalEntry.seq, JournalEntry.hash, JournalEntry.verdict, JournalEntry.reason).where(
+    JournalEntry.terminal_id == bindparam("terminal"), JournalEntry.seq.in_(bindparam("seqs", expanding=True))
+)
+_ASIDES = select(JournalAside.hash, JournalAside.state, JournalAside.reason).where(
+    JournalAside.terminal_id == bindparam("terminal"),
+    JournalAside.hash.in_(bindparam("hashes", expanding=True)),
+    JournalAside.state != "released",
+)
+_HELD = select(JournalAside.entry).where(
+    JournalAside.terminal_id == bindparam("terminal"), JournalAside.seq == bindparam("seq"), JournalAside.state == "held"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +42,21 @@ class Stored:
 def add_upload(terminal_id: int, user_id: int, entries: list[Entry], signature: str, now: datetime) -> int:
     """Note one upload and return its id."""
     last = entries[-1]
-    row = JournalUpload(
-        terminal_id=terminal_id,
-        user_id=user_id,
-        received_at=now,
-        entries=len(entries),
-        last_seq=last.seq,
-        last_hash=last.hash,
-        signature=signature[:120],
-    )
-    db.session.add(row)
-    db.session.flush()
-    return row.id
+    values = {"terminal_id": terminal_id, "user_id": user_id, "received_at": now, "entries": len(entries)}
+    values |= {"last_seq": last.seq, "last_hash": last.hash, "signature": signature[:120]}
+    done = db.session.execute(_ADD_UPLOAD, values)
+    return int(done.inserted_primary_key[0])  # type: ignore[attr-defined]
 
 
 def stored(terminal_id: int, seqs: Iterable[int]) -> dict[int, Stored]:
     """Main-chain entries among these places."""
-    rows = db.session.execute(
-        select(JournalEntry.seq, JournalEntry.hash, JournalEntry.verdict, JournalEntry.reason).where(
-            JournalEntry.terminal_id == terminal_id, JournalEntry.seq.in_(list(seqs))
-        )
-    )
+    rows = db.session.execute(_STORED, {"terminal": terminal_id, "seqs": list(seqs)})
     return {seq: Stored(hash_, verdict, reason) for seq, hash_, verdict, reason in rows}
 
 
 def asides(terminal_id: int, hashes: Iterable[str]) -> dict[str, tuple[str, str]]:
     """hash -> (state, reason) of entries kept beside the chain."""
-    rows = db.session.execute(
-        select(JournalAside.hash, JournalAside.state, JournalAside.reason).where(
-            JournalAside.terminal_id == terminal_id, JournalAside.hash.in_(list(hashes)), JournalAside.state != "released"
-        )
-    )
+    rows = db.session.execute(_ASIDES, {"terminal": terminal_id, "hashes": list(hashes)})
     return {hash_: (state, reason) for hash_, state, reason in rows}
 
 
@@ -163,10 +160,8 @@ def mend_aside(terminal_id: int, entry: Entry, whole: str) -> None:
 
 def held_next(terminal_id: int, seq: int, prev: str) -> dict[str, Any] | None:
     """The held entry that now fits behind the head, as it was sent, or None."""
-    for row in db.session.execute(
-        select(JournalAside).where(JournalAside.terminal_id == terminal_id, JournalAside.seq == seq, JournalAside.state == "held")
-    ).scalars():
-        whole: dict[str, Any] = json.loads(row.entry)
+    for text in db.session.execute(_HELD, {"terminal": terminal_id, "seq": seq}).scalars():
+        whole: dict[str, Any] = json.loads(text)
         if whole.get("prev") == prev:
             return whole
     return None

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import and_, func, or_, select, tuple_, update
+from sqlalchemy import Executable, and_, bindparam, func, or_, select, tuple_, update
 
 from portal.domain.allocation import Allocation, Kind, Vat
 from portal.domain.money import ZERO, centavos
@@ -425,11 +426,39 @@ def with_split(rows: Iterable[PaymentRow]) -> list[SplitRow]:
 # --- what is paid and not shown by PSCloud yet ---------------------------------------------------------------------------
 
 
+# Made once: every upload and every download comes by here, and building a statement takes longer than running it.
+_FIGURES_SINCE = select(SyncRun.started_at).where(SyncRun.status == "completed").order_by(SyncRun.id.desc()).limit(1)
+_UNCONFIRMED = (
+    select(UnconfirmedSoa.soa_id, SyncRun.started_at).join(SyncRun).where(UnconfirmedSoa.soa_id.in_(bindparam("some", expanding=True)))
+)
+_PAID = (
+    select(
+        Payment.soa_id,
+        PaymentAllocation.invoice_id,
+        PaymentAllocation.invoice_number,
+        PaymentAllocation.kind,
+        PaymentAllocation.amount,
+        Payment.posted_at,
+    )
+    .join(Payment, Payment.id == PaymentAllocation.payment_id)
+    .where(
+        Payment.soa_id.in_(bindparam("some", expanding=True)),
+        Payment.id.not_in(VOIDED),
+        PaymentAllocation.generation == Payment.allocation_generation,
+    )
+)
+_PAID_SINCE = _PAID.where(
+    or_(
+        Payment.posted_at.is_(None),
+        Payment.posted_at >= bindparam("since"),
+        Payment.soa_id.in_(bindparam("older", expanding=True)),
+    )
+)
+
+
 def figures_since() -> datetime | None:
     """The instant (ours) at which the last completed download began: what was posted before it is in PSCloud's figures."""
-    return db.session.execute(
-        select(SyncRun.started_at).where(SyncRun.status == "completed").order_by(SyncRun.id.desc()).limit(1)
-    ).scalar_one_or_none()
+    return db.session.execute(_FIGURES_SINCE).scalar_one_or_none()
 
 
 def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
@@ -439,28 +468,10 @@ def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
     found: dict[str, list[Allocation]] = {}
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
-        confirmed = select(UnconfirmedSoa.soa_id, SyncRun.started_at).join(SyncRun).where(UnconfirmedSoa.soa_id.in_(some))
-        older: dict[str, datetime] = {row[0]: row[1] for row in db.session.execute(confirmed) if row[1] is not None}
-        query = (
-            select(
-                Payment.soa_id,
-                PaymentAllocation.invoice_id,
-                PaymentAllocation.invoice_number,
-                PaymentAllocation.kind,
-                PaymentAllocation.amount,
-                Payment.posted_at,
-            )
-            .join(Payment, Payment.id == PaymentAllocation.payment_id)
-            .where(
-                Payment.soa_id.in_(some),
-                Payment.id.not_in(VOIDED),
-                PaymentAllocation.generation == Payment.allocation_generation,
-                or_(Payment.posted_at.is_(None), Payment.posted_at >= since, Payment.soa_id.in_(older))
-                if since
-                else Payment.id.is_not(None),
-            )
-        )
-        for soa_id, invoice_id, number, kind, amount, posted_at in db.session.execute(query):
+        older: dict[str, datetime] = {row[0]: row[1] for row in db.session.execute(_UNCONFIRMED, {"some": some}) if row[1] is not None}
+        values = {"some": some, "since": since, "older": list(older)} if since else {"some": some}
+        query = _PAID_SINCE if since else _PAID
+        for soa_id, invoice_id, number, kind, amount, posted_at in db.session.execute(query, values):
             if posted_at is not None and soa_id in older and posted_at < older[soa_id]:
                 continue
             found.setdefault(soa_id, []).append(Allocation(invoice_id, number, cast(Kind, kind), centavos(amount)))
@@ -507,12 +518,16 @@ def statuses(payment_ids: Iterable[str]) -> dict[str, StatusRow]:
 
 def set_status(payment_id: str, was: str, status: str, reason: str, now: datetime, **values: object) -> bool:
     """Move a payment's status, if it still is what it was; says whether it did."""
-    done = db.session.execute(
-        update(Payment)
-        .where(Payment.id == payment_id, Payment.status == was)
-        .values(status=status, status_reason=reason, status_at=now, **values)
-    )
+    changed = {"status": status, "status_reason": reason, "status_at": now, **values}
+    done = db.session.execute(_set_status(tuple(changed)), {"of_payment": payment_id, "was": was, **changed})
     return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+@cache
+def _set_status(names: tuple[str, ...]) -> Executable:
+    payments = Payment.metadata.tables[Payment.__tablename__]
+    is_it = (payments.c.id == bindparam("of_payment"), payments.c.status == bindparam("was"))
+    return update(payments).where(*is_it).values({name: bindparam(name) for name in names})
 
 
 def _of_main_chain() -> Any:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Executable, Select, bindparam, func, select, update
 
 from portal.domain.receipts import terminal_code
 from portal.extensions import db
 from portal.store import restores
 from portal.store.models import Registry, SoaDownload, Terminal, User
+
+# Statements made once where every upload comes by: building one takes longer than running it.
+_TERMINALS = Terminal.metadata.tables[Terminal.__tablename__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +58,24 @@ class RegistryRow:
     closed_seq: int | None
 
 
-def _row(terminal: Terminal, user: User) -> TerminalRow:
-    return TerminalRow(
-        terminal.id,
-        terminal.code,
-        terminal.name,
-        terminal.user_id,
-        user.name,
-        user.display_name,
-        terminal.state,
-        terminal.enrolled_at,
-        terminal.revoked_at,
-        terminal.last_contact_at,
-        terminal.head_seq,
-        terminal.head_hash,
-        terminal.forked_at,
-        terminal.last_receipt,
-        terminal.last_void,
-        terminal.z_counter,
-        terminal.accumulated,
-        terminal.public_key,
-    )
+@cache
+def _base() -> Any:
+    of_terminal = ("id", "code", "name", "user_id")
+    of_user = ("name", "display_name")
+    rest = ("state", "enrolled_at", "revoked_at", "last_contact_at", "head_seq", "head_hash", "forked_at", "last_receipt", "last_void")
+    columns = [getattr(Terminal, name) for name in of_terminal] + [getattr(User, name) for name in of_user]
+    columns += [getattr(Terminal, name) for name in (*rest, "z_counter", "accumulated", "public_key")]
+    return select(*columns).join(User, User.id == Terminal.user_id)
+
+
+def _one(query: Executable, values: dict[str, Any]) -> TerminalRow | None:
+    found = db.session.execute(query, values).one_or_none()
+    return TerminalRow(*found) if found else None
 
 
 def all_terminals() -> list[TerminalRow]:
     """Every terminal ever enrolled, by code."""
-    rows = db.session.execute(select(Terminal, User).join(User, User.id == Terminal.user_id).order_by(Terminal.id))
-    return [_row(terminal, user) for terminal, user in rows]
+    return [TerminalRow(*row) for row in db.session.execute(_base().order_by(Terminal.id))]
 
 
 def of_user(user_id: int) -> list[TerminalRow]:
@@ -89,18 +85,18 @@ def of_user(user_id: int) -> list[TerminalRow]:
 
 def by_code(code: str, lock: bool = False) -> TerminalRow | None:
     """One terminal; `lock` keeps other uploads of it out until the transaction ends."""
-    query = select(Terminal, User).join(User, User.id == Terminal.user_id).where(Terminal.code == code)
-    if lock:
-        query = query.with_for_update(of=Terminal).execution_options(populate_existing=True)
-    found = db.session.execute(query).one_or_none()
-    return _row(*found) if found else None
+    return _one(_by_code(lock), {"code": code})
+
+
+@cache
+def _by_code(lock: bool) -> Executable:
+    query = _base().where(Terminal.code == bindparam("code"))
+    return query.with_for_update(of=Terminal) if lock else query
 
 
 def by_fingerprint(fingerprint: str) -> TerminalRow | None:
     """The terminal with this key, or None."""
-    query = select(Terminal, User).join(User, User.id == Terminal.user_id).where(Terminal.key_fingerprint == fingerprint)
-    found = db.session.execute(query).one_or_none()
-    return _row(*found) if found else None
+    return _one(_base().where(Terminal.key_fingerprint == fingerprint), {})
 
 
 def highest_number() -> int:
@@ -131,38 +127,40 @@ def add(name: str, user_id: int, public_key: str, fingerprint: str, state: str, 
 
 def set_fields(terminal_id: int, **values: object) -> None:
     """Update columns of one terminal."""
-    db.session.execute(update(Terminal).where(Terminal.id == terminal_id).values(**values))
+    db.session.execute(_update(tuple(values)), {"of_terminal": terminal_id, **values})
+
+
+@cache
+def _update(names: tuple[str, ...]) -> Executable:
+    return update(_TERMINALS).where(_TERMINALS.c.id == bindparam("of_terminal")).values({name: bindparam(name) for name in names})
 
 
 def open_registry(terminal_id: int) -> RegistryRow | None:
     """The registry that is open on this terminal, or None."""
-    found = db.session.execute(
-        select(Registry)
-        .where(Registry.terminal_id == terminal_id, Registry.closed_seq.is_(None))
-        .order_by(Registry.opened_seq.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return _registry(found) if found else None
+    found = db.session.execute(_open_registry(), {"terminal": terminal_id}).one_or_none()
+    return RegistryRow(*found) if found else None
+
+
+@cache
+def _open_registry() -> Executable:
+    of_terminal = (Registry.terminal_id == bindparam("terminal"), Registry.closed_seq.is_(None))
+    return select(*registry_columns()).where(*of_terminal).order_by(Registry.opened_seq.desc()).limit(1)
+
+
+def registry_columns() -> list[Any]:
+    """The columns of a RegistryRow, in its order."""
+    return [getattr(Registry, one.name) for one in fields(RegistryRow)]
 
 
 def registry(registry_id: str) -> RegistryRow | None:
     """One registry by its id."""
-    found = db.session.get(Registry, registry_id, populate_existing=True)
-    return _registry(found) if found else None
+    found = db.session.execute(_registry(), {"id": registry_id}).one_or_none()
+    return RegistryRow(*found) if found else None
 
 
-def _registry(row: Registry) -> RegistryRow:
-    return RegistryRow(
-        row.id,
-        row.terminal_id,
-        row.user_id,
-        row.business_date,
-        row.change_fund,
-        row.opened_at_text,
-        row.opened_seq,
-        row.z_seq,
-        row.closed_seq,
-    )
+@cache
+def _registry() -> Executable:
+    return select(*registry_columns()).where(Registry.id == bindparam("id"))
 
 
 def add_registry(
