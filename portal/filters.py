@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask
@@ -73,6 +74,7 @@ def centavos(value: int | None) -> str:
     return "" if value is None else money.show(money.from_centavos(value))
 
 
+@lru_cache(4096)
 def day(value: date | None) -> str:
     """`20 Nov 2026`."""
     return "" if value is None else f"{value.day} {value:%b %Y}"

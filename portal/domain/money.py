@@ -77,6 +77,8 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
 
 def show(amount: Decimal) -> str:
     """`1,234.50`, the way every table writes money."""
+    if type(amount) is Decimal and amount.same_quantum(CENTAVO) and ZERO < amount <= LARGEST:  # nearly every figure of a long list
+        return f"{amount:,.2f}"
     return f"{exact(amount):,.2f}"
 
 

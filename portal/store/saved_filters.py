@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Executable, bindparam, delete, func, select, update
 
 from portal.extensions import db
 from portal.store.models import SavedFilter
@@ -23,12 +24,17 @@ class SavedRow:
 
 def of_user(user_id: int, kind: str) -> list[SavedRow]:
     """Somebody's filters of one list, by name."""
-    query = (
+    return [SavedRow(*row) for row in db.session.connection().execute(_of_user(), {"user_id": user_id, "kind": kind})]
+
+
+@cache
+def _of_user() -> Executable:
+    """Made once: every page of a list asks."""
+    return (
         select(SavedFilter.id, SavedFilter.kind, SavedFilter.name, SavedFilter.query)
-        .where(SavedFilter.user_id == user_id, SavedFilter.kind == kind)
+        .where(SavedFilter.user_id == bindparam("user_id"), SavedFilter.kind == bindparam("kind"))
         .order_by(func.lower(SavedFilter.name), SavedFilter.id)
     )
-    return [SavedRow(*row) for row in db.session.execute(query)]
 
 
 def get(filter_id: int, user_id: int) -> SavedRow | None:

@@ -82,16 +82,14 @@ class SoaFilter:
     sort: str = "due_date"
 
 
-@dataclass(frozen=True, slots=True)
-class SoaRow:
-    """One line of the list; money in pesos, `days_overdue` is 0 for what is not yet due or closed."""
+class SoaRow(NamedTuple):
+    """One line of the list; money in pesos, `days_overdue` is 0 for what is not yet due or closed. A tuple: a page makes fifty of them."""
 
     id: str
     soa_number: str
     account_number: str
     customer_name: str
     due_date: date
-    days_overdue: int
     amount_due: Decimal
     penalty: Decimal
     collector_code: str | None
@@ -99,6 +97,7 @@ class SoaRow:
     status: str
     closed_on: date | None
     changed_run_id: int
+    days_overdue: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +210,8 @@ def totals(filter: SoaFilter, today: date) -> Totals:
 
 
 def totals_at_once(filter: SoaFilter, today: date, page: SoaPage) -> Totals | None:
-    """totals(), when a page need not wait for them: those of a text are counted row by row, unless `page`, found without a mark, holds all."""
+    """totals(), when a page need not wait for them: those of a text are counted row by row, unless `page`, found without a mark, holds
+    all of them."""
     if not search.words_of(filter.q):
         return _kept_totals(filter, today)
     if page.next or page.previous or page.marked:
@@ -235,41 +235,15 @@ def iterate(filter: SoaFilter, today: date) -> Iterator[SoaRow]:
 
 
 def _rows(where: _Where) -> Select[Any]:
+    """The fields of a SoaRow but the last, which the day decides, and what the list sorts by when sorted by name."""
     invoices = select(func.count()).select_from(Invoice).where(Invoice.soa_id == Soa.id).scalar_subquery()
-    return select(
-        Soa.id,
-        Soa.soa_number,
-        Soa.account_number,
-        Soa.customer_name,
-        Soa.due_date,
-        Soa.amount_due,
-        Soa.penalty,
-        Soa.collector_code,
-        invoices.label("invoice_count"),
-        Soa.status,
-        Soa.closed_on,
-        Soa.changed_run_id,
-        Soa.search_text,
-    ).where(*_conditions(where))
+    stored = [invoices if name == "invoice_count" else getattr(Soa, name) for name in SoaRow._fields[:-1]]
+    return select(*stored, Soa.search_text).where(*_conditions(where))
 
 
-def _soa_row(row: Row[Any], today: date) -> SoaRow:
-    overdue = days_overdue(row.due_date, today) if row.status == "active" else 0
-    return SoaRow(
-        row.id,
-        row.soa_number,
-        row.account_number,
-        row.customer_name,
-        row.due_date,
-        overdue,
-        row.amount_due,
-        row.penalty,
-        row.collector_code,
-        row.invoice_count,
-        row.status,
-        row.closed_on,
-        row.changed_run_id,
-    )
+def _soa_row(row: Sequence[Any], today: date) -> SoaRow:
+    # By place: by name takes three times as long.
+    return SoaRow._make((*row[:-1], days_overdue(row[4], today) if row[9] == "active" else 0))
 
 
 class _Where(NamedTuple):
@@ -425,13 +399,15 @@ def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
 
 def data_as_of() -> tuple[int, datetime] | None:
     """(id, moment of the data) of the last completed run; None when none has completed."""
-    run = db.session.execute(
-        select(SyncRun.id, SyncRun.as_of, SyncRun.finished_at, SyncRun.requested_at)
-        .where(SyncRun.status == "completed")
-        .order_by(SyncRun.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if run is None else (run.id, run.as_of or run.finished_at or run.requested_at)
+    run = db.session.connection().execute(_last_run()).one_or_none()
+    return None if run is None else (run[0], run[1] or run[2] or run[3])
+
+
+@cache
+def _last_run() -> Executable:
+    """Made once: every page of the list asks."""
+    moments = (SyncRun.as_of, SyncRun.finished_at, SyncRun.requested_at)
+    return select(SyncRun.id, *moments).where(SyncRun.status == "completed").order_by(SyncRun.id.desc()).limit(literal_column("1"))
 
 
 def last_change() -> tuple[int, int]:

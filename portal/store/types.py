@@ -24,7 +24,16 @@ class Pesos(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
         """Pesos; a SUM comes back as int or Decimal according to the database."""
-        return None if value is None else Decimal(int(value)).scaleb(-2)
+        return pesos(value)
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        """The same for a whole column, without a call between."""
+        return pesos
+
+
+def pesos(value: Any) -> Decimal | None:
+    """Pesos of what the database holds in centavos."""
+    return None if value is None else Decimal(int(value)).scaleb(-2)
 
 
 class Instant(TypeDecorator[datetime]):
