@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from portal import clock, doorbell
 from portal.access import ROLES
 from portal.domain.errors import PortalError
+from portal.domain.reconciliation import KIND_WORDS
 from portal.extensions import db
 from portal.pscloud import check
 from portal.pscloud.client import PscloudClient, PscloudError
-from portal.services import postings, restore, sync, upkeep, users, void_postings
+from portal.services import postings, reconciliation, restore, sync, upkeep, users, void_postings
 from portal.store import audit, health, incidents, journal, sync_runs
+from portal.store import reconciliations as reports
 
 WHO = "command line"
 
@@ -59,6 +62,7 @@ def register(app: Flask) -> None:
     for group in (user_commands, sync_commands, payment_commands, audit_commands, pscloud_commands, demo_commands):
         app.cli.add_command(group)
     app.cli.add_command(doctor)
+    app.cli.add_command(reconcile)
     app.cli.add_command(backup)
     app.cli.add_command(restored)
     app.cli.add_command(restore_from)
@@ -197,6 +201,47 @@ def check_pscloud(profile: str | None) -> None:
         click.echo(line)
     if report.problems:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on the last line.")
+@click.option("--payments-from", type=click.DateTime(["%Y-%m-%d"]), help="Compare payments collected from this day on; without it, all.")
+def reconcile(as_json: bool, payments_from: datetime | None) -> None:
+    """Compare our SOAs and payments with PSCloud's now, record by record; exit code 0 when they are equal. Changes nothing."""
+    try:
+        with PscloudClient.from_config(current_app.config) as client:
+            report_id = reconciliation.request(WHO, payments_from.date() if payments_from else None, clock.now(), ring=False)
+            reconciliation.run(report_id, client, clock.now)
+    except (PortalError, PscloudError) as error:
+        raise Failure(error.message) from None
+    report = reports.get(report_id)
+    if report is None:
+        raise Failure(f"There is no reconciliation {report_id}.")
+    if as_json:
+        click.echo(json.dumps(report_summary(report)))
+    else:
+        for record, words in (("soa", "SOAs"), ("payment", "Payments")):
+            counts = ", ".join(f"{count} {KIND_WORDS[kind].lower()}" for kind, count in report.counts(record).items())
+            click.echo(f"{words}: {counts}.")
+        verdict = "equal" if report.equal else f"{report.differences} differ" if report.status == "completed" else report.status
+        click.echo(f"Reconciliation {report.id}: {verdict}. {report.error or report.note}".strip())
+    if not report.equal:
+        raise click.exceptions.Exit(1)
+
+
+def report_summary(report: reports.ReportRow) -> dict[str, Any]:
+    """A report as `flask reconcile --json` prints it; pesos as text."""
+    totals = {"here": report.here_amount, "pscloud": report.pscloud_amount}
+    return {
+        "id": report.id,
+        "status": report.status,
+        "equal": report.equal,
+        "differences": report.differences,
+        "soas": {**report.counts("soa"), "amount_due": {side: None if one is None else str(one) for side, one in totals.items()}},
+        "payments": {**report.counts("payment"), "listed": report.payments_listed},
+        "note": report.note or None,
+        "error": report.error or None,
+    }
 
 
 @click.command()

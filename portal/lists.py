@@ -14,14 +14,16 @@ from typing import Any
 
 from portal import clock
 from portal.documents import render_list_pdf
+from portal.domain import reconciliation as domain
 from portal.domain.errors import InvalidInput
 from portal.domain.money import ZERO, show
 from portal.domain.payments import TENDER_WORDS
 from portal.exports import Cell, csv_lines, write_xlsx
-from portal.filters import FLAG_WORDS, STATUS_WORDS, day, moment
-from portal.store import ledger, soas
+from portal.filters import FLAG_WORDS, STATUS_WORDS, day, moment, recorded
+from portal.store import ledger, reconciliations, soas
 from portal.store.exports import ExportRow
 from portal.store.ledger import PaymentFilter
+from portal.store.reconciliations import DifferenceFilter
 from portal.store.soas import SoaFilter
 
 AT_ONCE = {"csv": 5_000, "xlsx": 5_000, "pdf": 250}
@@ -31,7 +33,7 @@ MOST = {"pdf": 10_000}
 TELL_EVERY = 500
 Tell = Callable[[int], None]
 Sums = dict[str, Decimal]
-Filter = SoaFilter | PaymentFilter
+Filter = SoaFilter | PaymentFilter | DifferenceFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class Listing:
     count: Callable[[Any, date, int | None], int]
     sum_names: tuple[str, ...]
     sums: Callable[[Sequence[Any]], Sums]
+    paper: str = "pdf/list.html"
+    """The template of its PDF."""
+    most_on_paper: int | None = None
+    """A longer list is cut on paper, which says so; without it a PDF that is too long is refused."""
+    besides: Callable[[Any], dict[str, Any]] = lambda wanted: {}
+    """What else its PDF and the second sheet of its Excel file tell."""
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -152,7 +160,69 @@ PAYMENTS = Listing(
     sum_names=("Collected", "Voided"),
     sums=lambda row: {"Voided": row[13]} if row[20] == VOID_WORDS["approved"] else {"Collected": row[13]},
 )
-LISTS: Mapping[str, Listing] = {"soas": SOAS, "payments": PAYMENTS}
+
+
+def _difference_rows(wanted: DifferenceFilter, today: date) -> Iterator[tuple[Cell, ...]]:
+    for row in reconciliations.iterate(wanted):
+        fields = "; ".join(
+            f"{domain.words_of(field)}: {recorded(field.here) or 'nothing'} here, {recorded(field.pscloud) or 'nothing'} in PSCloud"
+            for field in row.fields
+        )
+        case = domain.CASES[row.reason]
+        yield (
+            domain.RECORD_WORDS[row.record], domain.KIND_WORDS[row.kind], row.record_id, row.number, row.account_number, row.customer_name,
+            fields or row.detail, row.amount_here, row.amount_pscloud, case.means, case.do,
+        )  # fmt: skip
+
+
+def _report_told(wanted: DifferenceFilter) -> dict[str, Any]:
+    """The report that the differences are of, and its counts in words."""
+    report = reconciliations.get(wanted.report_id)
+    if report is None:
+        return {}
+    told: list[tuple[str, Cell]] = [("Reconciliation", report.id), ("Compared by", report.started_by), ("Compared at", report.started_at)]
+    told += [("PSCloud's data of", report.as_of)]
+    for record, words in (("soa", "SOAs"), ("payment", "Payments")):
+        told += [(f"{words}: {domain.KIND_WORDS[kind].lower()}", count) for kind, count in report.counts(record).items()]
+    told += [("SOAs open here", report.here_count), ("Amount due here", report.here_amount)]
+    told += [("SOAs open, PSCloud says", report.pscloud_count), ("Amount due, PSCloud says", report.pscloud_amount)]
+    payments = "those PSCloud lists and ours by reference" if report.payments_listed else "ours, by reference; PSCloud cannot list its own"
+    told += [
+        ("Payments compared", payments),
+        ("Payments collected from", report.payments_from or "the first"),
+        ("Note", report.note or None),
+    ]
+    return {"report": report, "told": told, "kinds": domain.KIND_WORDS}
+
+
+DIFFERENCES = Listing(
+    title="Reconciliation with PSCloud",
+    file="reconciliation",
+    one="difference",
+    many="differences",
+    columns=(
+        Column("Record", 10, "short"),
+        Column("Result", 18, "date"),
+        Column("PSCloud id or reference", 38),
+        Column("Number", 18, "code"),
+        Column("Account number", 18, "code"),
+        Column("Customer", 36, ""),
+        Column("What differs", 60, "wide-text"),
+        Column("Amount here", 14, "number figure"),
+        Column("Amount in PSCloud", 14, "number figure"),
+        Column("What it means", 60),
+        Column("What to do", 60),
+    ),
+    filter=DifferenceFilter,
+    rows=_difference_rows,
+    count=lambda wanted, today, most: reconciliations.count(wanted, most),
+    sum_names=("Amount here", "Amount in PSCloud"),
+    sums=lambda row: {"Amount here": row[7] or ZERO, "Amount in PSCloud": row[8] or ZERO},
+    paper="pdf/reconciliation.html",
+    most_on_paper=1_000,
+    besides=_report_told,
+)
+LISTS: Mapping[str, Listing] = {"soas": SOAS, "payments": PAYMENTS, "differences": DIFFERENCES}
 
 
 def pack(wanted: Filter) -> str:
@@ -194,23 +264,24 @@ def _heard(done: int) -> None:
 def xlsx(listing: Listing, wanted: Filter, words: Sequence[str], today: date) -> bytes:
     """A list that is not long as an Excel file."""
     file = io.BytesIO()
-    _write_xlsx(file, Counted(listing, listing.rows(wanted, today), _heard), words, None)
+    _write_xlsx(file, Counted(listing, listing.rows(wanted, today), _heard), wanted, words, None)
     return file.getvalue()
 
 
-def _write_xlsx(file: Any, rows: Counted, words: Sequence[str], folder: Path | None) -> None:
+def _write_xlsx(file: Any, rows: Counted, wanted: Filter, words: Sequence[str], folder: Path | None) -> None:
     listing = rows.listing
 
     def about() -> list[tuple[str, Cell]]:
         filtered: list[tuple[str, Cell]] = [("Filter", ", ".join(words)), ("Made", clock.now()), (listing.many, rows.count)]
-        return [*filtered, *((name, amount) for name, amount in rows.sums.items())]
+        return [*filtered, *((name, amount) for name, amount in rows.sums.items()), *listing.besides(wanted).get("told", [])]
 
     write_xlsx(file, listing.title, [(column.label, column.width) for column in listing.columns], rows, about, folder)
 
 
 def pdf(listing: Listing, wanted: Filter, words: Sequence[str], today: date, tell: Tell = _heard, announce: Tell = _heard) -> bytes:
     """A list as PDF, with letterhead, filter, sums, a running total and page numbers. Raises InvalidInput for one that is too long."""
-    counted = Counted(listing, islice(listing.rows(wanted, today), MOST["pdf"] + 1), _heard)
+    most = listing.most_on_paper or MOST["pdf"] + 1
+    counted = Counted(listing, islice(listing.rows(wanted, today), most), _heard)
     places = [place for place, column in enumerate(listing.columns) if column.paper is not None]
     name = listing.sum_names[0]
     lines: list[list[str]] = []
@@ -228,8 +299,11 @@ def pdf(listing: Listing, wanted: Filter, words: Sequence[str], today: date, tel
         "noun": listing.noun(counted.count),
         "sums": list(counted.sums.items()),
         "head": [*head, ("Running total", "number figure")],
+        **listing.besides(wanted),
     }
-    return render_list_pdf("pdf/list.html", data, lines, tell)
+    if listing.most_on_paper:
+        data["left_out"] = listing.count(wanted, today, None) - counted.count if counted.count == most else 0
+    return render_list_pdf(listing.paper, data, lines, tell)
 
 
 def too_long(listing: Listing) -> str:
@@ -261,6 +335,6 @@ def write(export: ExportRow, place: Path, tell: Tell, announce: Tell) -> Path:
         if export.format == "csv":
             out.writelines(piece.encode() for piece in csv_lines(listing.head, rows))
         else:
-            _write_xlsx(out, rows, export.words, place)
+            _write_xlsx(out, rows, wanted, export.words, place)
     tell(rows.count)
     return file

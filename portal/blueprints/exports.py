@@ -12,7 +12,7 @@ from flask_login import current_user
 
 from portal import clock
 from portal.access import roles
-from portal.blueprints import payments, soas
+from portal.blueprints import payments, reconciliation, soas
 from portal.blueprints.pages import Query, answer
 from portal.documents import pdf_response
 from portal.domain.errors import InvalidInput
@@ -25,7 +25,7 @@ from portal.store.soas import find
 
 bp = Blueprint("exports", __name__)
 FORMATS = {"csv": "CSV", "xlsx": "Excel", "pdf": "PDF"}
-PAGES = {"soas": "soas.index", "payments": "payments.index"}
+PAGES = {"soas": "soas.index", "payments": "payments.index", "differences": "reconciliation.differences"}
 TYPES = {"csv": "text/csv", "xlsx": XLSX, "pdf": "application/pdf"}
 ORDERS = {
     "name": "customer", "account_number": "account number", "due_date": "due date", "amount_due": "amount due", "collector_code": "code",
@@ -65,7 +65,19 @@ def read_payments(query: Query, today: date) -> tuple[Filter, list[str]]:
     return wanted, [words for _, words in query.chips] or ["All payments"]
 
 
-READ: dict[str, Callable[[Query, date], tuple[Filter, list[str]]]] = {"soas": read_soas, "payments": read_payments}
+def read_differences(query: Query, today: date) -> tuple[Filter, list[str]]:
+    """The filter of the differences of the finished report that the address names. Raises NotFound."""
+    report = reconciliation.finished(query.number("report"))
+    query.values["report"] = str(report.id)
+    wanted = reconciliation.read_filter(query, report)
+    return wanted, [f"Reconciliation {report.id}", *(words for _, words in query.chips)]
+
+
+READ: dict[str, Callable[[Query, date], tuple[Filter, list[str]]]] = {
+    "soas": read_soas,
+    "payments": read_payments,
+    "differences": read_differences,
+}
 
 
 def asked(kind: str) -> Asked:
@@ -78,12 +90,17 @@ def asked(kind: str) -> Asked:
     return Asked(kind, LISTS[kind], query, wanted, words, today)
 
 
+def longest(listing: Listing, form: str) -> int | None:
+    """Rows of the longest list of this kind that can be had in a format; None when there is no limit, or it is cut there."""
+    return None if listing.most_on_paper else MOST.get(form)
+
+
 def own_name() -> str:
     """Key of a limit per person."""
     return f"user {current_user.name}" if current_user.is_authenticated else f"address {request.remote_addr}"
 
 
-@bp.get("/<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>")
+@bp.get("/<any(soas,payments,differences):kind>.<any(csv,xlsx,pdf):form>")
 @roles("office", "admin")
 @limiter.limit("60 per minute", key_func=own_name)
 def at_once(kind: str, form: str) -> Response:
@@ -104,7 +121,7 @@ def answered(wanted: Asked, form: str) -> Response:
     listing, name = wanted.listing, wanted.listing.file_name(wanted.day, form)
     if wanted.count(AT_ONCE[form] + 1) > AT_ONCE[form]:
         count = wanted.count()
-        choices = [one for one in (form, *(other for other in FORMATS if other != form)) if count <= MOST.get(one, count)]
+        choices = [one for one in (form, *(other for other in FORMATS if other != form)) if count <= (longest(listing, one) or count)]
         context = {"asked": wanted, "form": form, "formats": FORMATS, "choices": choices, "count": count, "most": AT_ONCE[form]}
         return answer("exports/long.html", "exports/_long.html", **context, reason="" if form in choices else too_long(listing))
     if form == "csv":
@@ -116,13 +133,13 @@ def answered(wanted: Asked, form: str) -> Response:
     return response
 
 
-@bp.post("/<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>")
+@bp.post("/<any(soas,payments,differences):kind>.<any(csv,xlsx,pdf):form>")
 @roles("office", "admin")
 @limiter.limit("20 per minute", key_func=own_name)
 def prepare(kind: str, form: str) -> ResponseReturnValue:
     """Have a worker write the file of the filter in the address."""
     wanted = asked(kind)
-    most = MOST.get(form)
+    most = longest(wanted.listing, form)
     if most is not None and wanted.count(most + 1) > most:
         raise InvalidInput(too_long(wanted.listing))
     address = wanted.query.url().partition("?")[2]

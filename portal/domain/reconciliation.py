@@ -230,6 +230,21 @@ def _state_case(here: Booked, pscloud: Held) -> str:
 
 # --- what it means, and what to do
 
+RECORD_WORDS = {"soa": "SOA", "payment": "Payment"}
+KIND_WORDS = {
+    "equal": "Equal",
+    "waiting": "On its way",
+    "different": "Different",
+    "only_here": "Only here",
+    "only_pscloud": "Only in PSCloud",
+    "unreadable": "Cannot be read",
+}
+
+
+def words_of(field: Differing) -> str:
+    """The name of a differing field, in words."""
+    return FIELDS.get(field.name) or field.name[:1].upper() + field.name[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

@@ -67,9 +67,9 @@ class BooksMoved(Exception):
 # --- asking, cancelling
 
 
-def request(who: str, payments_from: date | None, now: datetime) -> int:
+def request(who: str, payments_from: date | None, now: datetime, ring: bool = True) -> int:
     """A new report, waiting for a worker; payments are compared that were collected from this business date on (None: all). Commits and
-    rings. Raises Conflict while another one is active."""
+    rings, unless it is done at once by whoever asks. Raises Conflict while another one is active."""
     try:
         report_id = store.add(who, payments_from, now)
     except IntegrityError:
@@ -77,7 +77,8 @@ def request(who: str, payments_from: date | None, now: datetime) -> int:
         raise Conflict("A comparison is already waiting or running. Wait for its end, or cancel it first.", "comparison_active") from None
     audit.add(who, "reconciliation_requested", f"reconciliation {report_id}", {"payments_from": str(payments_from or "")}, now)
     db.session.commit()
-    doorbell.ring("reconcile", report_id, job_id=_job_id(report_id))
+    if ring:
+        doorbell.ring("reconcile", report_id, job_id=_job_id(report_id))
     return report_id
 
 

@@ -427,7 +427,7 @@ def test_a_killed_worker_s_comparison_fails_with_a_reason_within_two_minutes_and
 def test_a_comparison_nobody_hears_of_is_rung_again_and_given_up(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     number = service.request("cora", None, NOW)
     heard: list[int] = []
-    monkeypatch.setattr(doorbell, "ring", lambda name, one, job_id: heard.append(one) or True)
+    monkeypatch.setattr(doorbell, "ring", lambda name, one, job_id: heard.append(one) or True)  # type: ignore[func-returns-value]
     service.sweep(NOW + timedelta(seconds=5))
     assert heard == []
     service.sweep(NOW + waiting.RING_AGAIN)
