@@ -211,6 +211,9 @@ def i13_remittances_add_up(world: World, known: Known) -> None:
     )
     if [row[1] for row in rows] != [f"R-{index:06d}" for index in range(1, len(rows) + 1)]:
         raise Violation("I13", "remittance numbers have gaps", [row[1] for row in rows])
+    twice = world.portal.rows("SELECT reading_id FROM remittance_readings GROUP BY reading_id HAVING count(*) > 1")
+    if twice:
+        raise Violation("I13", "a Z-reading was handed over twice", [row[0] for row in twice])
     for remittance_id, number, expected, cash, variance, reason, state, receiver, decider, denominations in rows:
         if remittance_id in known.remitted and known.remitted[remittance_id] == state:
             continue
