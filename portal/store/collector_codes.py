@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, case, delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 
 from portal.domain.money import ZERO
 from portal.extensions import db
@@ -125,7 +125,7 @@ def holders_ever(code: str, limit: int = 200) -> list[Holder]:
     return [Holder(*holder) for _, *holder in db.session.execute(query)]
 
 
-def _holders() -> Select[Any]:
+def _holders() -> Any:
     return select(CodeHolding.code, User.id, User.name, User.display_name, User.active, CodeHolding.since, CodeHolding.until).join(
         User, User.id == CodeHolding.user_id
     )

@@ -203,10 +203,10 @@ def test_what_is_in_no_z_yet_is_named_on_the_desk_and_the_home_page_counts_what_
     page = site.page("carla", "/remittances")
     assert attributes(page, "data-uncovered") == [phone.code] and "In no Z-reading yet: 1 payment, ₱77.00" in text_of(page)
     assert "the Z-reading of the open registry" in page
-    assert "Z-readings to be remitted 1 1 collector, oldest of 20 Nov 2026" in text_of(site.page("carla", "/"))
+    assert "1 collector to remit 1 Z-reading, oldest of 20 Nov 2026." in text_of(site.page("carla", "/"))
     with site.app.app_context():
         user = users.by_name("nena")
         assert user
         ids = [row.id for row in remittances.waiting_readings(user.id)]
         service.receive(user.id, ids, [], [], "Nothing was brought", "carla", NOW)
-    assert "1 remittance waits for a supervisor" in text_of(site.page("carla", "/"))
+    assert "1 remittance to approve" in text_of(site.page("carla", "/"))

@@ -222,7 +222,7 @@ def test_the_history_and_the_failed_records_are_files(site: Site) -> None:
     }  # fmt: skip
     for path, words in (("/syncs.xlsx?by=test", "Manual"), ("/syncs/1/failed-records.xlsx", "NaN")):
         answer = site.get("carla", path)
-        assert "spreadsheet" in answer.mimetype and answer.headers["Content-Disposition"].startswith("attachment")
+        assert "spreadsheet" in str(answer.mimetype) and answer.headers["Content-Disposition"].startswith("attachment")
         assert words in zipfile.ZipFile(io.BytesIO(answer.data)).read("xl/worksheets/sheet1.xml").decode()
     assert site.get("nena", "/syncs.csv").status_code == 403 and site.get("carla", "/syncs/99/failed-records.csv").status_code == 404
 
