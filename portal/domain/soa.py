@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Literal
 
 VatType = Literal["vatable", "exempt", "zero_rated"]
@@ -62,10 +63,15 @@ def in_order(invoices: tuple[Invoice, ...]) -> tuple[Invoice, ...]:
     return tuple(sorted(invoices, key=lambda invoice: (invoice.due_date, invoice.invoice_number, invoice.id)))
 
 
+_SOA_FIELDS = tuple(field.name for field in fields(Soa) if field.name not in {"updated_at", "invoices"})
+_INVOICE_FIELDS = tuple(field.name for field in fields(Invoice))
+_soa_values, _invoice_values = attrgetter(*_SOA_FIELDS), attrgetter(*_INVOICE_FIELDS)
+
+
 def fingerprint(soa: Soa) -> str:
     """16 hex characters of SHA-256 over every field but `updated_at`."""
-    values = asdict(soa)
-    del values["updated_at"]
+    values: dict[str, Any] = dict(zip(_SOA_FIELDS, _soa_values(soa), strict=True))
+    values["invoices"] = [dict(zip(_INVOICE_FIELDS, _invoice_values(invoice), strict=True)) for invoice in soa.invoices]
     text = json.dumps(values, default=_plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
