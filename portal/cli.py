@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import closing
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from portal import clock, doorbell
 from portal.access import ROLES
 from portal.domain.errors import PortalError
 from portal.domain.reconciliation import KIND_WORDS
+from portal.domain.soa import Soa
 from portal.extensions import db
-from portal.pscloud import check
+from portal.pscloud import check, mapping
 from portal.pscloud.client import PscloudClient, PscloudError
+from portal.pscloud.profile import Profile
 from portal.services import postings, reconciliation, restore, sync, upkeep, users, void_postings
 from portal.store import audit, health, incidents, journal, sync_runs
 from portal.store import reconciliations as reports
@@ -221,7 +224,9 @@ def reconcile(as_json: bool, payments_from: datetime | None) -> None:
         click.echo(json.dumps(report_summary(report)))
     else:
         for record, words in (("soa", "SOAs"), ("payment", "Payments")):
-            counts = ", ".join(f"{count} {KIND_WORDS[kind].lower()}" for kind, count in report.counts(record).items())
+            counts = ", ".join(
+                f"{count} {KIND_WORDS[kind][0].lower()}{KIND_WORDS[kind][1:]}" for kind, count in report.counts(record).items()
+            )
             click.echo(f"{words}: {counts}.")
         verdict = "equal" if report.equal else f"{report.differences} differ" if report.status == "completed" else report.status
         click.echo(f"Reconciliation {report.id}: {verdict}. {report.error or report.note}".strip())
@@ -389,6 +394,33 @@ def seed_demo() -> None:
     if not sync_runs.recent(limit=1):
         sync.request_run("manual", "demo", clock.now())
     click.echo("The demo is ready.")
+
+
+@demo_commands.command("differences")
+def demo_differences() -> None:
+    """Let the demo's PSCloud differ from the portal in every way that reconciliation tells: then press Compare now.
+
+    Changes nothing here; Sync now makes the SOAs equal again."""
+    if not current_app.config["DEMO"]:
+        raise Failure("This is not a demo: PSCLOUD_URL is set.")
+    from demo.differences import plant
+
+    try:
+        with PscloudClient.from_config(current_app.config) as client:
+            raw = [record for page in islice(client.soa_pages(), 1) for record in page.records]
+        soas = [soa.id for record in raw if (soa := _readable(record, client.profile))]
+        for line in plant(current_app.config["PSCLOUD_URL"], soas):
+            click.echo(line)
+    except (PscloudError, OSError) as error:
+        raise Failure(f"The demo's PSCloud does not answer: {error}") from None
+    click.echo("Now press Compare now under Reconciliation, or: flask reconcile")
+
+
+def _readable(record: bytes, profile: Profile) -> Soa | None:
+    try:
+        return mapping.to_soa(record, profile)
+    except mapping.MappingError:
+        return None
 
 
 def _demo_codes() -> list[str]:

@@ -23,19 +23,12 @@ USUAL = timedelta(days=92)
 """Payments of so many days are compared unless somebody chooses otherwise."""
 OUTCOMES = {kind: words for kind, words in domain.KIND_WORDS.items() if kind != "equal"}
 MEANINGS = {
-    ("soa", "different"): domain.CASES["soa_changed"],
-    ("soa", "only_here"): domain.CASES["soa_gone"],
-    ("soa", "only_pscloud"): domain.CASES["soa_new"],
-    ("soa", "unreadable"): domain.CASES["soa_unreadable"],
-    ("payment", "waiting"): domain.CASES["payment_waiting"],
-    ("payment", "different"): domain.Case(
-        "Both have it, and its state or its figures are not the same.", "Look at each: what to do stands beside it."
-    ),
-    ("payment", "only_here"): domain.Case(
-        "Our ledger has it and PSCloud does not: refused there, or gone.", "Look at each: what to do stands beside it."
-    ),
-    ("payment", "only_pscloud"): domain.CASES["payment_stranger"],
-    ("payment", "unreadable"): domain.CASES["payment_unreadable"],
+    "equal": "The same on both sides.",
+    "different": "Both have it, and not with the same figures or state.",
+    "only_here": "PSCloud does not have it: an SOA was paid or removed there, a payment was refused or is gone.",
+    "only_pscloud": "PSCloud has it and we do not: an SOA is new there, a payment came from elsewhere.",
+    "unreadable": "PSCloud sent something that cannot be read.",
+    "waiting": "Not posted to PSCloud yet, or on its way: no difference.",
 }
 
 

@@ -272,7 +272,7 @@ CASES = {
         "Ask PSCloud's administrator why it was removed. Then press Sync now: a full download closes it here.",
     ),
     "soa_changed": Case(
-        "Both have it, and PSCloud's figures are newer, or it was changed there without a date.",
+        "Both have it, and PSCloud's figures are newer: payments were booked there, or it was corrected.",
         "Press Sync now and choose the full download: it reads every SOA, whatever PSCloud says of its last change.",
     ),
     "soa_reopened": Case(

@@ -281,9 +281,10 @@ def _compare_page(work: _Work, page: Page) -> None:
                 latest[soa.id] = soa
         except MappingError as error:
             text = raw.decode("utf-8", "replace").replace("\x00", "\ufffd")[:LONGEST_RAW]
+            name, _, numbers = error.label.partition(" · ")
             number = error.pscloud_id or f"record {work.values['done'] + len(unreadable) + 1}"
             unreadable[number] = NewDifference(
-                "soa", "unreadable", "soa_unreadable", number, customer_name=error.label, detail=str(error), raw=text
+                "soa", "unreadable", "soa_unreadable", number, numbers, customer_name=name, detail=str(error), raw=text
             )
     _keep(work)
     again = store.forget(work.report_id, "soa", [*latest, *unreadable])
@@ -471,7 +472,7 @@ def _completed(answer: HeldPayment | None, listed: HeldPayment | None) -> HeldPa
 def _payment_difference(work: _Work, verdict: Verdict, reference: str, row: BookedRow | None, held: HeldPayment | None) -> NewDifference:
     work.groups.update({field.group for field in verdict.fields})
     booked = None if row is None else row.booked
-    states = [f"{side}: {one}" for side, one in (("here", booked and booked.state), ("PSCloud", held and Held(held.voided).state)) if one]
+    states = [f"{side}: {one}" for side, one in (("Here", booked and booked.state), ("PSCloud", held and Held(held.voided).state)) if one]
     if held is not None and held.reason:
         verdict = Verdict("unreadable" if row is not None else verdict.kind, "payment_unreadable" if row is not None else verdict.case)
         states = [held.reason]
