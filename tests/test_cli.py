@@ -16,7 +16,7 @@ from config import TestConfig
 from demo.pscloud.testing import running_pscloud
 from portal import create_app
 from portal.extensions import db
-from portal.store import users
+from portal.store import soas, users
 from tests.factories import make_phone, make_soa, make_user, sign_in, store_soas
 from tests.services.test_journal import send
 
@@ -135,3 +135,66 @@ def test_a_demo_is_never_put_into_a_real_database(app: Flask) -> None:
     app.config["DEMO"] = True
     result = run(app, "demo", "seed")
     assert result.exit_code == 1 and "real installation" in result.stderr
+
+
+# --- reconcile
+
+
+@pytest.fixture
+def faultless(app: Flask) -> Iterator[Any]:
+    """A PSCloud whose records can all be read, downloaded by the portal."""
+    with running_pscloud(customers=30, faulty_records=False) as server:
+        app.config.update(PSCLOUD_URL=server.url, PSCLOUD_TOKEN=server.token, PSCLOUD_ALLOW_PRIVATE=True)
+        assert run(app, "sync", "run", "--wait").exit_code == 0
+        yield server
+
+
+def test_reconcile_exits_0_when_the_books_are_equal_and_1_when_they_are_not(app: Flask, faultless: Any) -> None:
+    equal = run(app, "reconcile", "--json")
+    told = json.loads(equal.stdout.splitlines()[-1])
+    assert (equal.exit_code, told["status"], told["equal"], told["differences"], told["error"]) == (0, "completed", True, 0, None)
+    assert told["soas"]["amount_due"]["here"] == told["soas"]["amount_due"]["pscloud"] and told["soas"]["equal"] > 0
+    assert set(told["payments"]) == {"equal", "waiting", "different", "only_here", "only_pscloud", "unreadable", "listed"}
+    changed = faultless.records("active")[0]["id"]
+    faultless.change_soa(changed, penalty_add="1.00")
+    differs = run(app, "reconcile", "--json", "--payments-from", "2026-11-01")
+    told = json.loads(differs.stdout.splitlines()[-1])
+    assert (differs.exit_code, told["equal"], told["soas"]["different"], told["payments"]["listed"]) == (1, False, 1, False)
+    plain = run(app, "reconcile")
+    assert plain.exit_code == 1 and "1 different" in plain.stdout and "1 differ" in plain.stdout
+
+
+def test_reconcile_says_why_it_failed(app: Flask, faultless: Any) -> None:
+    app.config["PSCLOUD_TOKEN"] = "wrong"
+    refused = run(app, "reconcile", "--json")
+    told = json.loads(refused.stdout.splitlines()[-1])
+    assert refused.exit_code == 1 and told["status"] == "failed" and not told["equal"] and "token" in told["error"]
+    app.config["PSCLOUD_URL"] = ""
+    nowhere = run(app, "reconcile")
+    assert nowhere.exit_code == 1 and "PSCLOUD_URL" in nowhere.stderr
+
+
+def test_the_demo_plants_a_difference_of_each_kind(app: Flask) -> None:
+    assert "not a demo" in run(app, "demo", "differences").stderr
+    with running_pscloud(customers=60) as server:
+        app.config.update(
+            DEMO=True,
+            PSCLOUD_URL=server.url,
+            PSCLOUD_TOKEN=server.token,
+            PSCLOUD_ALLOW_PRIVATE=True,
+            PSCLOUD_PROFILE=str(Path(__file__).parents[1] / "demo" / "pscloud" / "profile.toml"),
+        )
+        assert run(app, "sync", "run", "--wait").exit_code == 0
+        make_user("nena", "collector", codes=["BUL-01"])
+        phone = make_phone("nena")
+        phone.start()
+        for soa in [one for one in soas.for_codes(["BUL-01"]) if one.amount_due > 100][:4]:
+            phone.pay(soa, 5000)
+        send(phone)
+        assert run(app, "payments", "push", "--wait").exit_code == 0
+        assert run(app, "sync", "run", "--wait").exit_code == 0
+        planted = run(app, "demo", "differences")
+        assert planted.exit_code == 0 and "forgotten by PSCloud" in planted.stdout
+        told = json.loads(run(app, "reconcile", "--json").stdout.splitlines()[-1])
+    kinds = ("different", "only_here", "only_pscloud")
+    assert all(told[record][kind] > 0 for record in ("soas", "payments") for kind in kinds) and told["soas"]["unreadable"] > 0

@@ -20,14 +20,17 @@ from werkzeug.test import TestResponse
 
 from portal import lists
 from portal.domain.allocation import Allocation
+from portal.domain.reconciliation import Differing
 from portal.extensions import db
 from portal.services import journal, remittances, saved_filters, terminals
 from portal.services.journal import Policy, Uploader
 from portal.store import audit, incidents
 from portal.store import exports as export_store
+from portal.store import reconciliations as reconciliation_store
 from portal.store import remittances as remittance_store
 from portal.store import users as user_store
 from portal.store.models import SyncFailure
+from portal.store.reconciliations import NewDifference
 from portal.store.soas import SoaFilter
 from tests.factories import NOW, Phone, b64, csrf_of, make_invoice, make_phone, make_soa, make_user, store_soas
 from tests.factories import sign_in as log_in
@@ -152,9 +155,22 @@ def fill(world: World) -> None:
     db.session.flush()
     world.ids["incident"] = db.session.execute(text("SELECT max(id) FROM incidents")).scalar_one()
     cashier = world.ids["cashier"]
+    world.ids["reconciliation"] = finished_reconciliation()
     world.ids["filter"] = saved_filters.save(cashier, "soas", "With penalty", "penalty=1", NOW)
     world.ids["export"] = export_store.add(cashier, "soas", "csv", "", lists.pack(SoaFilter()), ["Active SOAs"], NOW.date(), NOW)
     db.session.commit()
+
+
+def finished_reconciliation() -> int:
+    """A report that found one SOA of B different."""
+    number = reconciliation_store.add(NAMES["cashier"], None, NOW)
+    reconciliation_store.claim(number, "lease", NOW)
+    field = Differing("amount_due", "1.00", "2.00")
+    found = NewDifference("soa", "different", "soa_changed", SOA_B.id, customer_name=SOA_B.customer_name, fields=(field,))
+    reconciliation_store.add_differences(number, [found])
+    figures = {"soas_different": 1, "here_count": 2, "here_amount": Decimal(1), "pscloud_amount": Decimal(2)}
+    reconciliation_store.complete(number, "lease", NOW, {"amount_due": 1}, **figures)
+    return number
 
 
 def send(phone: Phone, approval: str = "automatic") -> list[str]:
@@ -295,10 +311,12 @@ CASES: dict[str, dict[str, Case]] = {
         "of A": lambda w, p: Call(f"/reports/remittance/{w.ids['remittance']}.pdf"),
         "none": lambda w, p: Call("/reports/remittance/999999.pdf"),
     },
-    "GET /<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>": {
-        f"{kind} {form}": partial(a_file, f"/{kind}.{form}") for kind in ("soas", "payments") for form in ("csv", "xlsx", "pdf")
+    "GET /<any(soas,payments,differences):kind>.<any(csv,xlsx,pdf):form>": {
+        **{f"{kind} {form}": partial(a_file, f"/{kind}.{form}") for kind in ("soas", "payments") for form in ("csv", "xlsx", "pdf")},
+        "differences": lambda w, p: Call(f"/differences.csv?report={w.ids['reconciliation']}"),
+        "differences of none": lambda w, p: Call("/differences.csv?report=999999"),
     },
-    "POST /<any(soas,payments):kind>.<any(csv,xlsx,pdf):form>": {
+    "POST /<any(soas,payments,differences):kind>.<any(csv,xlsx,pdf):form>": {
         "soas": lambda w, p: Call("/soas.xlsx?overdue=1", form={}),
         "not a date": lambda w, p: Call("/soas.csv?due_to=x", form={}),
     },
@@ -324,6 +342,22 @@ CASES: dict[str, dict[str, Case]] = {
         "cashier's": lambda w, p: Call(f"/soas/saved-filters/{w.ids['filter']}/delete", form={}),
     },
     "GET /soas/<path:soa_id>": {"of A": lambda w, p: Call("/soas/S-A"), "none": lambda w, p: Call("/soas/S/none")},
+    "POST /reconciliation": {
+        "now": lambda w, p: Call("/reconciliation", form={"payments_from": "2026-11-01"}),
+        "not a date": lambda w, p: Call("/reconciliation", form={"payments_from": "x"}),
+    },
+    "GET /reconciliation/differences": {
+        "one": lambda w, p: Call(f"/reconciliation/differences?report={w.ids['reconciliation']}&outcome=different"),
+        "none": lambda w, p: Call("/reconciliation/differences"),
+    },
+    "GET /reconciliation/<int:report_id>": {
+        "finished": lambda w, p: Call(f"/reconciliation/{w.ids['reconciliation']}"),
+        "none": lambda w, p: Call("/reconciliation/999999"),
+    },
+    "POST /reconciliation/<int:report_id>/cancel": {
+        "finished": lambda w, p: Call(f"/reconciliation/{w.ids['reconciliation']}/cancel", form={}),
+        "none": lambda w, p: Call("/reconciliation/999999/cancel", form={}),
+    },
     "GET /syncs.<any(csv,xlsx):form>": {form: partial(a_file, f"/syncs.{form}") for form in ("csv", "xlsx")},
     "GET /syncs/<int:run_id>/failed-records.<any(csv,xlsx):form>": {
         "one": lambda w, p: Call(f"/syncs/{w.ids['run']}/failed-records.csv"),
