@@ -224,6 +224,19 @@ class SoaDayTotal(Model):
     penalty: Mapped[Decimal] = mapped_column(Pesos)
 
 
+class SoaMonthTotal(Model):
+    """SoaDayTotal of each month, by its first day; kept by triggers too."""
+
+    __tablename__ = "soa_month_totals"
+    status: Mapped[str] = mapped_column(String(10), primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True)
+    with_penalty: Mapped[bool] = mapped_column(primary_key=True)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    count: Mapped[int] = mapped_column()
+    amount_due: Mapped[Decimal] = mapped_column(Pesos)
+    penalty: Mapped[Decimal] = mapped_column(Pesos)
+
+
 class SearchWord(Model):
     """A word that is or was in a customer's name, folded, also spelled backwards: what a mistyped word is mended with."""
 
@@ -435,7 +448,6 @@ class Payment(Model):
         CheckConstraint(one_of("status", STATUSES), name="status"),
         Index("ix_payments_list", "received_at", "claimed_receipt_number", "id"),
         Index("ix_payments_status", "status", "received_at", "claimed_receipt_number", "id"),
-        Index("ix_payments_reference", "tender", "channel", "reference"),
     )
 
 
@@ -808,8 +820,8 @@ class AuditEntry(Model):
 
     __tablename__ = "audit_log"
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    at: Mapped[datetime] = mapped_column(Instant)
-    who: Mapped[str] = mapped_column(String(120))
+    at: Mapped[datetime] = mapped_column(Instant, index=True)
+    who: Mapped[str] = mapped_column(String(120), index=True)
     action: Mapped[str] = mapped_column(String(40), index=True)
     subject: Mapped[str] = mapped_column(String(120), index=True)
     detail: Mapped[str] = mapped_column(Text, default="{}")
