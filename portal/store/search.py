@@ -36,7 +36,7 @@ _ROWS = table("soa_search_rows", column("id"), column("soa_id"))
 
 def fold(text: str) -> str:
     """Text for searching: lower case, accents and other marks stripped, single spaces, "de la" in one word as many write it."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())  # first apart: 𝒜 has no lower case
     bare = "".join(character for character in apart if not unicodedata.combining(character) and character != "\x00")
     return _PARTICLES.sub(r"de\1", " ".join(bare.split()))
 

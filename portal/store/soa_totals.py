@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Date, Executable, Select, bindparam, delete, func, insert, literal_column, or_, select
+from sqlalchemy import ColumnElement, Date, Executable, Select, bindparam, delete, func, insert, literal_column, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.domain.money import ZERO
 from portal.domain.soa import Soa
 from portal.extensions import db
 from portal.store import models
-from portal.store.models import SoaDayTotal, SoaTotal
+from portal.store.models import SoaDayTotal, SoaMonthTotal, SoaTotal
 
 BATCH = 500
 COLUMNS = ("status", "collector_code", "due_date", "with_penalty", "count", "amount_due", "penalty")
 Key = tuple[str, str, date, bool]
 Sums = tuple[int, Decimal, Decimal]
+NOTHING: Sums = (0, ZERO, ZERO)
+LONG = timedelta(62)
+"""Of more days than so many, whole months are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +58,70 @@ def note(pairs: Iterable[tuple[Soa | None, Soa]]) -> None:
 def read(status: str, code: str | None, since: date | None, until: date | None, penalty: bool) -> Totals:
     """Count and pesos of the SOAs with this status ("" for any) and collector code ("" for none, None for any), due from `since` to
     `until`, both included, with a penalty only when asked so."""
-    values = {
-        "status": status or "active",
-        "other": status or "closed",
-        "code": code,
-        "since": since or date.min,
-        "until": until or date.max,
-    }
-    count, amount, owed = db.session.connection().execute(_sums(code is None, penalty), values).one()
+    since, until = since or date.min, until or date.max
+    values: dict[str, Any] = {"status": status or "active", "other": status or "closed", "code": code, "since": since, "until": until}
+    months = code is None and until - since > LONG
+    if months:
+        values["first"], values["last"] = (since + timedelta(31)).replace(day=1), until.replace(day=1)
+    count, amount, owed = db.session.connection().execute(_sums(code is None, months, penalty), values).one()
     return Totals(int(count or 0), amount or ZERO, owed or ZERO)
 
 
 @cache
-def _sums(any_code: bool, penalty: bool) -> Executable:
-    """Made once each: every page of the list asks. Both statuses are named, so that the key is used whatever is asked."""
-    table = SoaDayTotal if any_code else SoaTotal
-    query = select(func.sum(table.count), func.sum(table.amount_due), func.sum(table.penalty)).where(
-        or_(table.status == bindparam("status"), table.status == bindparam("other")),
-        table.due_date >= bindparam("since", type_=Date),
-        table.due_date <= bindparam("until", type_=Date),
-    )
-    if penalty:
-        query = query.where(table.with_penalty.is_(True))
-    return query if any_code else query.where(SoaTotal.collector_code == bindparam("code"))
+def _sums(any_code: bool, months: bool, penalty: bool) -> Executable:
+    """Made once each: every page of the list asks. Of a long time whole months are added up, and the days before and after them."""
+    since, until, first, last = (bindparam(name, type_=Date) for name in ("since", "until", "first", "last"))
+    days, month = SoaDayTotal.due_date, SoaMonthTotal.month
+    parts: list[tuple[Any, tuple[ColumnElement[bool], ...]]]
+    if months:
+        parts = [
+            (SoaMonthTotal, (month >= first, month < last)),
+            (SoaDayTotal, (days >= since, days < first)),
+            (SoaDayTotal, (days >= last, days <= until)),
+        ]
+    elif any_code:
+        parts = [(SoaDayTotal, (days >= since, days <= until))]
+    else:
+        parts = [(SoaTotal, (SoaTotal.collector_code == bindparam("code"), SoaTotal.due_date >= since, SoaTotal.due_date <= until))]
+    found = union_all(*(_part(table, conditions, penalty) for table, conditions in parts)).subquery()
+    return select(func.sum(found.c.count), func.sum(found.c.amount_due), func.sum(found.c.penalty))
+
+
+def _part(table: Any, conditions: tuple[ColumnElement[bool], ...], penalty: bool) -> Select[*tuple[Any, ...]]:
+    """Both statuses are named, so that the key is used whatever is asked."""
+    status = or_(table.status == bindparam("status"), table.status == bindparam("other"))
+    query = select(table.count, table.amount_due, table.penalty).where(status, *conditions)
+    return query.where(table.with_penalty.is_(True)) if penalty else query
 
 
 def rebuild() -> None:
     """Add everything up anew, in the current transaction."""
-    db.session.execute(delete(SoaTotal))
-    db.session.execute(delete(SoaDayTotal))  # what triggers would leave of wrong sums
+    for table in (SoaTotal, SoaDayTotal, SoaMonthTotal):  # the first empties the others, but for what was wrong in them
+        db.session.execute(delete(table))
     db.session.execute(insert(SoaTotal).from_select(COLUMNS, _counted()))
 
 
-def wrong() -> list[Key]:
-    """Where the kept figures differ from what the SOAs themselves add up to; "*" stands for all codes of a day. Reads every SOA."""
-    counted = _by_key(_counted())
-    kept = _by_key(select(*(getattr(SoaTotal, name) for name in COLUMNS)).where(SoaTotal.count != 0))
-    days: dict[Key, Sums] = defaultdict(lambda: (0, ZERO, ZERO))
-    for (status, _, due, has), sums in counted.items():
-        count, amount, penalty = days[status, "*", due, has]
-        days[status, "*", due, has] = (count + sums[0], amount + sums[1], penalty + sums[2])
-    kept_days = _by_key(
-        select(*(literal_column("'*'") if name == "collector_code" else getattr(SoaDayTotal, name) for name in COLUMNS)).where(
-            SoaDayTotal.count != 0
-        )
-    )
-    pairs = ((counted, kept), (days, kept_days))
-    return sorted(one for real, held in pairs for one in real.keys() | held.keys() if real.get(one) != held.get(one))
+def wrong() -> list[tuple[str, Key]]:
+    """Where the kept figures differ from what the SOAs themselves add up to, in which of the three tables. Reads every SOA."""
+    real: dict[tuple[str, Key], Sums] = {}
+    for (status, code, due, has), sums in _by_key(_counted()).items():
+        for table, key in (
+            ("soa", (status, code, due, has)),
+            ("day", (status, "", due, has)),
+            ("month", (status, "", due.replace(day=1), has)),
+        ):
+            known = real.get((table, key), NOTHING)
+            real[table, key] = (known[0] + sums[0], known[1] + sums[1], known[2] + sums[2])
+    kept: dict[tuple[str, Key], Sums] = {}
+    tables: list[tuple[str, Any, Any, Any]] = [
+        ("soa", SoaTotal, SoaTotal.collector_code, SoaTotal.due_date),
+        ("day", SoaDayTotal, literal_column("''"), SoaDayTotal.due_date),
+        ("month", SoaMonthTotal, literal_column("''"), SoaMonthTotal.month),
+    ]
+    for name, table, code, due in tables:
+        rows = select(table.status, code, due, table.with_penalty, table.count, table.amount_due, table.penalty)
+        kept |= {(name, key): sums for key, sums in _by_key(rows).items()}
+    return sorted(one for one in real.keys() | kept.keys() if real.get(one, NOTHING) != kept.get(one, NOTHING))
 
 
 def _counted() -> Select[*tuple[Any, ...]]:
