@@ -1,4 +1,4 @@
-"""Addresses in templates: those that a page asks for again and again are put together once."""
+"""What every page asks for again and again is put together once: addresses, and parts of the frame that are alike for many people."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, has_request_context, request, url_for
+from jinja2.runtime import Macro
+from markupsafe import Markup
 
 KEPT = 4096
 """Addresses kept at a time; the longest unused go first, so a million SOAs cannot fill the memory."""
@@ -30,7 +32,20 @@ def in_address(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote(text)
 
 
+def once(kept: dict[tuple[Any, ...], Markup], macro: Macro, *values: str | int) -> Markup:
+    """What the macro makes of these values, made once for each: its name is its own among those used so, and it looks at nothing else."""
+    key = (macro.name, request.environ.get("SCRIPT_NAME", ""), *values)
+    found = kept.get(key)
+    if found is None:
+        if len(kept) >= KEPT:
+            kept.clear()
+        found = kept[key] = Markup(macro(*values))  # noqa: S704 - a macro's answer is escaped already
+    return found
+
+
 def register(app: Flask) -> None:
-    """What templates call url_for, and the filter for what they put together themselves."""
+    """What templates call url_for and once, and the filter for addresses they put together themselves."""
+    kept: dict[tuple[Any, ...], Markup] = {}
+    app.jinja_env.globals["once"] = lambda macro, *values: once(kept, macro, *values)
     app.add_template_filter(in_address)
     app.jinja_env.globals["url_for"] = lambda endpoint, **values: address(app, endpoint, **values)

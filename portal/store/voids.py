@@ -167,9 +167,12 @@ def totals() -> dict[str, VoidTotals]:
     return {state: found.get(state, VoidTotals(0, ZERO)) for state in STATES}
 
 
+_WAITING = select(func.count()).select_from(Void).where(Void.state == "requested")
+
+
 def count_waiting() -> int:
     """How many requests nobody has decided."""
-    return db.session.execute(select(func.count()).select_from(Void).where(Void.state == "requested")).scalar_one()
+    return int(db.session.connection().execute(_WAITING).scalar_one())
 
 
 def count_failed() -> int:
