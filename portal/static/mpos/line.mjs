@@ -7,7 +7,7 @@ import { write } from "./confirm.mjs";
 import { makeKeys } from "./domain/journal.mjs";
 import { readDecisions } from "./domain/voids.mjs";
 import { PhoneError } from "./errors.mjs";
-import { nameOfList, Sessions, waiting } from "./session.mjs";
+import { nameOfList, PREPARED, Sessions, waiting } from "./session.mjs";
 import { compare, download, drain } from "./sync.mjs";
 import { writeDecision } from "./voids.mjs";
 
@@ -376,9 +376,11 @@ export class Line extends Sessions {
     // A list that holds a payment voided since is asked for whole: "not changed" would not mend it.
     const old = snapshot && head?.outdated_soas?.length ? { ...snapshot, etag: null } : snapshot;
     const fresh = await this._call(() => download(this._writing(session, terminal.code), this._api, old, onProgress));
-    if (fresh) this._takeList(session, fresh.snapshot, fresh.list, nameOfList(terminal.code, fresh.seq));
+    const name = nameOfList(terminal.code, fresh?.seq);
+    if (fresh) this._takeList(session, fresh.snapshot, fresh.list, name);
     session.problem = null;
     await this._changed();
+    if (fresh) this._background(session.store.setMeta(PREPARED, { of: name, ...fresh.list.prepared }));
     this._background(this._uploadSoon(SETTLE));
     return this.state.snapshot;
   }

@@ -3,6 +3,7 @@
 import { dayNumber, SoaTable } from "./domain/columns.mjs";
 
 /** @typedef {import("./domain/columns.mjs").Columns} Columns */
+/** @typedef {{order: Int32Array, keys: string}} Prepared `order`: the rows by due date then name; `keys`: what is looked in of each, in that order. */
 
 /** Stands between the keys of two SOAs; no word that is searched for holds it. */
 const BETWEEN = "\0";
@@ -19,10 +20,9 @@ export function plain(text) {
 }
 
 /**
- * What a search needs, made once at the download and kept with the list: `order`, the rows by due date then name, and `keys`, what is looked in of each,
- * in that order.
+ * What a search needs, made once at the download and kept.
  * @param {SoaTable} table
- * @returns {{order: Int32Array, keys: string}}
+ * @returns {Prepared}
  */
 export function prepare(table) {
   const texts = Array.from({ length: table.count }, (_, row) => {
@@ -37,7 +37,7 @@ export function prepare(table) {
 
 /** The list of SOAs with what a search needs. Its places are those of `order`: by due date, then name. */
 export class SoaList {
-  /** @param {Columns} columns without a flaw @param {{order: Int32Array, keys: string}} [prepared] */
+  /** @param {Columns} columns without a flaw @param {Prepared} [prepared] */
   constructor(columns, prepared) {
     this.table = new SoaTable(columns);
     const { order, keys } = prepared ?? prepare(this.table);
@@ -49,9 +49,36 @@ export class SoaList {
     this._everyone = Int32Array.from(order.keys());
   }
 
-  /** What is kept beside the columns, so that the next start need not make it. */
+  /** What is kept so that the next start need not make it. @returns {Prepared} */
   get prepared() {
     return { order: this.order, keys: this._keys };
+  }
+
+  /** Which of `a` to `z` and `0` to `9` each key holds, a bit for each: a single letter stands in nearly every key, and calls cost more than bits. */
+  _makeMasks() {
+    const { _keys: keys, _starts: starts } = this;
+    const letters = new Int32Array(this.order.length);
+    const digits = new Int32Array(this.order.length);
+    for (let place = 0; place < letters.length; place += 1) {
+      for (let at = starts[place]; at < starts[place + 1]; at += 1) {
+        const code = keys.charCodeAt(at);
+        if (code >= 97 && code <= 122) letters[place] |= 1 << (code - 97);
+        else if (code >= 48 && code <= 57) digits[place] |= 1 << (code - 48);
+      }
+    }
+    return { letters, digits };
+  }
+
+  /** The places whose key holds one letter or digit. @param {string} sign */
+  _findSign(sign) {
+    this._masks ??= this._makeMasks();
+    const code = sign.charCodeAt(0);
+    const masks = code >= 97 ? this._masks.letters : this._masks.digits;
+    const bit = 1 << (code >= 97 ? code - 97 : code - 48);
+    const found = new Int32Array(masks.length);
+    let count = 0;
+    for (let place = 0; place < masks.length; place += 1) if (masks[place] & bit) found[count++] = place;
+    return found.subarray(0, count);
   }
 
   /**
@@ -63,6 +90,7 @@ export class SoaList {
     const words = plain(text.replaceAll(BETWEEN, " ")).split(/\s+/).filter(Boolean).sort((a, b) => b.length - a.length);
     if (!words.length) return this._everyone;
     const [first, ...rest] = words;
+    if (/^[a-z0-9]$/.test(first) && !rest.length) return this._findSign(first);
     const { _keys: keys, _starts: starts } = this;
     const found = new Int32Array(this.order.length);
     let count = 0;

@@ -27,6 +27,9 @@ const OWN = "mpos-";
 /** Begins the key, in the shared database, of how many unsent entries a user's own database holds. A hint for people: the truth is the user's own database. */
 const UNSENT = "unsent:";
 
+/** Names the setting that holds what was made ready for searching the list; without it, it is made anew. */
+export const PREPARED = "prepared";
+
 /** @typedef {{count: number, oldest_at: string|null}} Unsent */
 
 /**
@@ -230,8 +233,9 @@ export class Sessions {
       const terminal = terminals.find((item) => item.code === code) ?? null;
       const head = terminal && (await store.head(terminal.code));
       if (nameOfList(terminal?.code, head?.list_seq) !== session.listOf) {
-        const stored = await store.snapshot();
-        this._takeList(session, stored, stored && listOf(stored), nameOfList(terminal?.code, head?.list_seq));
+        const name = nameOfList(terminal?.code, head?.list_seq);
+        const [stored, prepared] = await Promise.all([store.snapshot(), store.meta(PREPARED)]);
+        this._takeList(session, stored, stored && listOf(stored, prepared?.of === name ? prepared : undefined), name);
       }
       const unsent = await unsentOf(store, terminals);
       session.terminals = terminals;
@@ -270,7 +274,7 @@ export class Sessions {
    */
   _takeList(session, snapshot, list, name) {
     if (snapshot) {
-      const { body: _body, order: _order, keys: _keys, soas: _soas, ...head } = snapshot;
+      const { body: _body, soas: _soas, ...head } = snapshot;
       session.snapshot = head;
     } else session.snapshot = null;
     session.list = list;

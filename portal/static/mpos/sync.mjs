@@ -5,7 +5,7 @@
 
 import { PortalError } from "./api.mjs";
 import { write } from "./confirm.mjs";
-import { flaw, pack } from "./domain/columns.mjs";
+import { flaw, pack, SoaTable } from "./domain/columns.mjs";
 import { isCentavos } from "./domain/money.mjs";
 import { signUpload } from "./domain/journal.mjs";
 import { PhoneError } from "./errors.mjs";
@@ -25,7 +25,7 @@ const STATUSES = ["stored", "repeat", "quarantined", "conflict", "held"];
 /**
  * The downloaded list when all of it is right, and what is kept of it. Throws PhoneError bad_snapshot naming what is wrong; then the old list stays.
  * @param {{body: Uint8Array, answer: Record<string, any>, etag: string|null}} downloaded
- * @returns {{snapshot: Snapshot, list: SoaList}}
+ * @returns {{snapshot: Snapshot, columns: import("./domain/columns.mjs").Columns}}
  */
 export function checkSnapshot({ body, answer, etag }) {
   const wrong = (/** @type {string} */ what) =>
@@ -36,21 +36,20 @@ export function checkSnapshot({ body, answer, etag }) {
   if (typeof answer.as_of !== "string" || typeof answer.business !== "object" || !answer.business) throw wrong("its date or letterhead is missing");
   const included = answer.included ?? {};
   if (!Object.values(included).every((seq) => Number.isSafeInteger(seq))) throw wrong("it does not say which payments it includes");
-  const list = new SoaList(columns);
-  const { ids, amounts } = list.table;
+  const { ids, amounts } = new SoaTable(columns);
   if (new Set(ids).size !== ids.length) throw wrong("it holds an SOA twice");
   if (!amounts.every(isCentavos)) throw wrong("an amount due is damaged");
   if (amounts.reduce((sum, amount) => sum + amount, 0) !== answer.amount_due) throw wrong("its total does not add up");
-  return { snapshot: /** @type {Snapshot} */ ({ ...head, included, etag, body, ...list.prepared }), list };
+  return { snapshot: /** @type {Snapshot} */ ({ ...head, included, etag, body }), columns };
 }
 
 /**
  * The list of a stored snapshot. One that an older version of the app stored holds its SOAs one by one.
  * @param {Snapshot} snapshot
+ * @param {import("./search.mjs").Prepared} [prepared] what was made ready for searching it
  */
-export function listOf({ body, order, keys, soas }) {
-  if (body && order && keys !== undefined) return new SoaList(JSON.parse(new TextDecoder().decode(body)).columns, { order, keys });
-  return new SoaList(pack(soas ?? []));
+export function listOf({ body, soas }, prepared) {
+  return new SoaList(body ? JSON.parse(new TextDecoder().decode(body)).columns : pack(soas ?? []), prepared);
 }
 
 /**
@@ -74,13 +73,13 @@ export async function download(writing, api, old, onProgress) {
     return null;
   }
   stage("checking");
-  const { snapshot, list } = checkSnapshot(downloaded);
+  const { snapshot, columns } = checkSnapshot(downloaded);
   stage("saving");
   const { snapshot: id, as_of, count, amount_due } = snapshot;
   const payload = { snapshot: id, as_of, count, amount_due };
   const { head } = await write(writing, (before) => ({ kind: "soa_downloaded", payload, snapshot, head: { list_seq: before.seq + 1, outdated_soas: [] } }));
   stage("done");
-  return { snapshot, list, seq: head.list_seq };
+  return { snapshot, list: new SoaList(columns), seq: head.list_seq };
 }
 
 /**
