@@ -106,7 +106,7 @@ def ago(value: datetime | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`2 min 5 s`, `1 h 4 min`; `under 1 s` for less, an empty text for None."""
+    """`2 min 5 s`, `2 min`, `1 h 4 min`; `under 1 s` for less, an empty text for None."""
     if seconds is None:
         return ""
     whole = int(seconds)
@@ -114,7 +114,9 @@ def duration(seconds: float | None) -> str:
         return "under 1 s"
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    size, large, small = (60, "min", "s") if whole < 3600 else (3600, "h", "min")
+    rest = whole % size // (size // 60)
+    return f"{whole // size} {large}" + (f" {rest} {small}" if rest else "")
 
 
 def size(count: int | None) -> str:

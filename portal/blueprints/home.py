@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -19,7 +19,6 @@ from portal.blueprints.pages import answer, wants_partial
 from portal.blueprints.sync import measured
 from portal.filters import day as show_day
 from portal.store import collector_codes, dashboard, downloads, ledger, remittances, soas, sync_history, sync_runs
-from portal.store.collector_codes import Sums
 from portal.store.sync_runs import RunRow
 
 bp = Blueprint("home", __name__)
@@ -75,7 +74,7 @@ def ready(today: date) -> dict[str, Any]:
         "soas": soas.totals(soas.SoaFilter(), today),
         "due_today": soas.totals(soas.SoaFilter(due_from=today, due_to=today), today),
         "overdue": soas.totals(soas.SoaFilter(overdue=True), today),
-        "stuck": sum((row.sums for row in collector_codes.unassigned(today) if not row.downloadable), Sums()),
+        "stuck": collector_codes.stuck(today),
     }
 
 
@@ -96,14 +95,16 @@ def phones(today: date) -> dict[str, Any]:
 
 
 def collected(today: date) -> dict[str, Any]:
-    """The payments of today's business date in parts."""
-    return {"collected": dashboard.collected(today)}
+    """The payments of today's business date in parts; a whole page asks for them once."""
+    if "collected" not in g:
+        g.collected = dashboard.collected(today)
+    return {"collected": g.collected}
 
 
 def breakdown(today: date) -> dict[str, Any]:
     """The same by tender and by collector; all collectors when the address asks for them."""
     every = request.args.get("collectors") == "all"
-    found = dashboard.collected(today)
+    found = collected(today)["collected"]
     return {"collected": found, "shown": found.collectors if every else found.collectors[:TOP], "every_collector": every}
 
 

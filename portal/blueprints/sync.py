@@ -19,7 +19,7 @@ from portal.domain.charts import Chart
 from portal.domain.errors import InvalidInput, NotFound
 from portal.domain.progress import Progress
 from portal.filters import day as show_day
-from portal.filters import duration
+from portal.filters import duration, short_day
 from portal.services import sync as service
 from portal.store import sync_history, sync_runs
 from portal.store.sync_history import DayRow, RunFilter
@@ -173,9 +173,9 @@ def _series(
         summary = "None in these days." if tone else "Too little to be drawn."
     else:
         most, least = max(known, key=lambda pair: pair[0])[1], min(known, key=lambda pair: pair[0])[1]
-        summary = f"Most on {show_day(most.day)}: {tell(most)}."
+        summary = f"Most on {short_day(most.day)}: {tell(most)}."
         if most is not least and not tone:
-            summary += f" Least on {show_day(least.day)}: {tell(least)}."
+            summary += f" Least on {short_day(least.day)}: {tell(least)}."
     scale = ["0" if value == 0 else words(value) for value in chart.scale]
     return Series(name, title, tone, chart, scale, [f"{show_day(one.day)}: {tell(one)}" for one in days], summary)
 

@@ -87,8 +87,23 @@ class Listed:
     active: bool
 
 
-def sums_by_code(today: date) -> dict[str, Sums]:
-    """The open SOAs of each code that any carries, on a list or not; "" is no code."""
+def codes_on_soas() -> list[str]:
+    """Every code that an open SOA carries or carried, "" for no code: one look into the index for each, however many SOAs there are."""
+    active = SoaTotal.status == "active"
+    codes = select(func.min(SoaTotal.collector_code).label("code")).where(active).cte("codes", recursive=True)
+    onward = select(func.min(SoaTotal.collector_code)).where(active, SoaTotal.collector_code > codes.c.code).scalar_subquery()
+    codes = codes.union_all(select(onward).where(codes.c.code.is_not(None)))
+    return [code for code in db.session.scalars(select(codes.c.code)) if code is not None]
+
+
+def stuck(today: date) -> Sums:
+    """The open SOAs that nobody can download: those without a code, and those whose code no collector who may log in holds."""
+    held = {code for code, people in holders_now().items() if any(one.active for one in people)}
+    return sum(sums_by_code(today, [code for code in codes_on_soas() if code not in held]).values(), Sums())
+
+
+def sums_by_code(today: date, codes: Sequence[str] | None = None) -> dict[str, Sums]:
+    """The open SOAs of each of these codes, by default of every code that any carries, on a list or not; "" is no code."""
     total = SoaTotal
     due_today, overdue = total.due_date == today, total.due_date < today
     query = (
@@ -104,6 +119,8 @@ def sums_by_code(today: date) -> dict[str, Sums]:
         .where(total.status == "active")
         .group_by(total.collector_code)
     )
+    if codes is not None:
+        query = query.where(total.collector_code.in_(codes))
     found = {}
     for code, accounts, amount, today_accounts, today_amount, overdue_accounts, overdue_amount in db.session.execute(query):
         if accounts:
@@ -160,7 +177,7 @@ def unassigned(today: date) -> list[UnassignedRow]:
 def find(code: str, today: date) -> CodeRow | None:
     """One code of the list, or one that SOAs carry or people hold without its being on it (`source` empty); None when nobody knows it."""
     listed = db.session.get(CollectorCode, code, populate_existing=True)
-    sums, holders = sums_by_code(today).get(code), holders_now().get(code, [])
+    sums, holders = sums_by_code(today, [code]).get(code), holders_now().get(code, [])
     if listed is None and sums is None and not holders_ever(code, 1):
         return None
     about = ("", "", False, "") if listed is None else (listed.name, listed.area, listed.active, listed.source)

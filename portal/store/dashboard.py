@@ -68,9 +68,11 @@ def collected(day: date) -> Collected:
         .group_by(Payment.user_id, Payment.tender, Payment.status, Void.id.is_not(None))
     )
     rows = [_Row(*row) for row in db.session.execute(query)]
-    users = {row.user_id for row in rows}
-    people = db.session.execute(select(User.id, User.name, User.display_name).where(User.id.in_(users)))
-    by_collector = [_part(one.name, one.display_name, (row for row in rows if row.user_id == one.id)) for one in people]
+    of_user: dict[int, list[_Row]] = {}
+    for row in rows:
+        of_user.setdefault(row.user_id, []).append(row)
+    people = db.session.execute(select(User.id, User.name, User.display_name).where(User.id.in_(of_user)))
+    by_collector = [_part(one.name, one.display_name, of_user[one.id]) for one in people]
     return Collected(
         all=_part("", "", rows),
         voided=Part("", "", sum(row.count for row in rows if row.voided), sum((row.amount for row in rows if row.voided), ZERO)),

@@ -157,7 +157,7 @@ def test_who_has_the_latest_list_and_who_has_not(site: Site) -> None:
     page = site.page("carla", "/collector-codes/downloads")
     states = dict(zip(attributes(page, "data-collector"), attributes(page, "data-state"), strict=True))
     assert states == {"jun": "latest", "mina": "no_code", "nena": "missing"}
-    assert len(attributes(page, "data-terminal")) == 3 and "Older list" in page and f"Today's list: download {last}" in text_of(page)
+    assert len(attributes(page, "data-terminal")) == 3 and "On another phone" in page and f"Today's list: download {last}" in text_of(page)
     for state, count in (("latest", 1), ("missing", 1), ("no_code", 1)):
         part = site.page("carla", f"/collector-codes/downloads?state={state}")
         assert element(part, "download-count") == str(count) and len(attributes(part, "data-collector")) == count

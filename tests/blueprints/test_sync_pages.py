@@ -12,7 +12,7 @@ import pytest
 from portal import clock
 from portal.blueprints import sync_files
 from portal.extensions import db
-from portal.filters import day as show_day
+from portal.filters import short_day
 from portal.store import sync_runs
 from tests.blueprints.office_site import TRICKY, Site, attributes, element, text_of
 from tests.factories import NOW
@@ -193,7 +193,7 @@ def test_the_last_thirty_days_are_three_charts_each_told_in_words_and_in_a_table
         sync_runs.end(run, "failed", today - timedelta(days=2), "PSCloud did not answer.")
         db.session.commit()
     part = site.page("carla", "/syncs?part=charts", HX_Request="true")
-    text, day = text_of(part), show_day(today.date())
+    text, day = text_of(part), short_day(today.date())
     assert part.count('role="img"') == 3 and part.count('class="chart-bar"') == 3 + 3 + 3 and " style=" not in part
     assert (
         f"Most on {day}: 1,203 records read." in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 import pytest
@@ -13,9 +13,9 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal.extensions import db
-from portal.store import ledger, soa_columns, soas
+from portal.store import collector_codes, dashboard, downloads, incident_list, ledger, soa_columns, soas, sync_history
 from portal.store.soas import SORTS, SoaFilter
-from tests.factories import make_soa, store_soas
+from tests.factories import NOW, make_soa, make_user, store_soas
 
 TODAY = date(2026, 11, 20)
 
@@ -36,8 +36,12 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
         event.remove(db.engine, "before_cursor_execute", note)
 
 
-def walks(body: Callable[[], object]) -> list[str]:
-    """Steps of the plans of what `body` asks that read every row of a large table."""
+LARGE = ("soas", "payments")
+
+
+def walks(body: Callable[[], object], tables: tuple[str, ...] = LARGE, whole_index: bool = False) -> list[str]:
+    """Steps of the plans of what `body` asks that read every row of one of these tables; with `whole_index` also those that read every
+    entry of an index, which a page that stops early may, and a count may not."""
     with statements() as seen:
         body()
     db.session.rollback()
@@ -51,9 +55,10 @@ def walks(body: Callable[[], object]) -> list[str]:
             explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
             for row in connection.exec_driver_sql(explain + statement, parameters):
                 step = str(row[-1])
-                if sqlite and step.startswith(("SCAN soas", "SCAN payments")) and "USING" not in step:
+                words = step.split()
+                if sqlite and words[0] == "SCAN" and words[1] in tables and (whole_index or "USING" not in words):
                     found.append(step)
-                if not sqlite and any(f"Seq Scan on {name}" in step for name in ("soas", "payments")):
+                if not sqlite and "Seq Scan on" in step and step.split("Seq Scan on ")[1].split()[0] in tables:
                     found.append(step)
         connection.rollback()
     return found
@@ -95,5 +100,56 @@ def test_the_list_of_a_phone_does_not_walk_the_table(any_app: Flask) -> None:
     assert walks(lambda: soa_columns.collected(["A1", "A2"])) == []
 
 
+GROWING = (
+    "soas", "soa_totals", "payments", "payment_flags", "journal_entries", "soa_downloads", "soa_changes", "sync_failures", "incidents",
+    "voids", "audit_log",
+)  # fmt: skip
+
+
+def test_nothing_the_front_page_asks_walks_a_table_that_grows(any_app: Flask) -> None:
+    store_soas(*(make_soa(f"S{number}", collector_code=f"A{number % 30}") for number in range(60)))
+    make_user("nena", "collector", codes=["A1"])
+    asked: dict[str, Callable[[], object]] = {
+        "collected": lambda: dashboard.collected(TODAY),
+        "payments": dashboard.waiting_payments,
+        "voids": dashboard.waiting_voids,
+        "refused voids": dashboard.refused_voids,
+        "terminals": dashboard.waiting_terminals,
+        "incidents": dashboard.open_incidents,
+        "stuck": lambda: collector_codes.stuck(TODAY),
+        "phones": lambda: downloads.collectors(downloads.edition(UTC)),
+        "failures": sync_history.standing_failures,
+        "today's download": lambda: sync_history.last_asked_since(NOW),
+        "latest": lambda: ledger.list_page(ledger.PaymentFilter(), limit=8),
+    }
+    for name, body in asked.items():
+        few = GROWING if name != "latest" else tuple(table for table in GROWING if table != "payments")
+        # That index holds open incidents alone, and all of those are counted.
+        assert [step for step in walks(body, few, whole_index=True) if not step.endswith("ix_incidents_open")] == [], name
+
+
+def test_neither_the_history_of_downloads_nor_incidents_nor_one_code_walk(any_app: Flask) -> None:
+    store_soas(make_soa("S1"))
+    wanted = sync_history.RunFilter(status="completed", since=NOW, until=NOW)
+    asked: dict[str, Callable[[], object]] = {
+        "history": lambda: sync_history.list_page(wanted, 7),
+        "days": lambda: sync_history.days(TODAY, 30, UTC),
+        "failures": lambda: list(sync_history.failures(1)),
+        "count of failures": lambda: sync_history.count_failures(1),
+        "incidents": lambda: incident_list.list_page(incident_list.IncidentFilter(kind="quarantined")),
+        "count of incidents": lambda: incident_list.count(incident_list.IncidentFilter(kind="quarantined")),
+        "code": lambda: collector_codes.find("A1", TODAY),
+        "use of a code": lambda: collector_codes.use("A1"),
+    }
+    for name, body in asked.items():
+        assert walks(body, (*GROWING, "sync_runs"), whole_index=True) == [], name
+
+
 def test_the_check_sees_a_walk(any_app: Flask) -> None:
     assert walks(lambda: db.session.execute(text("SELECT id FROM soas WHERE address = 'x'")).all())
+    assert walks(lambda: db.session.execute(text("SELECT count(*) FROM incidents WHERE detail = 'x'")).all(), GROWING)
+
+
+def test_the_check_sees_a_walk_along_an_index(app: Flask) -> None:
+    asked = "SELECT count(*) FROM payments WHERE +business_date > '2026-01-01'"
+    assert walks(lambda: db.session.execute(text(asked)).all(), whole_index=True)
