@@ -90,7 +90,7 @@ def by_code(code: str, lock: bool = False) -> TerminalRow | None:
 
 @cache
 def _by_code(lock: bool) -> Executable:
-    query = _base().where(Terminal.code == bindparam("code"))
+    query: Select[Any] = _base().where(Terminal.code == bindparam("code"))
     return query.with_for_update(of=Terminal) if lock else query
 
 
