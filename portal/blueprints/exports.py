@@ -25,7 +25,7 @@ from portal.store.soas import find
 
 bp = Blueprint("exports", __name__)
 FORMATS = {"csv": "CSV", "xlsx": "Excel", "pdf": "PDF"}
-PAGES = {"soas": "soas.index", "payments": "payments.index", "differences": "reconciliation.differences"}
+PAGES = {"soas": "soas.index", "payments": "payments.index", "differences": "reconciliation.index"}
 TYPES = {"csv": "text/csv", "xlsx": XLSX, "pdf": "application/pdf"}
 ORDERS = {
     "name": "customer", "account_number": "account number", "due_date": "due date", "amount_due": "amount due", "collector_code": "code",

@@ -53,9 +53,15 @@ def read_filter(query: Query, report: ReportRow) -> DifferenceFilter:
 
 @bp.get("/reconciliation")
 @roles("office", "admin")
-def index() -> Response:
-    """The latest comparison and those before it; while one is under way the part asks again every two seconds."""
+def index() -> ResponseReturnValue:
+    """The latest comparison and those before it; while one is under way the part asks again every two seconds.
+
+    With `report` the address is that of a file of a report, and leads to the report itself."""
     query = Query("reconciliation.index")
+    if report_id := query.number("report"):
+        shown = Query("reconciliation.show", report_id=report_id)
+        read_filter(shown, finished(report_id))
+        return redirect(shown.url(), 303)
     before_id = query.number("before_id")
     rows = store.recent(limit=PAGE, before_id=before_id)
     return answer(
@@ -83,16 +89,6 @@ def start() -> ResponseReturnValue:
         raise InvalidInput("Payments collected from: write a date such as 2026-11-20, or leave it empty to compare all payments.")
     report_id = service.request(current_user.name, payments_from, clock.now())
     return redirect(url_for("reconciliation.show", report_id=report_id), 303)
-
-
-@bp.get("/reconciliation/differences")
-@roles("office", "admin")
-def differences() -> ResponseReturnValue:
-    """The report that an address of a file names, with its filter."""
-    report = finished(Query("reconciliation.differences").number("report"))
-    query = Query("reconciliation.show", report_id=report.id)
-    read_filter(query, report)
-    return redirect(query.url(), 303)
 
 
 @bp.get("/reconciliation/<int:report_id>")

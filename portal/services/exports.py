@@ -29,7 +29,6 @@ SILENCE = timedelta(minutes=3)
 """Longer than a worker is silent while it closes a file of a million rows."""
 HEARTBEAT = timedelta(seconds=1)
 PATIENCE = Patience(
-    "export_list",
     timedelta(minutes=60),
     "No worker took this file within an hour. Check that the worker for exports is running, then ask again.",
     "The job queue (Redis) did not answer, so no worker heard of this file. Ask again when it is back.",
@@ -204,10 +203,16 @@ def sweep(now: datetime) -> None:
     db.session.commit()  # Redis is asked outside any transaction
     _tidy()
     for export in waiting:
-        reason = PATIENCE.why_given_up(export.id, _job_id(export.id), now - export.created_at)
-        if reason:
+        if reason := _why_given_up(export.id, now - export.created_at):
             exports.end(export.id, "failed", now, reason)
             db.session.commit()
+
+
+def _why_given_up(export_id: int, waited: timedelta) -> str:
+    name = _job_id(export_id)
+    return PATIENCE.why_given_up(
+        waited, lambda: doorbell.is_waiting("export_list", name), lambda: doorbell.ring("export_list", export_id, job_id=name)
+    )
 
 
 def _tidy() -> None:

@@ -39,7 +39,6 @@ SILENCE = timedelta(seconds=90)
 """A comparison under way shows life every few seconds, and at least once in a request's minute; after this long its worker is gone."""
 HEARTBEAT = timedelta(seconds=1)
 PATIENCE = Patience(
-    "reconcile",
     timedelta(minutes=60),
     "No worker took this comparison within an hour. Check that the worker for exports is running, then press Compare now.",
     "The job queue (Redis) did not answer, so no worker heard of this comparison. Press Compare now when it is back.",
@@ -109,12 +108,18 @@ def sweep(now: datetime) -> None:
     waiting = store.waiting()
     db.session.commit()  # Redis is asked outside any transaction
     for report in waiting:
-        reason = PATIENCE.why_given_up(report.id, _job_id(report.id), now - report.requested_at)
-        if reason:
+        if reason := _why_given_up(report.id, now - report.requested_at):
             store.end(report.id, "failed", now, reason)
             db.session.commit()
     for report_id in left:
         _tidy(report_id)
+
+
+def _why_given_up(report_id: int, waited: timedelta) -> str:
+    name = _job_id(report_id)
+    return PATIENCE.why_given_up(
+        waited, lambda: doorbell.is_waiting("reconcile", name), lambda: doorbell.ring("reconcile", report_id, job_id=name)
+    )
 
 
 def _tidy(report_id: int) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-
-from portal import doorbell
 
 RING_AGAIN = timedelta(seconds=30)
 NO_JOB = timedelta(minutes=2)
@@ -15,17 +14,16 @@ NO_JOB = timedelta(minutes=2)
 class Patience:
     """How long a kind of job waits for a worker that is busy, and what is said when none came, or when none could be told."""
 
-    job: str
     for_worker: timedelta
     nobody_came: str
     nobody_heard: str
 
-    def why_given_up(self, number: int, job_id: str, waited: timedelta) -> str:
-        """Why the job of this number is given up; empty while there is hope, after ringing again where its ring was lost."""
+    def why_given_up(self, waited: timedelta, is_waiting: Callable[[], bool], ring: Callable[[], bool]) -> str:
+        """Why a job that has waited so long is given up; empty while there is hope. Where it lies in no queue it is rung for again."""
         if waited >= self.for_worker:
             return self.nobody_came
-        if waited < RING_AGAIN or doorbell.is_waiting(self.job, job_id):
+        if waited < RING_AGAIN or is_waiting():
             return ""
-        if doorbell.ring(self.job, number, job_id=job_id) or waited < NO_JOB:
+        if ring() or waited < NO_JOB:
             return ""
         return self.nobody_heard

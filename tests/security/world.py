@@ -346,9 +346,9 @@ CASES: dict[str, dict[str, Case]] = {
         "now": lambda w, p: Call("/reconciliation", form={"payments_from": "2026-11-01"}),
         "not a date": lambda w, p: Call("/reconciliation", form={"payments_from": "x"}),
     },
-    "GET /reconciliation/differences": {
-        "one": lambda w, p: Call(f"/reconciliation/differences?report={w.ids['reconciliation']}&outcome=different"),
-        "none": lambda w, p: Call("/reconciliation/differences"),
+    "GET /reconciliation": {
+        "all": lambda w, p: Call("/reconciliation"),
+        "a file's": lambda w, p: Call(f"/reconciliation?report={w.ids['reconciliation']}&outcome=different"),
     },
     "GET /reconciliation/<int:report_id>": {
         "finished": lambda w, p: Call(f"/reconciliation/{w.ids['reconciliation']}"),
@@ -358,6 +358,7 @@ CASES: dict[str, dict[str, Case]] = {
         "finished": lambda w, p: Call(f"/reconciliation/{w.ids['reconciliation']}/cancel", form={}),
         "none": lambda w, p: Call("/reconciliation/999999/cancel", form={}),
     },
+    "GET /audit.<any(csv,xlsx):form>": {form: partial(a_file, f"/audit.{form}") for form in ("csv", "xlsx")},
     "GET /syncs.<any(csv,xlsx):form>": {form: partial(a_file, f"/syncs.{form}") for form in ("csv", "xlsx")},
     "GET /syncs/<int:run_id>/failed-records.<any(csv,xlsx):form>": {
         "one": lambda w, p: Call(f"/syncs/{w.ids['run']}/failed-records.csv"),
