@@ -55,6 +55,8 @@ INCIDENT_WORDS = {
     "posting_failed": "PSCloud refused a payment",
     "void_failed": "PSCloud refused a void",
     "void_decided_otherwise": "Void decided otherwise",
+    "audit_log_broken": "Audit trail broken",
+    "void_decided_otherwise": "Void decided otherwise",
     "voided_in_pscloud": "Voided in PSCloud",
     "database_restored": "Database put back",
 }
