@@ -26,6 +26,7 @@ JOBS = {
     "retry_failed": Job("sync", 1800),
     "export_list": Job("exports", 3600),
     "reconcile": Job("exports", 4 * 3600),
+    "check_audit": Job("exports", 3600),
     "post_payments": Job("posting", 600),
     "sweep": Job("posting", 120),
 }

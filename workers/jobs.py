@@ -12,7 +12,7 @@ from flask import current_app, has_app_context
 
 from portal import clock, doorbell, lists
 from portal.pscloud.client import PscloudClient, PscloudError
-from portal.services import exports, postings, reconciliation, restore, sync, void_postings
+from portal.services import audit_check, exports, postings, reconciliation, restore, sync, void_postings
 
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -82,16 +82,24 @@ def export_list(export_id: int) -> None:
     exports.run(export_id, lists.write, clock.now)
 
 
+@_in_app
+def check_audit() -> None:
+    """Walk on along the audit log's chain to its end."""
+    audit_check.run(clock.now())
+
+
 def _posting_due(now: datetime) -> bool:
     return postings.anything_due(now) or void_postings.anything_due(now)
 
 
 @_in_app
 def sweep() -> None:
-    """Find what a lost job or a dead worker left behind: stalled runs, payments and voids that are due, old files."""
+    """Find what a lost job or a dead worker left behind: stalled runs, payments and voids that are due, old files. Takes a
+    step along the audit log's chain."""
     now = clock.now()
     sync.fail_stalled(now)
     exports.sweep(now)
     reconciliation.sweep(now)
+    audit_check.sweep(now)
     if (_posting_due(now) or restore.anything_to_ask(now)) and not doorbell.is_waiting("post_payments", "post-sweep"):
         doorbell.ring("post_payments", job_id="post-sweep")

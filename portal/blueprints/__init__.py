@@ -8,7 +8,7 @@ from flask import Blueprint
 
 MODULES = (
     "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "voids", "incidents", "readings",
-    "remittances", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "mpos", "api", "health",
+    "remittances", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit", "mpos", "api", "health",
 )  # fmt: skip
 
 

@@ -74,17 +74,53 @@ class Broken:
 
 def verify() -> tuple[int, Broken | None]:
     """Walk the whole chain: (rows read, the first broken link or None)."""
-    prev, count = FIRST, 0
+    seq, prev = 0, FIRST
     for row in db.session.execute(select(AuditEntry).order_by(AuditEntry.seq)).scalars().yield_per(1000):
-        count += 1
-        if row.seq != count:
-            return count, Broken(count, "is missing")
-        if row.prev != prev:
-            return count, Broken(row.seq, "does not follow the row before it")
-        if _hash(row.seq, row.at, row.who, row.action, row.subject, row.detail, row.prev) != row.hash:
-            return count, Broken(row.seq, "was changed after it was written")
-        prev = row.hash
-    head = db.session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.id == 1)).one_or_none()
-    if head is not None and (head[0] != count or head[1] != prev):
-        return count, Broken(head[0], "is missing at the end")
-    return count, None
+        broken = _misfit(row, seq + 1, prev)
+        if broken:
+            return seq + 1, broken
+        seq, prev = row.seq, row.hash
+    return seq, _misfit_of_head(_head(), seq, prev)
+
+
+def walk(seq: int, prev: str, most: int) -> tuple[int, str, bool, Broken | None]:
+    """Walk on from row `seq`, whose hash is `prev`, over at most so many rows: (the last row that fits, its hash, whether the end was
+    reached, the first broken link or None)."""
+    head = _head()  # read first: rows that are written meanwhile are none of ours
+    query = select(_ENTRIES).where(_ENTRIES.c.seq > seq).order_by(_ENTRIES.c.seq).limit(most)
+    if head is not None:
+        query = query.where(_ENTRIES.c.seq <= head[0])
+    rows = db.session.execute(query).all()
+    for row in rows:
+        broken = _misfit(row, seq + 1, prev)
+        if broken:
+            return seq, prev, True, broken
+        seq, prev = row.seq, row.hash
+    if len(rows) == most:
+        return seq, prev, False, None
+    return seq, prev, True, _misfit_of_head(head, seq, prev)
+
+
+def length() -> int:
+    """How many rows the chain says it has."""
+    head = _head()
+    return head[0] if head else 0
+
+
+def _head() -> tuple[int, str] | None:
+    row = db.session.execute(select(_HEADS.c.seq, _HEADS.c.hash).where(_HEADS.c.id == 1)).one_or_none()
+    return None if row is None else (row.seq, row.hash)
+
+
+def _misfit(row: Any, seq: int, prev: str) -> Broken | None:
+    if row.seq != seq:
+        return Broken(seq, "is missing")
+    if row.prev != prev:
+        return Broken(seq, "does not follow the row before it")
+    if _hash(row.seq, row.at, row.who, row.action, row.subject, row.detail, row.prev) != row.hash:
+        return Broken(seq, "was changed after it was written")
+    return None
+
+
+def _misfit_of_head(head: tuple[int, str] | None, seq: int, prev: str) -> Broken | None:
+    return Broken(head[0], "is missing at the end") if head is not None and head != (seq, prev) else None

@@ -838,6 +838,35 @@ class AuditHead(Model):
     hash: Mapped[str] = mapped_column(String(64))
 
 
+class AuditCheck(Model):
+    """One row: how far the walk along the audit chain that is under way has come (`begun_at` is NULL when none is), and what the last
+    whole one found."""
+
+    __tablename__ = "audit_checks"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    begun_at: Mapped[datetime | None] = mapped_column(Instant)
+    walked: Mapped[int] = mapped_column(default=0)
+    walked_hash: Mapped[str] = mapped_column(String(64), default="0" * 64)
+    checked_at: Mapped[datetime | None] = mapped_column(Instant)
+    rows: Mapped[int] = mapped_column(default=0)
+    broken_seq: Mapped[int | None] = mapped_column()
+    problem: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (CheckConstraint("id = 1", name="id"),)
+
+
+class Setting(Model):
+    """A setting the office chose itself; one without a row has the value of the environment. `value` is JSON; `version` counts the
+    changes of all settings, so that a form which was opened before the last of them is noticed."""
+
+    __tablename__ = "settings"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column()
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    changed_by: Mapped[str] = mapped_column(String(120))
+    __table_args__ = (CheckConstraint("version > 0", name="version"),)
+
+
 class ScheduleSlot(Model):
     """The last slot of a periodic job that was started, so that a missed one is caught up once."""
 

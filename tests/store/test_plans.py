@@ -13,7 +13,8 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal.extensions import db
-from portal.store import collector_codes, dashboard, downloads, incident_list, ledger, soa_columns, soas, sync_history
+from portal.store import audit, audit_list, collector_codes, dashboard, downloads, incident_list, ledger, soa_columns, soas, sync_history
+from portal.store.audit_list import AuditFilter
 from portal.store.soas import SORTS, SoaFilter
 from tests.factories import NOW, make_soa, make_user, store_soas
 
@@ -143,6 +144,21 @@ def test_neither_the_history_of_downloads_nor_incidents_nor_one_code_walk(any_ap
     }
     for name, body in asked.items():
         assert walks(body, (*GROWING, "sync_runs"), whole_index=True) == [], name
+
+
+LOG = ("audit_log",)
+
+
+def test_no_filter_of_the_audit_trail_walks_the_log_but_a_part_of_a_text(any_app: Flask) -> None:
+    audit.add_all([audit.Event("nena", "login", f"payment {number}", {}, NOW) for number in range(60)])
+    db.session.commit()
+    since = AuditFilter(since=NOW, until=NOW)
+    for wanted in (AuditFilter(who="nena"), AuditFilter(action="login"), AuditFilter(subjects=("payment 7",)), since):
+        assert walks(functools.partial(audit_list.list_page, wanted), LOG) == [], wanted
+        assert walks(functools.partial(audit_list.list_page, wanted, 40), LOG) == [], wanted
+    assert walks(lambda: audit_list.list_page(AuditFilter(), 40), LOG) == []
+    assert walks(lambda: audit_list.subjects_of("T01-00000001"), (*LARGE, "voids")) == []
+    assert walks(lambda: audit.walk(0, audit.FIRST, 50), LOG) == []
 
 
 def test_the_check_sees_a_walk(any_app: Flask) -> None:
