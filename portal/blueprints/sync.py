@@ -34,6 +34,7 @@ STATUSES = {
     "pending": "Pending",
 }
 KINDS = {"full": "Full", "quick": "Quick"}
+CHANGES = {"added": "New", "changed": "Changed", "closed": "Closed", "reopened": "Owed again"}
 PAGE = 50
 CHART_DAYS = 30
 
@@ -200,10 +201,18 @@ def show(run_id: int) -> Response:
     query = Query("sync.show", run_id=run_id)
     after_id = query.number("after_id")
     failures = sync_runs.failures(run_id, after_id=after_id or 0, limit=PAGE)
+    kind, change_id = query.choice("change", "Change", CHANGES), query.number("change_id")
+    changed = run.added or run.changed or run.closed
+    changes = sync_history.changes(run_id, kind, change_id or 0, PAGE) if changed and not run.active else []
     return answer(
         "sync/show.html",
         "sync/_run.html",
         run=run,
+        changes=changes,
+        changed=changed,
+        kinds=CHANGES,
+        change_id=change_id,
+        onward=changes[-1].id if len(changes) == PAGE else None,
         progress=measured(run),
         failures=failures,
         standing=sync_history.count_failures(run_id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta, tzinfo
@@ -10,7 +11,8 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from portal.extensions import db
-from portal.store.models import RUN_STATUSES, SyncFailure, SyncRun
+from portal.store.models import RUN_STATUSES, Soa, SoaChange, SyncFailure, SyncRun
+from portal.store.soa_changes import FieldChange, field_words
 from portal.store.sync_runs import FailureRow, RunRow
 
 BATCH = 500
@@ -48,6 +50,18 @@ class StandingFailures:
 
     run_id: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """What a download did to one SOA, with whose it is (empty when the SOA is no longer here); `kind` is a key of KIND_WORDS."""
+
+    id: int
+    soa_id: str
+    customer_name: str
+    account_number: str
+    kind: str
+    fields: list[FieldChange]
 
 
 def _where(query: Any, wanted: RunFilter) -> Any:
@@ -169,3 +183,27 @@ def failures(run_id: int) -> Iterator[FailureRow]:
         if len(rows) < BATCH:
             return
         after = rows[-1].id
+
+
+def changes(run_id: int, kind: str = "", after_id: int = 0, limit: int = 50) -> list[RunChange]:
+    """What a download changed, SOA by SOA in the order in which it was written, those after `after_id`; of one kind when it is given."""
+    query = (
+        select(SoaChange, Soa.customer_name, Soa.account_number)
+        .outerjoin(Soa, Soa.id == SoaChange.soa_id)
+        .where(SoaChange.run_id == run_id, SoaChange.id > after_id)
+        .order_by(SoaChange.id)
+        .limit(limit)
+    )
+    if kind:
+        query = query.where(SoaChange.kind == kind)
+    return [
+        RunChange(
+            row.id,
+            row.soa_id,
+            name or "",
+            account or "",
+            row.kind,
+            [FieldChange(field, field_words(field), was, now) for field, (was, now) in json.loads(row.changes).items()],
+        )
+        for row, name, account in db.session.execute(query)
+    ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -15,7 +17,7 @@ from portal.extensions import db
 from portal.filters import short_day
 from portal.store import sync_runs
 from tests.blueprints.office_site import TRICKY, Site, attributes, element, text_of
-from tests.factories import NOW
+from tests.factories import NOW, make_soa, store_soas
 
 
 def test_each_run_is_a_row_with_its_counts(site: Site) -> None:
@@ -239,3 +241,35 @@ def test_each_failed_record_can_be_copied(site: Site) -> None:
     (copied,) = attributes(page, "data-copy")
     assert f'id="{copied}"' in page and element(page, "failure-count") == "1" and "1 of 1 shown" in text_of(page)
     assert "Copy the raw payload of" in page and "/syncs/1/failed-records.csv" in attributes(page, "href")
+
+
+def test_a_download_tells_what_it_changed_field_by_field(site: Site) -> None:
+    with site.app.app_context():
+        run = store_soas(replace(make_soa("S1"), address="Third street", amount_due=Decimal("2000.00")), make_soa("NEW1"), make_soa("NEW2"))
+        sync_runs.change_numbers(run, added=2, changed=1)
+        db.session.commit()
+    page = site.page("carla", f"/syncs/{run}")
+    assert sorted(attributes(page, "data-kind")) == ["added", "added", "changed"]
+    text = text_of(page)
+    assert (
+        "Address: 14 Rizal St. Third street" in text
+        and "Amount due: 2,240.00 2,000.00" in text
+        and "/soas/NEW1" in attributes(page, "href")
+    )
+    assert attributes(site.page("carla", f"/syncs/{run}?change=changed"), "data-kind") == ["changed"]
+    assert "Nothing of this kind" in site.page("carla", f"/syncs/{run}?change=closed")
+    assert 'id="changes"' not in site.page("carla", "/syncs/2"), "a download that changed nothing has no such list"
+
+
+def test_a_long_list_of_changes_has_pages(site: Site) -> None:
+    with site.app.app_context():
+        run = store_soas(*(make_soa(f"MANY{number:03d}") for number in range(120)))
+        sync_runs.change_numbers(run, added=120)
+        db.session.commit()
+    seen: list[str] = []
+    address = f"/syncs/{run}?change=added"
+    while address:
+        page = site.page("carla", address.partition("#")[0])
+        seen += attributes(page, "data-change")
+        address = next((href for href in attributes(page, "href") if "change_id=" in href), "")
+    assert len(seen) == len(set(seen)) == 120
