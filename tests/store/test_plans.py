@@ -136,6 +136,7 @@ def test_neither_the_history_of_downloads_nor_incidents_nor_one_code_walk(any_ap
         "history": lambda: sync_history.list_page(wanted, 7),
         "days": lambda: sync_history.days(TODAY, 30, UTC),
         "failures": lambda: list(sync_history.failures(1)),
+        "changes": lambda: sync_history.changes(1, "closed", 5),
         "count of failures": lambda: sync_history.count_failures(1),
         "incidents": lambda: incident_list.list_page(incident_list.IncidentFilter(kind="quarantined")),
         "count of incidents": lambda: incident_list.count(incident_list.IncidentFilter(kind="quarantined")),
