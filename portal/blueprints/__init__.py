@@ -7,7 +7,7 @@ from importlib import import_module
 from flask import Blueprint
 
 MODULES = (
-    "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "voids", "incidents", "readings",
+    "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "visits", "voids", "incidents", "readings",
     "remittances", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit", "mpos", "api", "health",
 )  # fmt: skip
 

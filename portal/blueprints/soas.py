@@ -9,12 +9,13 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import clock
-from portal.access import roles
+from portal.access import plain_reads, roles
 from portal.blueprints.pages import Query, answer, wants_partial
 from portal.domain.errors import NotFound
 from portal.domain.money import from_centavos
 from portal.filters import STATUS_WORDS, TENDER_WORDS, pesos
-from portal.store import collector_codes, ledger, saved_filters, soas
+from portal.filters import day as show_day
+from portal.store import collector_codes, ledger, saved_filters, soas, visits
 from portal.store.soas import SoaFilter, Status, TimelineEvent
 
 bp = Blueprint("soas", __name__)
@@ -43,6 +44,7 @@ def read_filter(query: Query) -> SoaFilter:
 
 @bp.get("/soas")
 @roles("office", "admin")
+@plain_reads
 def index() -> Response:
     """The list; htmx gets the part with rows, count and totals, and asks for totals that take long by themselves."""
     query, today = Query("soas.index"), clock.today()
@@ -77,7 +79,8 @@ def show(soa_id: str) -> ResponseReturnValue:
     if detail is None:
         raise NotFound("There is no SOA with this number here. It may not have been downloaded yet.")
     payments = ledger.payments_of_soa(soa_id)
-    events = sorted([*soas.timeline(soa_id), *map(payment_event, payments)], key=lambda event: event.at, reverse=True)
+    found = [*soas.timeline(soa_id), *map(payment_event, payments), *map(visit_event, visits.of_soa(soa_id))]
+    events = sorted(found, key=lambda event: event.at, reverse=True)
     return answer(
         "soas/show.html",
         "soas/_detail.html",
@@ -95,3 +98,14 @@ def payment_event(row: ledger.PaymentRow) -> TimelineEvent:
     title = f"{pesos(row.amount)} collected by {row.collector_display}, {TENDER_WORDS[row.tender]}, {STATUS_WORDS[row.status].lower()}"
     title += {"approved": ", voided", "requested": ", a void was asked for"}.get(row.void, "")
     return TimelineEvent(at=row.collected_at, kind="payment", title=title, detail=[], link=f"/payments/{row.id}")
+
+
+def visit_event(row: visits.VisitRow) -> TimelineEvent:
+    """A visit without money as the account's timeline tells it."""
+    if row.promised_on:
+        what = f"{pesos(row.amount)} promised" if row.amount else "Payment promised"
+        title = f"{what} for {show_day(row.promised_on)}, noted by {row.collector_display}"
+    else:
+        title = f"Could not collect: {row.reason}, noted by {row.collector_display}"
+    detail = [("Note", "", row.note)] if row.note else []
+    return TimelineEvent(at=row.visited_at, kind=row.kind, title=title, detail=detail, link="")

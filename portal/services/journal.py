@@ -18,10 +18,11 @@ from portal.domain.errors import Conflict, Forbidden, InvalidInput, PortalError
 from portal.domain.journal import Entry, Sorted
 from portal.domain.money import from_centavos
 from portal.domain.payments import Payment, Reader, read_instant, read_payment
+from portal.domain.visits import read_visit
 from portal.extensions import db
 from portal.services import readings, terminals, voids
 from portal.services.bookings import Bookings, Sender
-from portal.store import audit, incidents, users
+from portal.store import audit, incidents, users, visits
 from portal.store import journal as store
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -444,10 +445,12 @@ class _Batch:
                 payload.centavos("amount", lowest=1)
             case "count":
                 readings.check_count(payload)
+            case "no_collection" | "promise":
+                visits.add(read_visit(entry.kind, entry.payload), self.terminal, entry.seq, read_instant(entry.at), self.now)
             case "clock_jump":
                 self._note_clock_jump(entry)
             case _:
-                pass  # enrolled, receipt_printed, no_collection, promise: being in the journal is their whole effect
+                pass  # enrolled, receipt_printed: being in the journal is their whole effect
 
     def _open_registry(self, entry: Entry, payload: Reader) -> None:
         registry_id, business_date = payload.uuid("registry"), payload.date("business_date")

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, T
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain.payments import FLAGS, STATUSES, TENDERS
+from portal.domain.visits import KINDS as VISIT_KINDS
 from portal.domain.voids import STATES as VOID_STATES
 from portal.extensions import Base, db
 from portal.store.types import Instant, Pesos
@@ -673,6 +674,33 @@ class Void(Model):
         Index("ux_voids_open", "payment_id", unique=True, sqlite_where=NOT_REFUSED, postgresql_where=NOT_REFUSED),
         Index("ix_voids_due", "posting_status", "next_attempt_at"),
         Index("ix_voids_state", "state", "id"),
+    )
+
+
+class Visit(Model):
+    """A visit without money: why nothing could be collected, or a promise to pay. Written once, never changed (triggers)."""
+
+    __tablename__ = "visits"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    journal_seq: Mapped[int] = mapped_column()
+    kind: Mapped[str] = mapped_column(String(20))
+    soa_id: Mapped[str] = mapped_column(String(100))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    promised_on: Mapped[date | None] = mapped_column()
+    amount: Mapped[Decimal | None] = mapped_column(Pesos)
+    note: Mapped[str] = mapped_column(Text, default="")
+    visited_at: Mapped[datetime] = mapped_column(Instant)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    __table_args__ = (
+        UniqueConstraint("terminal_id", "journal_seq"),
+        CheckConstraint(one_of("kind", VISIT_KINDS), name="kind"),
+        CheckConstraint("(kind = 'promise') = (promised_on IS NOT NULL)", name="promised_on"),
+        CheckConstraint("amount IS NULL OR (kind = 'promise' AND amount > 0)", name="amount"),
+        Index("ix_visits_soa", "soa_id", "id"),
+        Index("ix_visits_kind", "kind", "id"),
+        Index("ix_visits_promised", "promised_on", "id"),
     )
 
 

@@ -111,4 +111,4 @@ def test_an_entry_whose_content_was_changed_is_damaged_and_the_chain_goes_on() -
 
 
 def test_the_signed_text_names_terminal_place_and_hash() -> None:
-    assert journal.signed_text("T07", 4, VECTORS["entries"][-1]["hash"]).decode() == VECTORS["signed_text"]
+    assert journal.signed_text("T07", 5, VECTORS["entries"][-1]["hash"]).decode() == VECTORS["signed_text"]

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal.extensions import db
-from portal.store import audit, audit_list, collector_codes, dashboard, downloads, incident_list, ledger, soa_columns, soas, sync_history
+from portal.store import audit, audit_list, collector_codes, dashboard, downloads, incident_list, ledger, soa_columns, soas, sync_history, visits
 from portal.store.audit_list import AuditFilter
 from portal.store.soas import SORTS, SoaFilter
 from tests.factories import NOW, make_soa, make_user, store_soas
@@ -93,6 +93,15 @@ def test_no_page_of_the_soa_list_walks_the_table(any_app: Flask, sort: str) -> N
 def test_the_payment_list_does_not_walk_the_table(any_app: Flask) -> None:
     assert walks(lambda: ledger.list_page(ledger.PaymentFilter())) == []
     assert walks(lambda: ledger.list_page(ledger.PaymentFilter(status="pending"))) == []
+
+
+def test_no_list_of_visits_walks_them(any_app: Flask) -> None:
+    for kind in ("open", "promise", "no_collection", "all"):
+        onward = functools.partial(visits.list_page, kind, "2026-11-20.40", 20)
+        assert walks(onward, ("visits", "payments")) == [], kind
+        if kind != "all":  # in the order of the rows themselves, and only a page of them
+            assert walks(functools.partial(visits.list_page, kind, None, 20), ("visits", "payments")) == [], kind
+    assert walks(lambda: visits.of_soa("S1"), ("visits", "payments")) == []
 
 
 def test_the_list_of_a_phone_does_not_walk_the_table(any_app: Flask) -> None:

@@ -124,6 +124,10 @@ def journal_vectors() -> dict[str, Any]:
         ),
         ("soa_downloaded", {"snapshot": "1-abc", "as_of": "2026-11-20T05:00:00+08:00", "count": 2, "amount_due": 350000}),
         ("promise", {"soa": "S-1", "promised_on": "2026-11-30", "amount": None, "note": "Babalik si Ñora sa “Lunes” 😀\n"}),
+        (
+            "no_collection",
+            {"visit": "5d0f1f0e-2c1b-4a7c-8a2e-6a8f9b0c1d2e", "soa": "S-1", "reason": "Nobody home", "note": None},
+        ),
     ]
     for seq, (kind, payload) in enumerate(steps, start=1):
         entry = journal.append("T07", seq, kind, f"2026-11-20T08:0{seq}:00.000+08:00", None, payload, prev)
