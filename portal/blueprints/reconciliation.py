@@ -61,7 +61,7 @@ def index() -> ResponseReturnValue:
     if report_id := query.number("report"):
         shown = Query("reconciliation.show", report_id=report_id)
         read_filter(shown, finished(report_id))
-        return redirect(shown.url(), 303)
+        return redirect(shown.url())
     before_id = query.number("before_id")
     rows = store.recent(limit=PAGE, before_id=before_id)
     return answer(

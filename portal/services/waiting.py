@@ -18,12 +18,12 @@ class Patience:
     nobody_came: str
     nobody_heard: str
 
-    def why_given_up(self, waited: timedelta, is_waiting: Callable[[], bool], ring: Callable[[], bool]) -> str:
+    def why_given_up(self, waited: timedelta, is_waiting: Callable[[], bool], ring_again: Callable[[], bool]) -> str:
         """Why a job that has waited so long is given up; empty while there is hope. Where it lies in no queue it is rung for again."""
         if waited >= self.for_worker:
             return self.nobody_came
         if waited < RING_AGAIN or is_waiting():
             return ""
-        if ring() or waited < NO_JOB:
+        if ring_again() or waited < NO_JOB:
             return ""
         return self.nobody_heard
