@@ -348,6 +348,13 @@ class Stack:
             self.wait_for_worker(process.name)
         return process
 
+    def worker_for(self, queue: str) -> Process:
+        """A worker for a queue that has none here otherwise; heal() ends it."""
+        process = self._make(f"worker {queue}", [sys.executable, "-m", "workers.run", queue])
+        process.start()
+        self.wait_for_worker(process.name)
+        return process
+
     def wait_for_worker(self, name: str) -> None:
         """Until this worker waits for jobs."""
         wait_until(lambda: self.idle(name), f"{name} waits for jobs")

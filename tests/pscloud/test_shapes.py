@@ -18,7 +18,7 @@ import pytest
 from flask import Flask
 
 from portal import doorbell
-from portal.pscloud import mapping
+from portal.pscloud import mapping, payments_list
 from portal.pscloud.client import AuthFailed, PscloudClient, Rejected, Retryable
 from portal.pscloud.mapping import PaymentToPost
 from portal.pscloud.profile import load
@@ -653,3 +653,37 @@ def test_money_travels_as_the_profile_says(shape: Shape) -> None:
         post(client, shape, payment(1, amount=Decimal("0.10"), allocations=((None, "advance", Decimal("0.10")),)))
     sent = next(heard for heard in shape.heard if shape.is_post(heard)).body
     assert (b'"0.10"' in sent) is isinstance(shape, Rest) and b"0.10" in sent
+
+
+# --- what reconciliation asks for
+
+
+def test_payments_are_read_back_with_what_reconciliation_compares(shape: Shape) -> None:
+    paid = [payment(number) for number in (1, 2, 3)]
+    late = payment(4, collected_at=datetime(2026, 11, 21, tzinfo=UTC))
+    with connect(shape) as client:
+        post(client, shape, *paid, late)
+        client.void_payment(paid[1].reference, mapping.to_void("Typed twice", NOW, "ramon", client.profile))
+        held = client.held_payments([one.reference for one in paid] + [str(uuid.uuid4())])
+        assert {reference: one.voided for reference, one in held.items()} == {one.reference: one is paid[1] for one in paid}
+        told = held[paid[0].reference]
+        if isinstance(shape, Rest):
+            assert client.profile.payments.listing is None and told.amount is None
+            with pytest.raises(ValueError, match="cannot list"):
+                next(client.listed_payments(None))
+            return
+        assert (told.amount, told.soa_id, told.receipt_number) == (Decimal("1110.10"), "SOA-0001", "T07-00000001")
+        shape.cap = 2
+        everything = [one for page in client.listed_payments(None) for one in page.payments]
+        assert {one.reference for one in everything} == {one.reference for one in (*paid, late)}
+        since = [one for page in client.listed_payments(datetime(2026, 11, 20, 16, tzinfo=UTC)) for one in page.payments]
+        assert [(one.reference, one.amount, one.reason) for one in since] == [(late.reference, late.amount, "")]
+
+
+def test_a_payment_that_cannot_be_read_back_is_told_with_its_reason() -> None:
+    profile = load(Frappe.profile)
+    odd = payments_list.read(b'{"reference": "r1", "docstatus": 7, "paid_amount": 5}', profile)
+    assert odd and (odd.reference, odd.amount) == ("r1", None) and "7" in odd.reason
+    money = payments_list.read(b'{"reference": "r1", "docstatus": 1, "paid_amount": "5,00.1"}', profile)
+    assert money and money.reason.startswith("paid_amount: ")
+    assert payments_list.read(b'{"reference": null, "docstatus": 1}', profile) is None, "a payment of PSCloud's own counter"
