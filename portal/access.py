@@ -31,6 +31,12 @@ def roles(*allowed: str) -> Callable[[View], View]:
     return mark
 
 
+def plain_reads(view: View) -> View:
+    """It only reads, each query by itself: PostgreSQL need not begin and end a transaction around them."""
+    view.plain_reads = True  # type: ignore[attr-defined]
+    return view
+
+
 def declared(view: Callable[..., Any]) -> frozenset[str] | None:
     """What a view declared, or None."""
     return getattr(view, "access", None)

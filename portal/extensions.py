@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import select
 import sqlite3
+import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from flask import current_app
 from flask_compress import Compress
 from flask_limiter import Limiter
@@ -15,7 +19,9 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import Engine, MetaData, event
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import Pool
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -71,6 +77,33 @@ def _begin_sqlite(connection: Any) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience.get():d}")
         connection.exec_driver_sql("BEGIN" if read_only.get() else "BEGIN IMMEDIATE")
+
+
+UNSEEN = 10
+"""Seconds after which a connection to PostgreSQL is asked whether it still works before it is used; until then it is looked at."""
+
+
+@event.listens_for(Pool, "checkin")
+def _lay_down(_connection: Any, record: Any) -> None:
+    record.info["laid_down"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _pick_up(connection: Any, record: Any, _proxy: Any) -> None:
+    """Use no connection that PostgreSQL has ended meanwhile. An ended one has something to read, which costs nothing to see; one that lay
+    long may have been cut in silence by what stands between, so it is asked, and only then does a request pay for a way there and back."""
+    if not isinstance(connection, psycopg.Connection):
+        return
+    try:
+        watched = select.poll()
+        watched.register(connection.fileno(), select.POLLIN)
+        if watched.poll(0):
+            raise psycopg.OperationalError("the server has ended the connection")
+        if time.monotonic() - record.info.get("laid_down", math.inf) > UNSEEN:
+            connection.execute("SELECT 1")
+            connection.rollback()
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
 
 
 def get_redis() -> Redis:
