@@ -20,6 +20,8 @@ from portal.store.soas import SoaFilter, Status, TimelineEvent
 
 bp = Blueprint("soas", __name__)
 SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
+COUNTED = 5_000
+"""Up to so many SOAs that hold a text are counted before the page is shown."""
 STATUSES = {"active": "Active", "closed": "Closed", "all": "All"}
 NO_CODE = "-"
 
@@ -54,9 +56,8 @@ def index() -> Response:
     filter, page = soas.find(typed, today, after=query.cursor("after"), before=query.cursor("before"))
     if filter.q != typed.q:
         query.replace("q", filter.q, f"Text: {filter.q}")
-    totals = soas.totals_at_once(filter, today, page)
-    if totals is None and not wants_partial():
-        totals = soas.totals(filter, today)
+    whole, most = request.args.get("part") == "counted", 0 if wants_partial() else COUNTED
+    totals = soas.totals(filter, today) if whole else soas.totals_at_once(filter, today, page, most)
     return answer(
         "soas/index.html",
         "soas/_partial.html",

@@ -209,14 +209,20 @@ def totals(filter: SoaFilter, today: date) -> Totals:
     return Totals(count, amount or ZERO, penalty or ZERO)
 
 
-def totals_at_once(filter: SoaFilter, today: date, page: SoaPage) -> Totals | None:
-    """totals(), when a page need not wait for them: those of a text are counted row by row, unless `page`, found without a mark, holds
-    all of them."""
+def totals_at_once(filter: SoaFilter, today: date, page: SoaPage, most: int) -> Totals | None:
+    """totals(), when a page need not wait for them: those of a text are counted row by row, up to `most` rows. None when there are more.
+    Nothing is counted when `page`, found without a mark, holds all."""
     if not search.words_of(filter.q):
         return _kept_totals(filter, today)
-    if page.next or page.previous or page.marked:
+    if not (page.next or page.previous or page.marked):
+        return Totals(len(page.rows), sum((row.amount_due for row in page.rows), ZERO), sum((row.penalty for row in page.rows), ZERO))
+    if most <= len(page.rows):
         return None
-    return Totals(len(page.rows), sum((row.amount_due for row in page.rows), ZERO), sum((row.penalty for row in page.rows), ZERO))
+    where, values = _asked(filter, today, counting=True)
+    some = select(Soa.amount_due, Soa.penalty).where(*_conditions(where)).limit(most + 1).subquery()
+    query = select(func.count(), func.sum(some.c.amount_due), func.sum(some.c.penalty)).select_from(some)
+    count, amount, penalty = db.session.execute(query, values).one()
+    return None if count > most else Totals(count, amount or ZERO, penalty or ZERO)
 
 
 def count(filter: SoaFilter, today: date, most: int | None = None) -> int:

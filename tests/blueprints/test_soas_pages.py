@@ -8,8 +8,8 @@ import re
 
 import pytest
 
+from portal.blueprints import soas as pages_of_soas
 from portal.filters import recorded
-from portal.store import search
 from tests.blueprints.office_site import TRICKY, Site, attributes, element, text_of
 
 
@@ -48,7 +48,6 @@ def test_a_mistyped_name_is_mended_and_said_so(site: Site) -> None:
 
 
 def test_a_broad_search_shows_its_rows_before_it_is_counted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "FEW", 10)
     part = site.get("carla", "/soas?q=customer", HX_Request="true").text
     assert len(attributes(part, "data-soa")) == 50 and element(part, "soa-total") == "adding up"
     later = next(link for link in attributes(part, "hx-get") if "part=totals" in link)
@@ -56,6 +55,12 @@ def test_a_broad_search_shows_its_rows_before_it_is_counted(site: Site, monkeypa
     whole = site.page("carla", "/soas?q=customer")
     assert element(counted, "soa-count") == element(whole, "soa-count") == "56"
     assert element(counted, "soa-total") == element(whole, "soa-total").strip() and "data-soa" not in counted
+    monkeypatch.setattr(pages_of_soas, "COUNTED", 55)
+    broad = site.page("carla", "/soas?q=customer")
+    assert "More than 50" in text_of(broad) and len(attributes(broad, "data-soa")) == 50
+    asked = next(link for link in attributes(broad, "href") if "part=counted" in link)  # without script
+    assert element(site.page("carla", asked), "soa-total") == element(whole, "soa-total")
+    assert element(site.get("carla", "/soas?q=customer+05", HX_Request="true").text, "soa-count") == "7"
 
 
 @pytest.mark.parametrize(
