@@ -1,6 +1,7 @@
 /** A stand-in for phone.mjs: the same facade over plain memory, so that screens can be looked at and tested without portal or storage. */
 import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
 import { PhoneError } from "./errors.mjs";
+import { problemsOf } from "./visits.mjs";
 import { isVoided } from "./domain/voids.mjs";
 import { DENOMINATIONS, countTotal, parts, xReading, zReading } from "./domain/readings.mjs";
 
@@ -39,7 +40,7 @@ export async function openPhone() {
   const asked = new URLSearchParams(location.search);
   const listeners = new Set();
   const saved = JSON.parse(sessionStorage.getItem("fake-phone") ?? "null");
-  const data = saved ?? { soas: [], payments: [], counts: [], readings: {}, last: null, entries: 0, holds: {}, z: 0, accumulated: 0 };
+  const data = saved ?? { soas: [], payments: [], visits: [], counts: [], readings: {}, last: null, entries: 0, holds: {}, z: 0, accumulated: 0 };
   let state = saved?.state ?? {
     user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: asked.get("problem"),
     snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, voids_waiting: 0, today: day(0), storage_persistent: true, problems: [], version: "test",
@@ -68,7 +69,8 @@ export async function openPhone() {
   const view = (soa) => {
     const payments = data.payments.filter((one) => one.soa === soa.id).map((one) => ({ payment: one.payment, at: one.at, payload: one, voids: one.void ? [one.void] : [] }));
     const invoices = lessPayments(soa.invoices, payments.filter((one) => !isVoided(one)).flatMap((one) => one.payload.allocations)).map((one, k) => ({ ...soa.invoices[k], ...one }));
-    return { ...soa, invoices, payments, amount_due: invoices.reduce((sum, one) => sum + one.balance + one.penalty, 0), penalty: invoices.reduce((sum, one) => sum + one.penalty, 0) };
+    const visit = data.visits.filter((one) => one.soa === soa.id).at(-1) ?? null;
+    return { ...soa, visit, invoices, payments, amount_due: invoices.reduce((sum, one) => sum + one.balance + one.penalty, 0), penalty: invoices.reduce((sum, one) => sum + one.penalty, 0) };
   };
   const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
   const phone = {
@@ -129,6 +131,20 @@ export async function openPhone() {
       const invoices = new Map();
       for (const part of one.allocations) if (part.invoice) invoices.set(part.invoice, { penalty: 0, principal: 0, ...invoices.get(part.invoice), invoice_number: part.invoice_number, [part.kind]: part.amount });
       return { ...one, ...parts(one.allocations), business: BUSINESS, demo: true, terminal: "T07", collector: state.user.name, collector_name: "Nena Salazar", verification: "7f3a91c2", reprints: Math.max(0, one.prints - 1), printed: one.prints > 0, address: soa.address, tin: soa.tin, as_of: state.snapshot.as_of, invoices: [...invoices.values()] };
+    },
+    async noteVisit(draft) {
+      const before = data.visits.find((one) => one.visit === draft.visit);
+      if (before) return before;
+      const problems = problemsOf(draft, day(0));
+      if (problems.length) throw new PhoneError("invalid", problems.map(({ message }) => message).join(" "), { fields: problems });
+      const { visit, kind, soa, ...payload } = draft;
+      data.visits.push({ visit, kind, soa, payload, at: instant(), status: "saved" });
+      entry();
+      return data.visits.at(-1);
+    },
+    async history(id) {
+      const payments = data.payments.filter((one) => one.soa === id).map((one) => ({ ...one, kind: "payment" }));
+      return [...payments, ...data.visits.filter((one) => one.soa === id)].sort((a, b) => (a.at < b.at ? 1 : -1));
     },
     async recordPrint(id, copy) {
       const one = data.payments.find((payment) => payment.payment === id);

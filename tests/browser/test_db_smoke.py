@@ -266,3 +266,39 @@ def test_what_another_user_left_is_counted_from_that_users_own_database(page: Pa
         return { user, count: unsent.count, others: others.map(({ name, count }) => [name, count]), noted: noted.count };""",
     )
     assert result == {"user": None, "count": 2, "others": [["nena", 2]], "noted": 2}
+
+
+def test_an_older_phone_keeps_its_unsent_work_and_can_note_visits_after_the_upgrade(page: Page) -> None:
+    result = run(
+        page,
+        """const old = await new Promise((resolve, reject) => {
+          const request = indexedDB.open(store.name, 1);
+          request.onupgradeneeded = () => {
+            const db = request.result;
+            for (const name of ["meta", "snapshot"]) db.createObjectStore(name);
+            db.createObjectStore("terminals", { keyPath: "code" });
+            db.createObjectStore("heads", { keyPath: "terminal" });
+            const entries = db.createObjectStore("entries", { keyPath: ["terminal", "seq"] });
+            for (const mark of ["unsent", "problem"]) entries.createIndex(mark, ["terminal", mark, "seq"]);
+            db.createObjectStore("payments", { keyPath: "payment" }).createIndex("place", ["terminal", "seq"]);
+          };
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+        const entry = await entryAfter(emptyHead("T07"));
+        await new Promise((resolve) => {
+          const transaction = old.transaction(["entries", "heads", "payments"], "readwrite");
+          transaction.objectStore("entries").put({ terminal: "T07", seq: 1, entry, unsent: 1, status: null, reason: null });
+          transaction.objectStore("heads").put({ ...emptyHead("T07"), seq: 1, hash: entry.hash });
+          transaction.objectStore("payments").put(payment("p1", 1));
+          transaction.oncomplete = resolve;
+        });
+        old.close();
+        const visit = (name) => ({ visit: name, terminal: "T07", seq: 2, at: "", kind: "promise", soa: "S-1", payload: {} });
+        await append(store, { visit: visit("v1") });
+        const twice = await (async () => { try { await append(store, { visit: visit("v1") }); } catch (error) { return error.name; } })();
+        return { unsent: (await store.unsentSummary("T07")).count, payment: (await store.payment("p1")).seq, twice,
+          visits: (await store.visits("T07", 1)).map((item) => item.visit),
+          none: await store.visit("v2"), head: (await store.head("T07")).seq };""",
+    )
+    assert result == {"unsent": 2, "payment": 1, "twice": "IntentTaken", "visits": ["v1"], "none": None, "head": 2}

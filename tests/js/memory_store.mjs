@@ -21,6 +21,7 @@ export class Disk {
     this.entries = new Map();
     this.payments = new Map();
     this.snapshot = null;
+    this.visits = new Map();
     /** @type {null|"full"|"before"|"after"} */
     this.fail = null;
     this.beforeAppend = null;
@@ -73,7 +74,7 @@ export class MemoryStore {
     return copy(this.disk.heads.get(terminal)) ?? emptyHead(terminal);
   }
 
-  async append({ entry, head, payment, update, snapshot }) {
+  async append({ entry, head, payment, update, snapshot, visit }) {
     await this._turn();
     const { disk } = this;
     await disk.beforeAppend?.(entry);
@@ -82,7 +83,9 @@ export class MemoryStore {
     const current = disk.heads.get(entry.terminal) ?? emptyHead(entry.terminal);
     if (current.seq !== entry.seq - 1 || current.hash !== entry.prev) throw new HeadMoved();
     if (payment && disk.payments.has(payment.payment)) throw new IntentTaken();
+    if (visit && disk.visits.has(visit.visit)) throw new IntentTaken();
     if (payment) disk.payments.set(payment.payment, copy(payment));
+    if (visit) disk.visits.set(visit.visit, copy(visit));
     if (update) disk.payments.set(update.payment, copy(update));
     disk.entries.set(`${entry.terminal} ${entry.seq}`, { terminal: entry.terminal, seq: entry.seq, entry: copy(entry), unsent: 1, status: null, reason: null });
     disk.heads.set(entry.terminal, copy(head));
@@ -141,6 +144,16 @@ export class MemoryStore {
   async payments(terminal, from) {
     await this._turn();
     return [...this.disk.payments.values()].filter((item) => item.terminal === terminal && item.seq >= from).sort((a, b) => a.seq - b.seq).map(copy);
+  }
+
+  async visit(id) {
+    await this._turn();
+    return copy(this.disk.visits.get(id)) ?? null;
+  }
+
+  async visits(terminal, from) {
+    await this._turn();
+    return [...this.disk.visits.values()].filter((item) => item.terminal === terminal && item.seq >= from).sort((a, b) => a.seq - b.seq).map(copy);
   }
 
   async snapshot() {

@@ -141,6 +141,14 @@ const RECEIPT = {
 };
 const words = (paper) => paper.blocks.map((block) => block.text ?? [block.left, block.right].filter(Boolean).join(" ")).join("\n");
 
+test("the office's own lines stand beneath the letterhead and at the end of a receipt, and on no other paper", () => {
+  const business = { ...RECEIPT.business, receipt_header: ["Tel. 044 555", "Open Mon-Sat"], receipt_footer: ["Salamat po"], receipt_phrase: "Phrase" };
+  const text = words(receiptPaper({ ...RECEIPT, business }, { copy: "customer", reprint: 0 }));
+  assert.match(text, /TIN 1\nTel\. 044 555\nOpen Mon-Sat\n[^]*Phrase\nSalamat po/);
+  assert.ok(!words(voidPaper({ ...RECEIPT, business, void: approved })).includes("Salamat"));
+  assert.ok(!words(receiptPaper({ ...RECEIPT, business: { ...business, receipt_footer: "odd" } }, { copy: "customer", reprint: 0 })).includes("odd"));
+});
+
 test("a receipt says what DOMAIN 7 asks for, and its marks", () => {
   const first = words(receiptPaper(RECEIPT, { copy: "customer", reprint: 0 }));
   for (const part of ["COLLECTION RECEIPT", "T07-00000009", "Ana Reyes", "INV-1", "Penalty 5.00", "Principal 100.00", "TOTAL ₱105.00", "One hundred five pesos only", "Check BDO", "0001",

@@ -19,6 +19,7 @@ import { receiptScreen } from "./views/receipt.mjs";
 import { settingsScreen } from "./views/settings.mjs";
 import { soaScreen } from "./views/soa.mjs";
 import { transactionsScreen } from "./views/transactions.mjs";
+import { historyScreen, noCollectionScreen, promiseScreen } from "./views/visit.mjs";
 import { voidScreen } from "./views/void.mjs";
 
 /**
@@ -67,6 +68,9 @@ const SCREENS = {
   "z-reading": zReadingScreen,
   report: reportScreen,
   void: voidScreen,
+  "no-collection": noCollectionScreen,
+  promise: promiseScreen,
+  history: historyScreen,
   settings: settingsScreen,
 };
 const GATED = new Set(["collection", "soa", "pay", "log-in"]);

@@ -18,6 +18,7 @@ import { HeadMoved, IntentTaken, PhoneError, registryOverdue } from "./errors.mj
 /** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
 /** @typedef {import("./records.mjs").Snapshot} Snapshot */
 /** @typedef {import("./records.mjs").Soa} Soa */
+/** @typedef {import("./records.mjs").VisitRecord} VisitRecord */
 
 /** One payment above a hundred million pesos is a typing error, not a collection (centavos). */
 export const LARGEST_PAYMENT = 10_000_000_000;
@@ -33,7 +34,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 
 /**
  * What is to be written: made anew for each attempt from the head as it stands.
- * @typedef {{kind: string, payload: Record<string, any>, payment?: (entry: Entry) => PaymentRecord, update?: PaymentRecord, snapshot?: Snapshot,
+ * @typedef {{kind: string, payload: Record<string, any>, payment?: (entry: Entry) => PaymentRecord, update?: PaymentRecord, snapshot?: Snapshot, visit?: VisitRecord,
  *   head?: Partial<Head>, registry?: Record<string, any>}} Step
  *   `head` and `registry`: what changes in the head and in its open registry, besides the place in the chain
  */
@@ -87,7 +88,7 @@ async function writeLocked({ store, clock, subtle, terminal }, plan) {
     const entry = await append(content, subtle);
     const after = nextHead(head, entry, step);
     try {
-      await store.append({ entry, head: after, payment: step.payment?.(entry), update: step.update, snapshot: step.snapshot });
+      await store.append({ entry, head: after, payment: step.payment?.(entry), update: step.update, snapshot: step.snapshot, visit: step.visit });
       return { entry, head: after };
     } catch (error) {
       if (!(error instanceof HeadMoved)) throw error;

@@ -12,8 +12,9 @@ import { HeadMoved, IntentTaken, PhoneError, storageError } from "./errors.mjs";
 /** @typedef {import("./records.mjs").StoredEntry} StoredEntry */
 /** @typedef {import("./records.mjs").Snapshot} Snapshot */
 /** @typedef {import("./records.mjs").Terminal} Terminal */
+/** @typedef {import("./records.mjs").VisitRecord} VisitRecord */
 
-const VERSION = 1;
+const VERSION = 2;
 const STRICT = /** @type {IDBTransactionOptions} */ ({ durability: "strict" });
 
 /** Verdicts that a person has to look at. */
@@ -66,6 +67,10 @@ function upgrade(db, oldVersion) {
     const payments = db.createObjectStore("payments", { keyPath: "payment" });
     payments.createIndex("place", ["terminal", "seq"]);
     db.createObjectStore("snapshot");
+  }
+  if (oldVersion < 2) {
+    const visits = db.createObjectStore("visits", { keyPath: "visit" });
+    visits.createIndex("place", ["terminal", "seq"]);
   }
 }
 
@@ -243,12 +248,12 @@ export class Store {
 
   /**
    * Append one journal entry with everything that belongs to it, all or nothing, on disk when it resolves. The only way money is written.
-   * Throws HeadMoved when the journal's head is no longer the entry's `prev`, IntentTaken when the new payment exists, PhoneError disk_full.
-   * @param {{entry: Entry, head: Head, payment?: PaymentRecord, update?: PaymentRecord, snapshot?: Snapshot}} what
-   *   `head` as it is after the entry; `payment` a new one; `update` an existing one changed; `snapshot` the new list of SOAs
+   * Throws HeadMoved when the journal's head is no longer the entry's `prev`, IntentTaken when the new payment or visit exists, PhoneError disk_full.
+   * @param {{entry: Entry, head: Head, payment?: PaymentRecord, update?: PaymentRecord, snapshot?: Snapshot, visit?: VisitRecord}} what
+   *   `head` as it is after the entry; `payment` and `visit` new ones; `update` an existing payment changed; `snapshot` the new list of SOAs
    */
-  async append({ entry, head, payment, update, snapshot }) {
-    const stores = ["heads", "entries", ...(payment || update ? ["payments"] : []), ...(snapshot ? ["snapshot"] : [])];
+  async append({ entry, head, payment, update, snapshot, visit }) {
+    const stores = ["heads", "entries", ...(payment || update ? ["payments"] : []), ...(snapshot ? ["snapshot"] : []), ...(visit ? ["visits"] : [])];
     await this._run(stores, "readwrite", async (transaction) => {
       const heads = transaction.objectStore("heads");
       const current = (await answer(heads.get(entry.terminal))) ?? emptyHead(entry.terminal);
@@ -260,6 +265,11 @@ export class Store {
         writes.push(answer(payments.add(payment)));
       }
       if (update) writes.push(answer(transaction.objectStore("payments").put(update)));
+      if (visit) {
+        const visits = transaction.objectStore("visits");
+        if ((await answer(visits.count(visit.visit))) > 0) throw new IntentTaken();
+        writes.push(answer(visits.add(visit)));
+      }
       /** @type {StoredEntry} */
       const stored = { terminal: entry.terminal, seq: entry.seq, entry, unsent: 1, status: null, reason: null };
       writes.push(answer(transaction.objectStore("entries").add(stored)));
@@ -376,6 +386,25 @@ export class Store {
   payments(terminal, from) {
     const range = this._browser.keyRange.bound([terminal, from], [terminal, Infinity]);
     return this._run(["payments"], "readonly", (transaction) => answer(transaction.objectStore("payments").index("place").getAll(range)));
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<VisitRecord|null>}
+   */
+  async visit(id) {
+    return (await this._run(["visits"], "readonly", (transaction) => answer(transaction.objectStore("visits").get(id)))) ?? null;
+  }
+
+  /**
+   * Visits of a terminal from journal place `from` on, in order.
+   * @param {string} terminal
+   * @param {number} from
+   * @returns {Promise<VisitRecord[]>}
+   */
+  visits(terminal, from) {
+    const range = this._browser.keyRange.bound([terminal, from], [terminal, Infinity]);
+    return this._run(["visits"], "readonly", (transaction) => answer(transaction.objectStore("visits").index("place").getAll(range)));
   }
 
   /** @returns {Promise<Snapshot|null>} the downloaded list of SOAs */

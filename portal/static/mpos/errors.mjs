@@ -45,7 +45,7 @@ export class HeadMoved extends Error {
   }
 }
 
-/** The intent was already confirmed: nothing was written, the first payment stands. */
+/** The intent was already confirmed: nothing was written, the first payment (or visit) stands. */
 export class IntentTaken extends Error {
   constructor() {
     super("This payment was already confirmed.");

@@ -24,6 +24,8 @@ const row = (left, right, look) => [{ kind: "row", left, right, look }];
 const money = (left, amount, look) => row(left, show(amount), look);
 /** @param {string} left @param {string | null | undefined} right @returns {Block[]} */
 const given = (left, right) => (right ? row(left, right) : []);
+/** Lines that the office chose. @param {unknown} chosen @returns {Block[]} */
+const lines = (chosen) => (Array.isArray(chosen) ? chosen.flatMap((line) => centre(String(line), { look: "small" })) : []);
 /** @param {string} value @returns {Block[]} */
 const mark = (value) => [{ kind: "mark", text: value }];
 
@@ -56,6 +58,7 @@ export function receiptPaper(receipt, { copy, reprint }) {
     title: receipt.receipt_number,
     blocks: [
       ...letterhead(business, receipt.demo),
+      ...lines(business.receipt_header),
       RULE,
       ...centre(business.receipt_title || "COLLECTION RECEIPT", { look: "strong" }),
       ...centre(receipt.receipt_number, { look: "large" }),
@@ -95,6 +98,7 @@ export function receiptPaper(receipt, { copy, reprint }) {
       ...row("Verification", receipt.verification, "strong"),
       { kind: "gap" },
       ...centre(business.receipt_phrase || "THIS DOCUMENT IS NOT VALID FOR CLAIM OF INPUT TAX", { look: "small" }),
+      ...lines(business.receipt_footer),
       ...(copy === "collector" ? [/** @type {Block} */ ({ kind: "sign", text: "Customer's signature" })] : []),
       ...voidMark(receipt.void),
       ...(receipt.demo ? mark("DEMO") : []),

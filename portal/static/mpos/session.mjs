@@ -13,13 +13,14 @@ import { listOf } from "./sync.mjs";
 /** @typedef {import("./search.mjs").SoaList} SoaList */
 /** @typedef {import("./records.mjs").SoaView} SoaView */
 /** @typedef {import("./records.mjs").Terminal} Terminal */
+/** @typedef {import("./records.mjs").VisitRecord} VisitRecord */
 /** @typedef {ReturnType<typeof import("./phone.mjs").browser>} From What is taken from the browser. */
 
 /**
  * Everything that belongs to the user who is logged in on this phone. Replaced as a whole, so that nothing of one user reaches the next.
  * @typedef {{user: {name: string, display_name: string}, store: import("./db.mjs").Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
  *   snapshot: Snapshot|null, list: SoaList|null, owed: Float64Array, payments: PaymentRecord[], paidBySoa: Map<string, PaymentRecord[]>,
- *   views: Map<number, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
+ *   visits: Map<string, VisitRecord>, visitsOf: string, views: Map<number, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
  *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, enrollAgainAt: number, checked: boolean}} Session */
 
 /** Begins the name of each user's database. */
@@ -29,6 +30,9 @@ const UNSENT = "unsent:";
 
 /** Names the setting that holds what was made ready for searching the list; without it, it is made anew. */
 export const PREPARED = "prepared";
+
+/** How many journal entries back the list of SOAs tells of visits. */
+const VISITS = 2000;
 
 /** @typedef {{count: number, oldest_at: string|null}} Unsent */
 
@@ -200,6 +204,8 @@ export class Sessions {
       owed: new Float64Array(),
       payments: [],
       paidBySoa: new Map(),
+      visits: new Map(),
+      visitsOf: "",
       views: new Map(),
       viewsOf: "",
       unsent: { count: 0, oldest_at: null },
@@ -248,6 +254,12 @@ export class Sessions {
       for (const payment of session.payments) {
         const soa = payment.payload.soa;
         session.paidBySoa.set(soa, [...(session.paidBySoa.get(soa) ?? []), payment]);
+      }
+      const visitsOf = `visits ${terminal?.code} ${head?.visit_seq ?? 0}`;
+      if (visitsOf !== session.visitsOf) {
+        const recent = terminal && head ? await store.visits(terminal.code, Math.max(head.seq - VISITS, 1)) : [];
+        session.visits = new Map(recent.map((visit) => [visit.soa, visit]));
+        session.visitsOf = visitsOf;
       }
       session.views.clear();
       if (session.list) session.owed = owed(session.list, session.paidBySoa);

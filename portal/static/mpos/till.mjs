@@ -7,6 +7,7 @@ import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReadin
 import { lastVoid } from "./domain/voids.mjs";
 import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
+import { noteVisit } from "./visits.mjs";
 import { requestVoid } from "./voids.mjs";
 
 /** @typedef {import("./records.mjs").Draft} Draft */
@@ -35,7 +36,7 @@ export class Till extends Line {
     if (known) return known;
     const soa = table.at(row);
     const payments = session.paidBySoa.get(soa.id) ?? [];
-    const view = { ...soa, ...(payments.length ? lessLocal(soa, payments) : {}), days_overdue: daysBetween(soa.due_date, today), payments,
+    const view = { ...soa, ...(payments.length ? lessLocal(soa, payments) : {}), days_overdue: daysBetween(soa.due_date, today), payments, visit: session.visits.get(soa.id) ?? null,
       outdated: session.head?.outdated_soas?.includes(soa.id) ?? false };
     session.views.set(row, view);
     return view;
@@ -163,6 +164,36 @@ export class Till extends Line {
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
     return { ...record.payload, payment: record.payment, at: record.at, seq: record.seq };
+  }
+
+  /**
+   * Store a visit without money: Cannot collect with its reason, or Promise to pay with its day. The same `visit` again answers the first one.
+   * @param {import("./visits.mjs").VisitDraft} draft
+   */
+  async noteVisit(draft) {
+    const { session, terminal } = this._needActive();
+    if (!this.soa(draft.soa)) throw new PhoneError("not_found", "This SOA is not in the downloaded list. Download SOA again.");
+    const record = await noteVisit(this._writing(session, terminal.code), draft);
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    return record;
+  }
+
+  /**
+   * What this phone knows of an account: its payments and visits of this terminal, the latest first.
+   * @param {string} soaId
+   */
+  async history(soaId) {
+    const session = this._needSession();
+    if (!session.terminal) return [];
+    const { code } = session.terminal;
+    const [rows, visits] = await Promise.all([this._rows(session, code, 1, ({ payload }) => payload.soa === soaId), session.store.visits(code, 1)]);
+    const noted = await Promise.all(visits.filter(({ soa }) => soa === soaId).map(async (visit) => {
+      const [stored] = await session.store.entries(code, visit.seq, visit.seq);
+      return { ...visit, status: whereItIs(stored), reason: stored?.reason ?? null };
+    }));
+    const payments = rows.map((row) => ({ ...row, kind: /** @type {"payment"} */ ("payment") }));
+    return [...payments, ...noted].sort((a, b) => b.seq - a.seq);
   }
 
   /** @param {string} id */

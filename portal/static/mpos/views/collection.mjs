@@ -2,7 +2,7 @@
 /** Collection: download the SOAs, find a customer. */
 import { button, fill, h, icon, notice, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, dayTime, dueWords, isLate, overdueWords, show, showPesos, today } from "./format.mjs";
+import { counted, day, dayTime, dueWords, isLate, overdueWords, show, showPesos, today, visitWords } from "./format.mjs";
 import { isVoided } from "../domain/voids.mjs";
 
 const STEP = 50;
@@ -149,7 +149,8 @@ export function collectionScreen(ctx) {
       h("span", { class: "soa-meta" },
         h("span", { class: isLate(soa) ? "late" : "" }, dueWords(soa, date)), " ",
         h("span", {}, soa.account_number), " ",
-        paid && h("span", { class: "paid" }, "Paid on this phone")), " ",
+        paid && h("span", { class: "paid" }, "Paid on this phone"),
+        !paid && soa.visit && h("span", { class: "visited" }, visitWords(soa.visit))), " ",
       h("span", { class: "soa-amount" }, show(soa.amount_due)));
   }
 

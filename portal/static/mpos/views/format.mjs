@@ -125,6 +125,12 @@ function sentence(text) {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
+/** What a visit without money came to: `Promised ₱500.00 for 30 Nov 2026`, `Nobody home`. @param {{kind: string, payload: Record<string, any>}} visit */
+export function visitWords({ kind, payload }) {
+  if (kind !== "promise") return payload.reason;
+  return `Promised${payload.amount ? ` ${showPesos(payload.amount)}` : ""} for ${day(payload.promised_on)}`;
+}
+
 /** True when money is late, not only a date past. @param {{days_overdue: number, amount_due: number}} soa */
 export function isLate(soa) {
   return soa.days_overdue > 0 && soa.amount_due > 0;

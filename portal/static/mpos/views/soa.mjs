@@ -1,7 +1,7 @@
 // @ts-check
 /** One SOA: what is due, its invoices, what was collected on this phone. */
 import { button, h, notice, pill } from "./dom.mjs";
-import { day, dayTime, doneWords, dueWords, isLate, overdueWords, show, showPesos, stateWord, tenderName, timeOn, today, voidWord } from "./format.mjs";
+import { day, dayTime, doneWords, dueWords, isLate, overdueWords, show, showPesos, stateWord, tenderName, timeOn, today, visitWords, voidWord } from "./format.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function soaScreen(ctx) {
@@ -28,6 +28,7 @@ export async function soaScreen(ctx) {
       !open && notice("person", overdue ?? doneWords(phone.state) ?? closedWords(registry), button(registry ? "Readings" : "Collection", () => ctx.go(registry ? "readings" : "collection"), { class: "button small" })),
       soa.outdated && notice("person", "A payment on this SOA was voided after the list was downloaded: the figures here are still less that payment. Download SOA again to see what is owed.",
         button("Collection", () => ctx.go("collection"), { class: "button small" })),
+      soa.visit && notice(soa.visit.kind === "promise" && soa.visit.payload.promised_on < date ? "person" : "info", `${visitWords(soa.visit)}. Noted ${dayTime(soa.visit.at)}.${soa.visit.payload.note ? ` ${soa.visit.payload.note}` : ""}`),
       soa.payments.length > 0 && h("section", {}, h("h2", {}, "Collected on this phone"),
         h("ul", { class: "lines" }, soa.payments.map((/** @type {any} */ record) => paymentLine(ctx, date, { ...record, ...record.payload, ...known.get(record.payment) })))),
       h("section", {}, h("h2", {}, "Invoices"),
@@ -39,7 +40,11 @@ export async function soaScreen(ctx) {
           soa.contact_number && h("div", {}, h("dt", {}, "Contact number"), h("dd", {}, h("a", { href: `tel:${soa.contact_number.replace(/[^+0-9]/g, "")}` }, soa.contact_number))),
           fact("TIN", soa.tin), fact("Collector code", soa.collector_code), fact("As of", dayTime(snapshot?.as_of)))),
     ],
-    bar: open ? button("Collect payment", () => ctx.go("pay", soa.id), { class: "button primary wide" }) : null,
+    corner: button("History", () => ctx.go("history", soa.id), { class: "button small" }),
+    bar: h("div", { class: "bar-grid" },
+      open && button("Collect payment", () => ctx.go("pay", soa.id), { class: "button primary wide" }),
+      button("Cannot collect", () => ctx.go("no-collection", soa.id), { class: "button" }),
+      button("Promise to pay", () => ctx.go("promise", soa.id), { class: "button" })),
   };
 }
 

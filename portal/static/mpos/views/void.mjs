@@ -11,6 +11,7 @@ import { drawPaper, print } from "../printer.mjs";
 /** @typedef {{intent: string, reason: string, sure: boolean}} Form  sure: the second look was asked for */
 
 const BACK = { name: "transactions", text: "Transactions" };
+/** What is offered until the office's own reasons were heard. */
 const SUGGESTIONS = ["Wrong amount", "Wrong customer", "Wrong tender", "Customer changed their mind"];
 const OTHER = "Other";
 
@@ -114,9 +115,10 @@ function form(ctx, receipt) {
   }
 
   const reason = field("Reason", { value: draft.reason, maxlength: LONGEST_REASON, enterkeyhint: "done", hint: "Choose one, or type why." });
-  const chips = [...SUGGESTIONS, OTHER].map((text) => h("button", { type: "button", class: "chip", onclick: () => choose(text) }, text));
+  const suggestions = phone.state.business?.void_reasons ?? SUGGESTIONS;
+  const chips = [...suggestions, OTHER].map((text) => h("button", { type: "button", class: "chip", onclick: () => choose(text) }, text));
   function draw() {
-    const chosen = SUGGESTIONS.includes(draft.reason) ? draft.reason : draft.reason && OTHER;
+    const chosen = suggestions.includes(draft.reason) ? draft.reason : draft.reason && OTHER;
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.textContent === chosen));
   }
   /** @param {string} text */

@@ -1,0 +1,72 @@
+/** Visits without money: why nothing could be collected, or what was promised for which day. Each is one journal entry and one record. */
+
+import { IntentTaken, PhoneError } from "./errors.mjs";
+import { write } from "./confirm.mjs";
+import { wellFormed } from "./domain/journal.mjs";
+import { isCentavos } from "./domain/money.mjs";
+
+/** @typedef {import("./records.mjs").VisitRecord} VisitRecord */
+/** @typedef {{visit: string, kind: "no_collection"|"promise", soa: string, reason?: string, promised_on?: string, amount?: number|null, note?: string|null}} VisitDraft `visit` is the identity of the form */
+
+/** Most characters of a reason and of a note. */
+export const LONGEST = Object.freeze({ reason: 200, note: 500 });
+
+/**
+ * What is wrong with a draft; empty when nothing is. Pure.
+ * @param {VisitDraft} draft
+ * @param {string} today in Manila, `2026-11-20`
+ * @returns {{field: string, message: string}[]}
+ */
+export function problemsOf(draft, today) {
+  const problems = [];
+  const promise = draft.kind === "promise";
+  const reason = cleaned(draft.reason);
+  if (!promise && !reason) problems.push({ field: "reason", message: "Say why nothing was collected: choose a reason or type one." });
+  if (reason && reason.length > LONGEST.reason) problems.push({ field: "reason", message: `A reason has at most ${LONGEST.reason} characters.` });
+  if (promise && !isDate(draft.promised_on)) problems.push({ field: "promised_on", message: "Choose the day the customer promised to pay." });
+  else if (promise && /** @type {string} */ (draft.promised_on) < today) problems.push({ field: "promised_on", message: "That day is past. Choose today or a later day." });
+  const { amount } = draft;
+  if (promise && amount !== null && amount !== undefined && (!isCentavos(amount) || amount === 0)) problems.push({ field: "amount", message: "Type an amount above zero, or leave it empty." });
+  if ((cleaned(draft.note) ?? "").length > LONGEST.note) problems.push({ field: "note", message: `A note has at most ${LONGEST.note} characters.` });
+  return problems;
+}
+
+/** @param {string|null|undefined} text */
+function cleaned(text) {
+  return wellFormed(String(text ?? "")).replaceAll("\0", "").trim() || null;
+}
+
+/** @param {string|undefined} text */
+function isDate(text) {
+  const moment = /^\d{4}-\d\d-\d\d$/.test(text ?? "") ? new Date(`${text}T00:00:00Z`) : null;
+  return moment !== null && !Number.isNaN(moment.getTime()) && moment.toISOString().slice(0, 10) === text;
+}
+
+/**
+ * Store a visit durably. The same `visit` again answers the first one. Throws PhoneError (with `fields`) and then nothing was stored.
+ * @param {import("./confirm.mjs").Writing} writing
+ * @param {VisitDraft} draft
+ * @returns {Promise<VisitRecord>}
+ */
+export async function noteVisit(writing, draft) {
+  const { store, terminal } = writing;
+  const { visit, kind, soa } = draft;
+  try {
+    await write(writing, async (head, at) => {
+      if (await store.visit(visit)) throw new IntentTaken();
+      const problems = problemsOf(draft, at.slice(0, 10));
+      if (problems.length) throw new PhoneError("invalid", problems.map(({ message }) => message).join(" "), { fields: problems });
+      const note = cleaned(draft.note);
+      const payload = kind === "promise" ? { visit, soa, promised_on: draft.promised_on, amount: draft.amount ?? null, note } : { visit, soa, reason: cleaned(draft.reason), note };
+      return { kind, payload, visit: { visit, terminal, seq: head.seq + 1, at, kind, soa, payload }, head: { visit_seq: head.seq + 1 } };
+    });
+  } catch (error) {
+    // The connection may have died after the commit: what is on disk decides, not what we heard of it.
+    const stored = error instanceof PhoneError && error.code !== "storage_failed" ? null : await store.visit(visit);
+    if (stored) return stored;
+    throw error;
+  }
+  const stored = await store.visit(visit);
+  if (!stored) throw new PhoneError("storage_failed", "The visit was written but cannot be read back. Close the app, open it again and look at the customer.");
+  return stored;
+}
