@@ -7,6 +7,7 @@ import { LONGEST } from "../visits.mjs";
 
 /** @typedef {{visit: string, reason: string, other: boolean, promised_on: string, amount: string, note: string}} Form */
 
+/** What is offered until the office's own reasons were heard. */
 const REASONS = ["Nobody home", "Cannot pay today", "Already paid at the office", "Address not found", "Moved away", "Disputes the amount"];
 const OTHER = "Other";
 const DAY = 86_400_000;
@@ -46,7 +47,7 @@ function form(ctx, kind) {
   const days = [{ text: "Tomorrow", value: later(date, 1) }, { text: "In 3 days", value: later(date, 3) }, { text: "In a week", value: later(date, 7) }, { text: "The 15th", value: nextDay(date, 15) }, { text: "The 30th", value: nextDay(date, 30) }];
   const chips = promise
     ? days.map(({ text, value }) => chip(text, () => value === draft.promised_on, () => set(when, value)))
-    : [...REASONS, OTHER].map((text) => chip(text, () => (text === OTHER ? draft.other : text === draft.reason), () => {
+    : [...(phone.state.business?.no_collection_reasons ?? REASONS), OTHER].map((text) => chip(text, () => (text === OTHER ? draft.other : text === draft.reason), () => {
       set(reason, text === OTHER ? "" : text);
       if (text === OTHER) {
         draft.other = true;
