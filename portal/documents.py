@@ -92,8 +92,9 @@ def _fenced(html: str) -> Any:
 
 
 def _filled(template: str, data: Mapping[str, Any]) -> str:
-    settings = {"DEMO": current_app.config["DEMO"], "ORGANISATION": current_app.config["ORGANISATION"]}
-    return current_app.jinja_env.get_template(template).render(**settings, **data)
+    context = dict(data)
+    current_app.update_template_context(context)  # the letterhead, as pages have it
+    return current_app.jinja_env.get_template(template).render(context)
 
 
 def pdf_response(name: str, content: bytes) -> Response:

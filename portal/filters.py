@@ -13,6 +13,7 @@ from flask import Flask
 from portal import clock
 from portal.domain import money
 from portal.domain.payments import FLAGS, TENDER_WORDS
+from portal.services import settings
 
 STATUS_WORDS = {
     "pending": "Pending",
@@ -160,4 +161,4 @@ def register(app: Flask) -> None:
 
     @app.context_processor
     def words() -> dict[str, Any]:
-        return {"DEMO": app.config["DEMO"], "ORGANISATION": app.config["ORGANISATION"], "HTMX_SOURCE": app.config["HTMX_SOURCE"]}
+        return {"DEMO": app.config["DEMO"], "ORGANISATION": settings.recent().organisation, "HTMX_SOURCE": app.config["HTMX_SOURCE"]}

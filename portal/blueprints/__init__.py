@@ -8,7 +8,8 @@ from flask import Blueprint
 
 MODULES = (
     "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "visits", "voids", "incidents", "readings",
-    "remittances", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit", "mpos", "api", "health",
+    "remittances", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit",
+    "settings", "mpos", "api", "health",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.packing import packed
 from portal.security import start_session
-from portal.services import journal, restore, snapshot, terminals, users, voids
+from portal.services import journal, restore, settings, snapshot, terminals, users, voids
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -118,17 +118,17 @@ def log_out() -> ResponseReturnValue:
 @limiter.limit("20 per hour", key_func=own_name)
 def enroll() -> ResponseReturnValue:
     """Enrol this phone's browser by its public key."""
-    data = body()
+    data, chosen = body(), settings.current()
     terminal = terminals.enroll(
         data.get("name"),
         data.get("public_key"),
         current_user.id,
         current_user.name,
-        current_app.config["TERMINAL_APPROVAL"],
+        chosen.terminal_approval,
         clock.now(),
         data.get("terminal"),
     )
-    answer = {"terminal": terminal.code, "name": terminal.name, "state": terminal.state, "business": current_app.config["ORGANISATION"]}
+    answer = {"terminal": terminal.code, "name": terminal.name, "state": terminal.state, "business": chosen.organisation}
     return jsonify(answer), 201
 
 
@@ -161,7 +161,7 @@ def terminal_state(code: str) -> ResponseReturnValue:
             "voids": voids.decisions_for(terminal.id),
             "orders": {"revoked": terminal.state == "revoked", "upload_now": terminal.state == "revoked" or restore.awaits(terminal)},
             "restored_at": restore.restored_at(),
-            "business": current_app.config["ORGANISATION"],
+            "business": settings.current().organisation,
         }
     )
 
@@ -174,7 +174,7 @@ def soas() -> ResponseReturnValue:
     if mine and all(terminal.state != "active" for terminal in mine):
         raise WaitingTerminal("This phone may not download SOAs: it waits for an admin's approval, or was revoked.")
     reading_view.begin()
-    organisation = current_app.config["ORGANISATION"]
+    organisation = settings.current().organisation
     in_columns = request.accept_mimetypes.best_match(["application/json", COLUMNS], "application/json") == COLUMNS
     tag = snapshot.tag(current_user.id, current_user.collector_codes, organisation) + ("-columns" if in_columns else "")
     if tag in request.if_none_match:
@@ -204,7 +204,7 @@ def by_column(answer: dict[str, Any]) -> Response:
 def upload_journal() -> ResponseReturnValue:
     """Take entries of a terminal's journal; a verdict for each."""
     data = body()
-    policy = journal.Policy(current_app.config["PAYMENT_APPROVAL"], current_app.config["STALE_SOA_DAYS"])
+    policy = approval_policy()
     uploader = journal.Uploader(current_user.id, current_user.name)
     answer = journal.receive(data.get("terminal"), data.get("entries"), data.get("signature"), uploader, policy, clock.now())
     return uploaded(answer)
@@ -217,8 +217,14 @@ def upload_journal() -> ResponseReturnValue:
 def upload_of_disabled() -> ResponseReturnValue:
     """Take entries of a collector who may not log in any more; the terminal's signature alone says who sends, no cookie is looked at."""
     data = body()
-    policy = journal.Policy(current_app.config["PAYMENT_APPROVAL"], current_app.config["STALE_SOA_DAYS"])
+    policy = approval_policy()
     return uploaded(journal.receive_from_disabled(data.get("terminal"), data.get("entries"), data.get("signature"), policy, clock.now()))
+
+
+def approval_policy() -> journal.Policy:
+    """How payments are approved and how old a list may be, as the settings say at this moment."""
+    chosen = settings.current()
+    return journal.Policy(chosen.payment_approval, chosen.stale_soa_days)
 
 
 def uploaded(answer: journal.Answer) -> ResponseReturnValue:

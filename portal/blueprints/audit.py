@@ -206,6 +206,7 @@ SUBJECTS: Mapping[str, Callable[[str, Names], tuple[str, str]]] = {
     "sync": numbered("Download", "sync.show", "run_id"),
     "reconciliation": numbered("Reconciliation", "reconciliation.show", "report_id"),
     "export": numbered("File", "exports.show", "export_id", only_admin=True),
+    "settings": lambda subject, names: (subject, url_for("settings.index") if admin() else ""),
     "incident": lambda subject, names: (subject.capitalize(), url_for("incidents.index", state="closed")),
 }
 """By the kind of subject: (the subject, names of the page's subjects) -> what it is called and its address."""

@@ -62,6 +62,7 @@ ACTIONS: Mapping[str, Action] = {
     "remittance_received": Action("Received a remittance", "remittance"),
     "remittance_approved": Action("Approved a remittance", "remittance"),
     "incident_closed": Action("Closed an incident", "incident"),
+    "settings_changed": Action("Changed settings", "settings"),
     "database_restored": Action("Database put back from a backup"),
 }
 """Every action the portal writes; a test compares this with the code."""
@@ -85,6 +86,12 @@ LABELS = {
     "last_code": "Last code kept back",
     "active": "May log in",
     "again": "Enrolled again",
+    "tin": "TIN",
+    "min": "MIN",
+    "ptu": "PTU",
+    "vat_registered": "VAT registered",
+    "stale_soa_days": "Oldest list of a phone, in days",
+    "sync_drop_percent": "Largest share a download may close, in percent",
     "before": "Before",
     "after": "After",
 }

@@ -21,6 +21,7 @@ from portal.extensions import db
 from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, Page, PscloudClient, PscloudError, Summary
 from portal.pscloud.mapping import CollectorRecord, MappingError
+from portal.services import settings
 from portal.store import audit, collector_codes, ledger, schedule, soas, staging, sync_runs
 from portal.store.sync_runs import FailureRow, NewFailure
 
@@ -463,11 +464,11 @@ def _objection_to_closing(absent: int, active: int, failed_ids: list[str | None]
     unreadable = failed_ids.count(None)
     if unreadable:
         return f"{_many(unreadable, 'record')} arrived whose PSCloud id cannot be read, and it may be one of them."
-    limit = int(current_app.config["SYNC_DROP_PERCENT"])
+    limit = settings.current().sync_drop_percent
     if absent * 100 > active * limit:
         return (
             f"closing them would close more than {limit} % of the {active:,} open SOAs at once. "
-            "Check in PSCloud whether this is right; if it is, raise SYNC_DROP_PERCENT for one download."
+            "Check in PSCloud whether this is right; if it is, raise that share in Settings for one download."
         )
     return ""
 

@@ -226,6 +226,12 @@ def user_form(world: World, person: str) -> dict[str, Any]:
     return {"display_name": "Changed", "roles": ["collector"], "codes": "A1", "active": "1"}
 
 
+RULES = {
+    "payment_approval": "manual", "stale_soa_days": "3", "terminal_approval": "manual", "sync_drop_percent": "5", "version": "0",
+}  # fmt: skip
+"""What the form of the rules sends."""
+
+
 def a_file(path: str, world: World, person: str) -> Call:
     """A list as a file."""
     return Call(path)
@@ -359,6 +365,11 @@ CASES: dict[str, dict[str, Case]] = {
         "none": lambda w, p: Call("/reconciliation/999999/cancel", form={}),
     },
     "GET /audit.<any(csv,xlsx):form>": {form: partial(a_file, f"/audit.{form}") for form in ("csv", "xlsx")},
+    "POST /settings/<section>": {
+        "rules": lambda w, p: Call("/settings/rules", form=RULES),
+        "not a number": lambda w, p: Call("/settings/rules", form={**RULES, "stale_soa_days": "x"}),
+        "none": lambda w, p: Call("/settings/none", form={}),
+    },
     "GET /syncs.<any(csv,xlsx):form>": {form: partial(a_file, f"/syncs.{form}") for form in ("csv", "xlsx")},
     "GET /syncs/<int:run_id>/failed-records.<any(csv,xlsx):form>": {
         "one": lambda w, p: Call(f"/syncs/{w.ids['run']}/failed-records.csv"),
