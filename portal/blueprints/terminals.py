@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, redirect, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from portal import clock
+from portal import clock, doorbell
 from portal.access import roles
 from portal.blueprints.pages import Query, answer
+from portal.domain.errors import PortalError
 from portal.filters import STATUS_WORDS
+from portal.services import rescue
 from portal.services import terminals as service
+from portal.services.journal import Policy
 from portal.store import terminals
 
 bp = Blueprint("terminals", __name__)
@@ -33,6 +36,34 @@ def index() -> Response:
         states=STATES,
         counts={word: sum(row.state == word for row in every) for word in STATES},
     )
+
+
+@bp.get("/rescue")
+@roles("office")
+def rescue_form() -> Response:
+    """Where a phone's rescue file is handed in."""
+    return answer("terminals/rescue.html", "terminals/_rescue.html", taken=None, problem="")
+
+
+@bp.post("/rescue")
+@roles("office")
+def take_rescue_file() -> Response:
+    """Take a rescue file and tell what became of each terminal's entries; the same file again changes nothing."""
+    file = request.files.get("file")
+    policy = Policy(current_app.config["PAYMENT_APPROVAL"], current_app.config["STALE_SOA_DAYS"])
+    taken, problem = None, ""
+    if file is None or not file.filename:
+        problem = "Choose the file first."
+    else:
+        try:
+            taken = rescue.take(file.read(), current_user.name, policy, clock.now())
+        except PortalError as error:
+            problem = error.message
+    if taken and any(one.approved for one in taken):
+        doorbell.ring("post_payments")
+    response = answer("terminals/rescue.html", "terminals/_rescue.html", taken=taken, problem=problem)
+    response.status_code = 422 if problem else 200
+    return response
 
 
 @bp.post("/terminals/<code>/revoke")

@@ -34,6 +34,7 @@ ACTIONS: Mapping[str, Action] = {
     "terminal_enrolled": Action("Enrolled a phone", "terminal"),
     "terminal_approved": Action("Approved a terminal", "terminal"),
     "terminal_revoked": Action("Revoked a terminal", "terminal"),
+    "rescue_file_taken": Action("Took a rescue file", "terminal"),
     "sync_requested": Action("Asked for a download", "sync"),
     "sync_cancelled": Action("Cancelled a download", "sync"),
     "sync_retry_requested": Action("Asked for failed records again", "sync"),

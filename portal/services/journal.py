@@ -69,11 +69,12 @@ class TooLarge(PortalError):
 
 @dataclass(frozen=True, slots=True)
 class Uploader:
-    """Who sends: a signed-in collector, or one who may not log in any more."""
+    """Who sends: a signed-in collector, or one who may not log in any more; `handed_in_by` names who brought it as a file."""
 
     user_id: int
     name: str
     disabled: bool = False
+    handed_in_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,9 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
         sent = f"entries {terminal.head_seq + 1} to {batch.head_seq} from {code}"
         detail = f"{uploader.name} may not log in any more and sent {sent}. Payments in them wait for approval."
         incidents.add("disabled_collector", detail, now, terminal.id, code)
+    if uploader.handed_in_by:
+        detail = {"collector": uploader.name, "entries": len(entries), "first": entries[0].seq, "last": last.seq}
+        audit.add(uploader.handed_in_by, "rescue_file_taken", code, detail, now)
     terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
     decisions = voids.decisions_for(terminal.id)
     db.session.commit()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
+
+from werkzeug.test import TestResponse
+
 from portal.extensions import db
 from portal.store import terminals
 from tests.blueprints.office_site import Site, attributes, text_of
+from tests.factories import make_phone
 
 
 def state(site: Site) -> str:
@@ -50,3 +57,24 @@ def test_the_office_looks_and_does_not_touch(site: Site) -> None:
         assert site.post(name, "/terminals/T01/revoke").status_code == 403
     assert site.get("nena", "/terminals").status_code == 403
     assert state(site) == "active"
+
+
+def test_a_rescue_file_is_handed_in_and_tells_what_became_of_it(site: Site) -> None:
+    with site.app.app_context():
+        phone = make_phone("jun")
+        phone.start()
+        body = {"what": "unsent journal entries", "user": "jun", "uploads": [phone.upload_body()]}
+        code, count = phone.code, str(len(phone.entries))
+    assert "Rescue file" in site.page("carla", "/terminals") and 'type="file"' in site.page("carla", "/rescue")
+
+    def hand_in(content: bytes) -> TestResponse:
+        return site.post("carla", "/rescue", {"file": (io.BytesIO(content), "rescue-T07.json")})
+
+    first, again = hand_in(json.dumps(body).encode()), hand_in(json.dumps(body).encode())
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert attributes(first.text, "data-terminal") == [code]
+    cells = [re.findall(r'<td class="number (new|known)"[^>]*>(\d+)', answer.text) for answer in (first, again)]
+    assert cells == [[("new", count), ("known", "0")], [("new", "0"), ("known", count)]]
+    wrong = hand_in(b"<html>")
+    assert wrong.status_code == 422 and "This is not a rescue file" in wrong.text and 'role="alert"' in wrong.text
+    assert site.post("carla", "/rescue").status_code == 422

@@ -549,6 +549,7 @@ test("wrong passwords and no connection are told apart", world(async (w) => {
 test("the rescue file holds exactly what is unsent", world(async (w) => {
   const phone = await withPayments(w);
   const file = JSON.parse(await (await phone.rescueFile()).text());
-  assert.deepEqual(file.entries.map(({ seq }) => seq), [4, 5, 6]);
-  assert.equal(file.entries[0].kind, "payment");
+  const [{ terminal, entries, signature }] = file.uploads;
+  assert.deepEqual([terminal, entries.map(({ seq }) => seq), entries[0].kind, file.uploads.length], ["T07", [4, 5, 6], "payment", 1]);
+  assert.deepEqual((await (await w.portal.journal({ terminal, entries, signature })).json()).acknowledged_seq, 6, "the portal takes it as an upload");
 }));

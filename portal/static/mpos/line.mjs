@@ -4,11 +4,11 @@ import { PortalError } from "./api.mjs";
 import { delay } from "./backoff.mjs";
 import { TOLERANCE } from "./clock.mjs";
 import { write } from "./confirm.mjs";
-import { makeKeys } from "./domain/journal.mjs";
+import { makeKeys, signUpload } from "./domain/journal.mjs";
 import { readDecisions } from "./domain/voids.mjs";
 import { PhoneError } from "./errors.mjs";
 import { nameOfList, PREPARED, Sessions, waiting } from "./session.mjs";
-import { compare, download, drain } from "./sync.mjs";
+import { BATCH, compare, download, drain } from "./sync.mjs";
 import { writeDecision } from "./voids.mjs";
 
 /** @typedef {import("./records.mjs").Problem} Problem */
@@ -507,14 +507,19 @@ export class Line extends Sessions {
     return { code: error.code, message: error.code === "signed_out" ? SIGNED_OUT : error.message };
   }
 
-  /** The unsent entries as a file to hand to the office when nothing else works. */
+  /** The unsent entries as a file to hand to the office when nothing else works: signed as uploads are, so that the office can take them as such. */
   async rescueFile() {
     const session = this._needSession();
-    const entries = [];
-    for (const { code } of await session.store.terminals()) {
-      for (const { entry } of await session.store.unsent(code)) entries.push(entry);
+    const uploads = [];
+    for (const { code, private_key } of await session.store.terminals()) {
+      const unsent = await session.store.unsent(code);
+      for (let from = 0; from < unsent.length; from += BATCH) {
+        const entries = unsent.slice(from, from + BATCH).map(({ entry }) => entry);
+        const last = entries[entries.length - 1];
+        uploads.push({ terminal: code, entries, signature: await signUpload(private_key, code, last.seq, last.hash, this._from.crypto.subtle) });
+      }
     }
-    const file = { what: "unsent journal entries", user: session.user.name, made_at: this._clock.at(), entries };
+    const file = { what: "unsent journal entries", user: session.user.name, made_at: this._clock.at(), uploads };
     return new Blob([JSON.stringify(file, null, 1)], { type: "application/json" });
   }
 }
