@@ -192,7 +192,7 @@ def _report_told(wanted: DifferenceFilter) -> dict[str, Any]:
         ("Payments collected from", report.payments_from or "the first"),
         ("Note", report.note or None),
     ]
-    return {"report": report, "told": told, "kinds": domain.KIND_WORDS}
+    return {"report": report, "told": told, "kinds": domain.KIND_WORDS, "meanings": domain.KIND_MEANINGS}
 
 
 DIFFERENCES = Listing(

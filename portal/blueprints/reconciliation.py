@@ -22,14 +22,6 @@ PAGE = 20
 USUAL = timedelta(days=92)
 """Payments of so many days are compared unless somebody chooses otherwise."""
 OUTCOMES = {kind: words for kind, words in domain.KIND_WORDS.items() if kind != "equal"}
-MEANINGS = {
-    "equal": "The same on both sides.",
-    "different": "Both have it, and not with the same figures or state.",
-    "only_here": "PSCloud does not have it: an SOA was paid or removed there, a payment was refused or is gone.",
-    "only_pscloud": "PSCloud has it and we do not: an SOA is new there, a payment came from elsewhere.",
-    "unreadable": "PSCloud sent something that cannot be read.",
-    "waiting": "Not posted to PSCloud yet, or on its way: no difference.",
-}
 
 
 def finished(report_id: int | None) -> ReportRow:
@@ -110,7 +102,7 @@ def show(report_id: int) -> Response:
         total=listed(report, wanted),
         outcomes=OUTCOMES,
         kinds=domain.KIND_WORDS,
-        meanings=MEANINGS,
+        meanings=domain.KIND_MEANINGS,
         cases=domain.CASES,
         fields=domain.FIELDS,
         words_of=domain.words_of,

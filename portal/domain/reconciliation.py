@@ -240,6 +240,15 @@ KIND_WORDS = {
     "unreadable": "Cannot be read",
 }
 
+KIND_MEANINGS = {
+    "equal": "The same on both sides.",
+    "different": "Both have it, and not with the same figures or state.",
+    "only_here": "PSCloud does not have it: an SOA was paid or removed there, a payment was refused or is gone.",
+    "only_pscloud": "PSCloud has it and we do not: an SOA is new there, a payment came from elsewhere.",
+    "unreadable": "PSCloud sent something that cannot be read.",
+    "waiting": "Not posted to PSCloud yet, or on its way: no difference.",
+}
+
 
 def words_of(field: Differing) -> str:
     """The name of a differing field, in words."""
