@@ -172,7 +172,7 @@ class Soa(Model):
     id: Mapped[str] = mapped_column(plain(100), primary_key=True)
     soa_number: Mapped[str] = mapped_column(plain(100), index=True)
     customer_id: Mapped[str] = mapped_column(plain(100))
-    account_number: Mapped[str] = mapped_column(plain(100), index=True)
+    account_number: Mapped[str] = mapped_column(plain(100))
     customer_name: Mapped[str] = mapped_column(plain(300))
     search_text: Mapped[str] = mapped_column(plain(600))
     address: Mapped[str] = mapped_column(Text, default="")
@@ -192,6 +192,7 @@ class Soa(Model):
     __table_args__ = (
         CheckConstraint(one_of("status", ("active", "closed")), name="status"),
         Index("ix_soas_list_name", "status", "search_text", "id"),
+        Index("ix_soas_list_account", "status", "account_number", "id"),
         Index("ix_soas_list_due", "status", "due_date", "id"),
         Index("ix_soas_list_amount", "status", "amount_due", "id"),
         Index("ix_soas_code", "collector_code", "status", "due_date", "id"),
@@ -701,6 +702,7 @@ class Visit(Model):
         Index("ix_visits_soa", "soa_id", "id"),
         Index("ix_visits_kind", "kind", "id"),
         Index("ix_visits_promised", "promised_on", "id"),
+        Index("ix_visits_visited", "visited_at"),
     )
 
 

@@ -11,9 +11,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, product
+from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Select, and_, bindparam, column, func, literal_column, or_, select, table, true
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Select,
+    UnaryExpression,
+    and_,
+    bindparam,
+    column,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    true,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.operators import custom_op
 
 from portal.extensions import db
 from portal.store.models import SearchWord, Soa
@@ -21,6 +38,9 @@ from portal.store.models import SearchWord, Soa
 MOST_WORDS = 12
 LONGEST_SEARCH = 600
 TRIGRAM = 3
+NUMBERS = ("account_number", "soa_number")
+STATUSES: tuple[ColumnElement[str], ...] = (literal_column("'active'"), literal_column("'closed'"))
+"""Every status: named where any will do, so that an index that begins with it can be used."""
 FEW = 5000
 """Up to so many hits are fetched by the index; of more, following the list's own order finds a page sooner."""
 SHORTEST_MENDED = 4
@@ -49,18 +69,19 @@ def words_of(typed: str) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a search asks of the database: a phrase for SQLite's trigram index, patterns that must all be held, and how the one number
-    that was typed may begin, spelled in each way."""
+    that was typed may begin: in which column, spelled how. `rare`: few SOAs have such a number."""
 
     match: str = ""
     likes: tuple[str, ...] = ()
-    begins: tuple[str, ...] = ()
+    begins: tuple[tuple[str, str], ...] = ()
+    rare: bool = False
 
     @property
     def values(self) -> dict[str, str]:
         """What conditions() of this shape want to know."""
         found = {f"like{number}": like for number, like in enumerate(self.likes)}
-        for number, begin in enumerate(self.begins):
-            found |= {f"from{number}": begin, f"to{number}": begin + LAST}
+        for number, (_, spelled) in enumerate(self.begins):
+            found |= {f"from{number}": spelled, f"to{number}": spelled + LAST}
         return {**found, "match": self.match} if self.match else found
 
 
@@ -72,7 +93,7 @@ def ask(typed: str, counting: bool = False) -> Asked:
         return Asked()
     begins = _begins_number(typed.strip())
     if begins:
-        return Asked(begins=begins)
+        return Asked(begins=begins, rare=_is_rare_number(begins))
     likes = tuple(f"%{_escaped(word)}%" for word in words)
     long = [word for word in words if len(word) >= TRIGRAM]
     if not long or db.engine.dialect.name != "sqlite":
@@ -81,33 +102,61 @@ def ask(typed: str, counting: bool = False) -> Asked:
     return Asked(phrase if counting or _is_rare(phrase) else "", likes)
 
 
-def conditions(match: bool, likes: int, begins: int) -> list[ColumnElement[bool]]:
-    """The conditions on SOAs of a search of this shape; its values are bound when it is asked."""
+def conditions(match: bool, likes: int, begins: tuple[str, ...], hidden: bool = False) -> list[ColumnElement[bool]]:
+    """The conditions on SOAs of a search of this shape; its values are bound when it is asked. `hidden` keeps SQLite from looking numbers
+    up in their index."""
     found: list[ColumnElement[bool]] = [Soa.search_text.like(bindparam(f"like{number}"), escape="\\") for number in range(likes)]
     if match:
         found.insert(0, Soa.id.in_(select(_ROWS.c.soa_id).where(_ROWS.c.id.in_(_hits()))))
     if begins:
-        found.append(_beginning(begins))
+        found.append(_beginning(begins, hidden))
     return found
 
 
-def _beginning(count: int) -> ColumnElement[bool]:
-    numbers = (Soa.account_number.expression, Soa.soa_number.expression)
-    return or_(*(and_(one >= bindparam(f"from{n}"), one < bindparam(f"to{n}")) for one in numbers for n in range(count)))
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column with a plus before it, which is how SQLite is told not to use its index."""
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
-def _begins_number(typed: str) -> tuple[str, ...]:
-    """How it is spelled, when any account or SOA number begins so: digits are alike, so their trigrams find too much too slowly."""
+def _number(name: str, hidden: bool = False) -> ColumnElement[str]:
+    column = {"account_number": Soa.account_number, "soa_number": Soa.soa_number}[name].expression
+    return unindexed(column) if hidden else column
+
+
+def _beginning(columns: tuple[str, ...], hidden: bool = False) -> ColumnElement[bool]:
+    numbers = [(_number(name, hidden), str(place)) for place, name in enumerate(columns)]
+    return or_(*(and_(column >= bindparam(f"from{place}"), column < bindparam(f"to{place}")) for column, place in numbers))
+
+
+def _begins_number(typed: str) -> tuple[tuple[str, str], ...]:
+    """In which column it begins a number, spelled how, when it does: digits are alike, so their trigrams find too much too slowly."""
     if not any(character.isdigit() for character in typed) or len(typed) < TRIGRAM or len(typed.split()) != 1 or "\x00" in typed:
         return ()
-    spelled = tuple(sorted({typed, typed.upper(), typed.lower()}))
-    known = db.session.connection().execute(_known_number(len(spelled)), Asked(begins=spelled).values).first()
-    return spelled if known else ()
+    asked = Asked(begins=tuple((name, spelled) for name in NUMBERS for spelled in sorted({typed, typed.upper(), typed.lower()})))
+    known = db.session.connection().execute(_known_numbers(tuple(name for name, _ in asked.begins)), asked.values).one()
+    return tuple(one for one, held in zip(asked.begins, known, strict=True) if held)
 
 
 @cache
-def _known_number(count: int) -> Executable:
-    return select(Soa.id).where(_beginning(count)).limit(literal_column("1"))
+def _known_numbers(columns: tuple[str, ...]) -> Executable:
+    parts = ((_number(name), str(place)) for place, name in enumerate(columns))
+    ranges = (and_(column >= bindparam(f"from{place}"), column < bindparam(f"to{place}")) for column, place in parts)
+    return select(*(exists().where(Soa.status.in_(STATUSES), one) for one in ranges))
+
+
+def _is_rare_number(begins: tuple[tuple[str, str], ...]) -> bool:
+    """Asked for SQLite, which cannot guess it; PostgreSQL keeps statistics."""
+    if db.engine.dialect.name != "sqlite":
+        return False
+    some = _some_numbers(tuple(name for name, _ in begins), FEW + 1)
+    return len(db.session.connection().execute(some, Asked(begins=begins).values).all()) <= FEW
+
+
+@cache
+def _some_numbers(columns: tuple[str, ...], most: int) -> Executable:
+    return (
+        select(literal_column("1")).select_from(Soa).where(Soa.status.in_(STATUSES), _beginning(columns)).limit(literal_column(str(most)))
+    )
 
 
 def _hits() -> Select[tuple[int]]:

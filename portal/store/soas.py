@@ -24,6 +24,8 @@ from portal.store.soa_totals import Totals
 
 Status = Literal["active", "closed", "all"]
 NO_CODE = "-"
+MANY = 20_000
+"""Of so many rows of a range of due dates SQLite sorts fewer, and rather follows the order of more."""
 NEVER = "\U0010ffff"
 """A collector code that nothing has."""
 
@@ -147,30 +149,39 @@ def list_page(filter: SoaFilter, today: date, after: str | None = None, before: 
     if mark is None and before:
         mark = _read_mark(filter.sort, before)
         backwards = mark is not None
-    where, values = _asked(filter, today)
-    if mark is not None:
-        values["mark"], values["mark_id"] = mark
-    query = _page_query(where, name, descending != backwards, mark is not None, limit + 1)
-    found = db.session.connection().execute(query, values).all()
+    downwards = descending != backwards
+    if filter.status == "all":  # of each status apart, because indexes begin with it
+        parts = [replace(filter, status="active"), replace(filter, status="closed")]
+        found = [row for part in parts for row in _some(part, today, name, downwards, mark, limit + 1)]
+        found.sort(key=lambda row: (_sort_value(name, row), row[0]), reverse=downwards)
+    else:
+        found = _some(filter, today, name, downwards, mark, limit + 1)
     more = len(found) > limit
     found = found[:limit]
     if backwards:
         found = found[::-1]
-    rows = [_soa_row(row, today) for row in found]
-    if not rows:
+    if not found:
         return SoaPage([], None, None, mark is not None)
     return SoaPage(
-        rows,
-        next=_mark(filter.sort, rows[-1], found[-1]) if more or backwards else None,
-        previous=_mark(filter.sort, rows[0], found[0]) if (more if backwards else mark is not None) else None,
+        [_soa_row(row, today) for row in found],
+        next=_mark(filter.sort, found[-1]) if more or backwards else None,
+        previous=_mark(filter.sort, found[0]) if (more if backwards else mark is not None) else None,
         marked=mark is not None,
     )
+
+
+def _some(filter: SoaFilter, today: date, sort: str, downwards: bool, mark: tuple[Any, str] | None, limit: int) -> list[Row[Any]]:
+    where, values = _asked(filter, today, sort=sort)
+    if mark is not None:
+        values["mark"], values["mark_id"] = mark
+    query = _page_query(where, sort, downwards, mark is not None, limit)
+    return list(db.session.connection().execute(query, values).all())
 
 
 @lru_cache(1024)
 def _page_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: int) -> Executable:
     """Made once for each kind of question: making one takes longer than answering it."""
-    key = _SORTS[sort]
+    key = search.unindexed(_SORTS[sort]) if where.hidden == "order" else _SORTS[sort]
     query = _rows(where)
     if marked:
         value, row_id = bindparam("mark", type_=key.type), bindparam("mark_id", type_=Soa.id.type)
@@ -179,12 +190,17 @@ def _page_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: 
             query = query.where(key <= value, or_(key < value, Soa.id < row_id))
         else:
             query = query.where(key >= value, or_(key > value, Soa.id > row_id))
-    return query.order_by(*_order(sort, downwards)).limit(literal_column(str(limit)))
+    return query.order_by(*_order(key, downwards)).limit(literal_column(str(limit)))
 
 
-def _order(sort: str, downwards: bool) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    key = _SORTS[sort]
+def _order(key: ColumnElement[Any], downwards: bool) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     return (key.desc(), Soa.id.desc()) if downwards else (key.asc(), Soa.id.asc())
+
+
+def _sort_value(sort: str, row: Sequence[Any]) -> Any:
+    if sort == "collector_code":
+        return row[7] or ""
+    return row[{"name": -1, "account_number": 2, "due_date": 4, "amount_due": 5}[sort]]
 
 
 def find(filter: SoaFilter, today: date, after: str | None = None, before: str | None = None) -> tuple[SoaFilter, SoaPage]:
@@ -235,7 +251,8 @@ def count(filter: SoaFilter, today: date, most: int | None = None) -> int:
 def iterate(filter: SoaFilter, today: date) -> Iterator[SoaRow]:
     """Every row the filter lets through, in its order, a few hundred in memory at a time."""
     where, values = _asked(filter, today)
-    query = _rows(where).order_by(*_order(*_sort(filter.sort)))
+    name, descending = _sort(filter.sort)
+    query = _rows(where).order_by(*_order(_SORTS[name], descending))
     for row in db.session.execute(query, values, execution_options={"yield_per": 500}):
         yield _soa_row(row, today)
 
@@ -253,7 +270,8 @@ def _soa_row(row: Sequence[Any], today: date) -> SoaRow:
 
 
 class _Where(NamedTuple):
-    """What kind of conditions a filter makes; their values come apart from it. `code` is one of "=", "-" (none), "" (any), "0" (never)."""
+    """What kind of conditions a filter makes; their values come apart from it. `code` is one of "=", "-" (none), "" (any), "0" (never);
+    `hidden` is what SQLite is not to look up in an index: "due" dates, the number that "begins" so, the "order", or nothing."""
 
     one_status: bool
     code: str
@@ -262,7 +280,8 @@ class _Where(NamedTuple):
     penalty: bool
     match: bool
     likes: int
-    begins: int
+    begins: tuple[str, ...]
+    hidden: str
 
 
 def _until(filter: SoaFilter, today: date) -> date | None:
@@ -277,9 +296,10 @@ def _code(filter: SoaFilter) -> str:
     return "-" if filter.collector_code == NO_CODE else "=" if filter.collector_code else ""
 
 
-def _asked(filter: SoaFilter, today: date, counting: bool = False) -> tuple[_Where, dict[str, Any]]:
-    """The kind of the filter's conditions, and their values."""
+def _asked(filter: SoaFilter, today: date, counting: bool = False, sort: str = "") -> tuple[_Where, dict[str, Any]]:
+    """The kind of the filter's conditions, and their values. `sort` is the order in which a first page is wanted, if one is."""
     text, until, code = search.ask(filter.q, counting), _until(filter, today), _code(filter)
+    begins = tuple(name for name, _ in text.begins)
     where = _Where(
         filter.status != "all",
         code,
@@ -288,18 +308,30 @@ def _asked(filter: SoaFilter, today: date, counting: bool = False) -> tuple[_Whe
         filter.penalty,
         bool(text.match),
         len(text.likes),
-        len(text.begins),
+        begins,
+        hidden="",
     )
+    if sort and db.engine.dialect.name == "sqlite":
+        where = where._replace(hidden=_hidden(filter, today, where, sort, text.rare))
     given = {"status": filter.status, "code": filter.collector_code, "since": filter.due_from, "until": until}
     used = {"status": where.one_status, "code": code == "=", "since": where.since, "until": where.until}
     return where, {**{name: value for name, value in given.items() if used[name]}, **text.values}
 
 
+def _hidden(filter: SoaFilter, today: date, where: _Where, sort: str, rare: bool) -> str:
+    """SQLite does not know how many rows a range holds. Of few, finding and sorting them is quick; of many, following the order is."""
+    if where.begins:
+        return "" if where.begins == (sort,) else "order" if rare else "begins"
+    if sort == "due_date" or where.code or not (where.since or where.until):
+        return ""
+    return "due" if _kept_totals(replace(filter, penalty=False), today).count > MANY else "order"
+
+
 def _conditions(where: _Where) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if where.one_status:
-        found.append(Soa.status == bindparam("status"))
-    found += search.conditions(where.match, where.likes, where.begins)
+    found.append(Soa.status == bindparam("status") if where.one_status else Soa.status.in_(search.STATUSES))
+    found += search.conditions(where.match, where.likes, where.begins, where.hidden == "begins")
+    due = search.unindexed(Soa.due_date.expression) if where.hidden == "due" else Soa.due_date.expression
     if where.code == "-":
         found.append(Soa.collector_code.is_(None))
     elif where.code == "0":
@@ -307,9 +339,9 @@ def _conditions(where: _Where) -> list[ColumnElement[bool]]:
     elif where.code:
         found.append(Soa.collector_code == bindparam("code"))
     if where.since:
-        found.append(Soa.due_date >= bindparam("since"))
+        found.append(due >= bindparam("since"))
     if where.until:
-        found.append(Soa.due_date <= bindparam("until"))
+        found.append(due <= bindparam("until"))
     if where.penalty:
         found.append(Soa.penalty > literal_column("0"))
     return found
@@ -325,21 +357,14 @@ def _sort(sort: str) -> tuple[str, bool]:
     return (name, sort.startswith("-")) if name in _SORTS else ("due_date", False)
 
 
-def _mark(sort: str, row: SoaRow, found: Row[Any]) -> str:
+def _mark(sort: str, row: Sequence[Any]) -> str:
     name, descending = _sort(sort)
-    value: Any
-    match name:
-        case "name":
-            value = found.search_text
-        case "due_date":
-            value = row.due_date.isoformat()
-        case "amount_due":
-            value = centavos(row.amount_due)
-        case "collector_code":
-            value = row.collector_code or ""
-        case _:
-            value = row.account_number
-    text = json.dumps([name, descending, value, row.id], ensure_ascii=False, separators=(",", ":"))
+    value = _sort_value(name, row)
+    if name == "due_date":
+        value = value.isoformat()
+    elif name == "amount_due":
+        value = centavos(value)
+    text = json.dumps([name, descending, value, row[0]], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

@@ -34,6 +34,9 @@ def upgrade() -> None:
     sums = ", ".join(f"sum({name})" for name in SUMS)
     op.execute(add(DAYS, "due_date", f"SELECT status, due_date, with_penalty, {sums} FROM soa_totals WHERE true GROUP BY 1, 2, 3"))  # noqa: S608
 
+    op.drop_index("ix_soas_account_number", "soas")
+    op.create_index("ix_soas_list_account", "soas", ["status", "account_number", "id"])
+
 
 def add(table: str, period: str, rows: str) -> str:
     """SQL that adds rows to the totals of their day or month."""
