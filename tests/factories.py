@@ -304,13 +304,11 @@ def make_phone(user_name: str = "nena") -> Phone:
 def store_soas(*soas: Soa, now: datetime = NOW) -> int:
     """Put SOAs into the database as a completed download of `now` would; the run's id."""
     from portal.extensions import db
-    from portal.store import soas as soa_store
     from portal.store import staging, sync_runs
 
     run_id = sync_runs.add("manual", "test", now)
     assert sync_runs.claim(run_id, "lease", now)
-    known = soa_store.get_many([soa.id for soa in soas])
-    staging.write(run_id, [(known.get(soa.id), soa) for soa in soas], now.date())
+    staging.write(run_id, soas, now.date())
     assert sync_runs.complete(run_id, "lease", now, as_of=now, total=len(soas), succeeded=len(soas))
     db.session.commit()
     return run_id

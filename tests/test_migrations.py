@@ -103,7 +103,8 @@ def test_a_database_of_the_first_version_keeps_every_row(tmp_path: Path, kind: s
                 connection.execute(table.insert().values({**row, **given}))
 
         def rows() -> dict[str, list[Any]]:
-            tables = [table for table in old.sorted_tables if table.name != "alembic_version"]
+            # What a run under way has read and nobody has seen is not kept: the run is ended.
+            tables = [table for table in old.sorted_tables if table.name not in {"alembic_version", "staged_soas"}]
             with db.engine.connect() as connection:
                 return {table.name: list(connection.execute(select(table).order_by(*table.primary_key))) for table in tables}
 

@@ -23,7 +23,7 @@ STDLIB = sys.stdlib_module_names
 MAY_IMPORT = {
     "portal/domain": ("portal.domain",),
     "portal/store": (
-        "portal.store", "portal.domain", "portal.extensions", "sqlalchemy", "msgspec", "redis.RedisError", "prometheus_client",
+        "portal.store", "portal.domain", "portal.extensions", "sqlalchemy", "psycopg", "msgspec", "redis.RedisError", "prometheus_client",
     ),
     "portal/pscloud": ("portal.pscloud", "portal.domain", "requests", "urllib3", "msgspec"),
     "portal/services": (
@@ -99,7 +99,7 @@ def test_only_services_commit() -> None:
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time"}
 READ_THE_CLOCK = {
     "portal/clock.py": "the one place where now and today come from",
-    "portal/pscloud/client.py": "how many seconds lie between now and the date in a Retry-After header",
+    "portal/pscloud/exchange.py": "how many seconds lie between now and the date in a Retry-After header",
     "workers/redis_server.py": "the name under which unreadable files are set aside",
 }
 READ_THE_ENVIRONMENT = {

@@ -39,6 +39,8 @@ ACTIONS: Mapping[str, Action] = {
     "sync_cancelled": Action("Cancelled a download", "sync"),
     "sync_retry_requested": Action("Asked for failed records again", "sync"),
     "sync_retried": Action("Read failed records again", "sync"),
+    "sync_drop_accepted": Action("Had SOAs closed that PSCloud did not send", "sync"),
+    "sync_drop_refused": Action("Left SOAs open that PSCloud did not send", "sync"),
     "reconciliation_requested": Action("Asked for a reconciliation", "reconciliation"),
     "reconciliation_cancelled": Action("Cancelled a reconciliation", "reconciliation"),
     "export_requested": Action("Asked for a file", "export"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
-from operator import attrgetter
-from typing import Any, Literal
+from typing import Literal
+
+from portal.domain.plain import plain
 
 VatType = Literal["vatable", "exempt", "zero_rated"]
 VAT_TYPES: tuple[VatType, ...] = ("vatable", "exempt", "zero_rated")
@@ -55,29 +54,12 @@ class Soa:
     @property
     def version(self) -> str:
         """Short fingerprint of all that matters to a payment; equal when nothing changed (`updated_at` alone does not count)."""
-        return fingerprint(self)
+        return plain(self).version
 
 
 def in_order(invoices: tuple[Invoice, ...]) -> tuple[Invoice, ...]:
     """Invoices by due date, then number: the order of `oldest_first` (DOMAIN 4)."""
     return tuple(sorted(invoices, key=lambda invoice: (invoice.due_date, invoice.invoice_number, invoice.id)))
-
-
-_SOA_FIELDS = tuple(field.name for field in fields(Soa) if field.name not in {"updated_at", "invoices"})
-_INVOICE_FIELDS = tuple(field.name for field in fields(Invoice))
-_soa_values, _invoice_values = attrgetter(*_SOA_FIELDS), attrgetter(*_INVOICE_FIELDS)
-
-
-def fingerprint(soa: Soa) -> str:
-    """16 hex characters of SHA-256 over every field but `updated_at`."""
-    values: dict[str, Any] = dict(zip(_SOA_FIELDS, _soa_values(soa), strict=True))
-    values["invoices"] = [dict(zip(_INVOICE_FIELDS, _invoice_values(invoice), strict=True)) for invoice in soa.invoices]
-    text = json.dumps(values, default=_plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def days_overdue(due: date, today: date) -> int:

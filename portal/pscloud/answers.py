@@ -120,6 +120,22 @@ def read_json(text: bytes) -> Any:
         raise ValueError(str(error)) from None
 
 
+def value_or_none(text: bytes) -> Any:
+    """read_json(), None for what is no JSON."""
+    try:
+        return read_json(text)
+    except ValueError:
+        return None
+
+
+def part_or_none(body: bytes, path: str) -> bytes | None:
+    """part_at(), None also where no way leads."""
+    try:
+        return part_at(body, path)
+    except ValueError:
+        return None
+
+
 def text_at(body: bytes, path: str) -> str:
     """A text for people at a path of an answer, on one line; empty when there is none. JSON that stands inside a text is opened on the
     way, and tags of HTML are left out."""

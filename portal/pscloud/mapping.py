@@ -82,9 +82,6 @@ class PaymentResult:
 # --- records to objects
 
 
-# --- records to objects
-
-
 @dataclass(frozen=True, slots=True)
 class Field:
     """One part of our records: where PSCloud holds it (empty: nowhere), whether a record without it is refused, and what reads it from a
@@ -333,7 +330,11 @@ def _amount(record: Mapping[str, Any], path: str, formats: Formats, missing: Dec
 
 
 def _date(record: Mapping[str, Any], path: str, formats: Formats) -> date:
-    text = _text(record, path, 40, formats)
+    return read_date(_text(record, path, 40, formats), path, formats)
+
+
+def read_date(text: str, path: str, formats: Formats) -> date:
+    """A date, however the profile says they are written. Raises MappingError; `path` is the field's name in its message."""
     pattern = formats.date
     try:
         if not text.isascii():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
+from portal.domain.known_pages import NOTHING, Known, KnownPage, digest, mark
 from portal.pscloud import answers
 from portal.pscloud.errors import Rejected
 from portal.pscloud.profile import Listing
@@ -39,39 +40,99 @@ class Answer(Protocol):
     def seconds(self) -> float:
         """From asking to its last byte."""
 
+    @property
+    def size(self) -> int:
+        """Its bytes, decompressed."""
 
-Ask = Callable[[str, Sequence[tuple[str, str]]], Answer]
-"""Asks for a path with a query, or for an address on the same server that holds its query already."""
+    @property
+    def cut(self) -> bool:
+        """Whether mark() of the known page stands in its body in place of the list."""
+
+
+class Ask(Protocol):
+    """Asks for a path with a query, or for an address on the same server that holds its query already."""
+
+    def __call__(self, path: str, query: Sequence[tuple[str, str]] = ..., known: tuple[bytes, KnownPage] | None = ..., /) -> Answer:
+        """The answer; of a page that is known and came again the same, with the list cut out."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
     """One page. `total` is PSCloud's own number of records on all pages, None where it does not say; `moved` means that the list changed
-    between two pages, so that a record may have been missed."""
+    between two pages, so that a record may have been missed. `unchanged`: its list is that of the known page, and `records` is empty.
+    `count` records; `start`, `length` and `digest` tell where the list stood in the body, and what it is recognised by."""
 
     answer: Answer
     records: list[bytes]
     total: int | None
     number: int
     moved: bool
+    unchanged: bool = False
+    count: int = 0
+    start: int = 0
+    length: int = 0
+    digest: str | None = None
 
 
 def read_pages(
-    ask: Ask, listing: Listing, what: str, identity: str, query: Sequence[tuple[str, str]] | None = None, total: int | None = None
+    ask: Ask,
+    listing: Listing,
+    what: str,
+    identity: str,
+    query: Sequence[tuple[str, str]] | None = None,
+    total: int | None = None,
+    known: Known = NOTHING,
 ) -> Iterator[RawPage]:
     """Every page of a list. `what` names its records for people, `identity` is where a record holds what tells it from others, `total` how
-    many there are when it is known from elsewhere. Raises Rejected for a list that repeats, never ends or leads to another server."""
+    many there are when it is known from elsewhere, `known` the pages that may come again. Raises Rejected for a list that repeats, never
+    ends or leads to another server."""
     walk = _Walk(listing, what, identity, list(listing.query.items()) if query is None else list(query))
+    told = bool(listing.total) or total is not None
     place: tuple[str, list[tuple[str, str]]] | None = walk.first()
     while place is not None:
-        answer = ask(*place)
-        records = records_of(answer.body, listing.records)
+        page = known.pages.get(walk.pages + 1) if told and walk.by_link else None
+        answer = ask(*place) if page is None else ask(*place, (known.seed, page))
+        part = answers.part_or_none(answer.body, listing.records)
+        unchanged = page is not None and answer.cut and part == mark(page)
+        if answer.cut and not unchanged:  # the same bytes, but not where the records are: the whole page after all
+            answer = ask(*place)
+            part = answers.part_or_none(answer.body, listing.records)
+        if page is not None and unchanged:
+            found = RawPage(answer, [], None, 0, False, True, page.count, page.start, page.length, page.digest)
+        else:
+            found = _list_of(answer, listing, part, known.seed if told and walk.by_link else b"")
         if listing.total:
-            total = count_of(answer.body, listing.total)
-        page = walk.take(answer, records, total)
-        if page is not None:
-            yield page
-        place = walk.next(answer, total)
+            total = count_of(found.answer.body, listing.total)
+        raw = walk.take(found, total)
+        if raw is not None:
+            yield raw
+        place = walk.next(found.answer, total)
+
+
+def _list_of(answer: Answer, listing: Listing, part: bytes | None, seed: bytes) -> RawPage:
+    """The records of an answer, and the answer without them: what else it says is then read at no cost. Raises Rejected."""
+    records = _split(part, listing.records)
+    start = -1 if part is None or not listing.records else answer.body.find(part)
+    if part is None or start < 0:
+        return RawPage(answer, records, None, 0, False, count=len(records))
+    length = len(part)
+    short = _Short(answer.url, answer.headers, answer.body[:start] + b"[]" + answer.body[start + length :], answer.seconds, answer.size)
+    if answers.part_or_none(short.body, listing.records) != b"[]":  # these bytes stood elsewhere too
+        return RawPage(answer, records, None, 0, False, count=len(records))
+    made = digest(seed, answer.body, start, length) if seed else None
+    return RawPage(short, records, None, 0, False, False, len(records), start, length, made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """An answer without its list."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+    size: int
+    cut: bool = False
 
 
 class _Walk:
@@ -101,28 +162,34 @@ class _Walk:
             return self.listing.path, [*self.query, (self.paging.parameter, "0")]
         return self.listing.path, self.query
 
-    def take(self, answer: Answer, records: list[bytes], total: int | None) -> RawPage | None:
+    @property
+    def by_link(self) -> bool:
+        """Whether each page says what the next one is, so that its own records need not be looked at for that."""
+        return self.paging.style not in {"page", "offset"}
+
+    def take(self, page: RawPage, total: int | None) -> RawPage | None:
         """The page, less the record asked for a second time; None when nothing else is on it. Raises Rejected for what repeats."""
-        moved = False
-        self.last_size = len(records)
+        records, count, moved = page.records, page.count, False
+        self.last_size = count
         self.newest = records[-1] if records else None
         if self.last is not None:
             moved = not records or not self._same(records[0], self.last)
             records = records if moved else records[1:]
+            count = len(records)
         if records and (self.paging.style in {"page", "offset"} or total is None):
-            digest = hashlib.blake2b(b"\n".join(records), digest_size=16).digest()
-            if digest in self.prints:
+            made = hashlib.blake2b(b"\n".join(records), digest_size=16).digest()
+            if made in self.prints:
                 raise Rejected(
                     f"PSCloud sent the same page of {self.what} twice, so its paging does not end. Nothing was changed here. "
                     f"{ASK_ADMINISTRATOR}"
                 )
-            self.prints.add(digest)
-        self.received += len(records)
-        self.empty = 0 if records else self.empty + 1
-        if not records and not moved and self.pages and self.paging.style in {"page", "offset"}:
+            self.prints.add(made)
+        self.received += count
+        self.empty = 0 if count else self.empty + 1
+        if not count and not moved and self.pages and self.paging.style in {"page", "offset"}:
             return None
         self.pages += 1
-        return RawPage(answer, records, total, self.pages, moved)
+        return replace(page, records=records, total=total, number=self.pages, moved=moved, count=count)
 
     def _same(self, one: bytes, other: bytes) -> bool:
         return one == other or (
@@ -240,8 +307,11 @@ def key_of(record: bytes, path: str) -> str | None:
 
 def records_of(body: bytes, path: str) -> list[bytes]:
     """The records of an answer, each as its own JSON text. Raises Rejected when there is no list at that path."""
+    return _split(answers.part_or_none(body, path), path)
+
+
+def _split(part: bytes | None, path: str) -> list[bytes]:
     try:
-        part = answers.part_at(body, path)
         if part is None:
             raise ValueError
         return answers.split_list(part)

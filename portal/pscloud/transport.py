@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +94,64 @@ class Guard:
                     handle.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass  # the other side was faster
+
+
+class Watchdog:
+    """One thread that calls `cut` when a deadline passes; it costs nothing to set a new deadline for every request."""
+
+    IDLE = 5.0
+
+    def __init__(self, cut: Callable[[], None]) -> None:
+        """`cut` is called from the thread."""
+        self._cut = cut
+        self._changed = threading.Condition()
+        self._at: float | None = None
+        self._wakes = math.inf
+        self._thread: threading.Thread | None = None
+        self._fired = False
+        self._ended = False
+
+    def arm(self, seconds: float) -> None:
+        """From now on so many seconds, until disarm()."""
+        with self._changed:
+            self._fired = self._ended = False
+            self._at = time.monotonic() + seconds
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
+                self._thread.start()
+            elif self._at < self._wakes:
+                self._changed.notify()
+
+    def disarm(self) -> bool:
+        """No deadline any more; whether the last one passed."""
+        with self._changed:
+            self._at = None
+            return self._fired
+
+    def end(self) -> None:
+        """Nothing more is to be watched; the thread goes."""
+        with self._changed:
+            self._ended, self._at = True, None
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            idle = False
+            while True:
+                if self._ended:
+                    self._thread = None
+                    return
+                left = self.IDLE if self._at is None else self._at - time.monotonic()
+                if left <= 0:
+                    self._fired, self._at = True, None
+                    self._cut()
+                    continue
+                if self._at is None and idle:
+                    self._thread = None
+                    return
+                idle = self._at is None
+                self._wakes = time.monotonic() + left
+                self._changed.wait(left)
 
 
 class GuardedAdapter(HTTPAdapter):

@@ -104,7 +104,11 @@ class CodeHolding(Model):
 
 class SyncRun(Model):
     """One download of SOAs. `active_slot` is 1 while Pending or Processing, else NULL: UNIQUE makes a second one impossible. `watermark`
-    is the moment of PSCloud's up to which every change is here since this run completed; NULL when it could not vouch for that."""
+    is the moment of PSCloud's up to which every change is here since this run completed; NULL when it could not vouch for that.
+
+    `bytes_read` are those of the pages, decompressed, and `pages_unchanged` how many of the pages were those of the run before. The phases
+    in milliseconds overlap: fetching goes on while records are mapped and written. `waiting_to_close` is how many SOAs a supervisor must
+    decide about (absent_soas); `last_change_id` the newest row of soa_changes when this run completed."""
 
     __tablename__ = "sync_runs"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -133,6 +137,15 @@ class SyncRun(Model):
     pscloud_amount_due: Mapped[Decimal | None] = mapped_column(Pesos)
     error: Mapped[str] = mapped_column(Text, default="")
     note: Mapped[str] = mapped_column(Text, default="")
+    bytes_read: Mapped[int] = mapped_column(BigInteger, default=0)
+    pages_unchanged: Mapped[int] = mapped_column(default=0)
+    fetch_ms: Mapped[int] = mapped_column(default=0)
+    map_ms: Mapped[int] = mapped_column(default=0)
+    write_ms: Mapped[int] = mapped_column(default=0)
+    check_ms: Mapped[int] = mapped_column(default=0)
+    swap_ms: Mapped[int] = mapped_column(default=0)
+    waiting_to_close: Mapped[int] = mapped_column(default=0)
+    last_change_id: Mapped[int | None] = mapped_column()
     __table_args__ = (
         CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
         CheckConstraint("(active_slot IS NOT NULL) = (status IN ('pending', 'processing'))", name="active_slot"),
@@ -152,17 +165,6 @@ class SyncFailure(Model):
     field: Mapped[str] = mapped_column(String(80), default="")
     reason: Mapped[str] = mapped_column(Text)
     raw: Mapped[str] = mapped_column(Text)
-
-
-class StagedSoa(Model):
-    """A record a run has read but nobody sees yet. `document` is the SOA as JSON (portal.store.staging)."""
-
-    __tablename__ = "staged_soas"
-    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"), primary_key=True)
-    soa_id: Mapped[str] = mapped_column(plain(100), primary_key=True)
-    version: Mapped[str] = mapped_column(String(16))
-    amount_due: Mapped[Decimal] = mapped_column(Pesos)
-    document: Mapped[str] = mapped_column(Text)
 
 
 class Soa(Model):
@@ -903,3 +905,6 @@ class ScheduleSlot(Model):
     __tablename__ = "schedule_slots"
     job: Mapped[str] = mapped_column(String(40), primary_key=True)
     last_slot: Mapped[datetime] = mapped_column(Instant)
+
+
+from portal.store import staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above

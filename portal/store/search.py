@@ -56,6 +56,8 @@ _ROWS = table("soa_search_rows", column("id"), column("soa_id"))
 
 def fold(text: str) -> str:
     """Text for searching: lower case, accents and other marks stripped, single spaces, "de la" in one word as many write it."""
+    if text.isascii():
+        return _PARTICLES.sub(r"de\1", " ".join(text.lower().replace("\x00", "").split()))
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())  # first apart: 𝒜 has no lower case
     bare = "".join(character for character in apart if not unicodedata.combining(character) and character != "\x00")
     return _PARTICLES.sub(r"de\1", " ".join(bare.split()))
@@ -185,12 +187,17 @@ def name_words(name: str) -> set[str]:
 
 
 def learn(names: Iterable[str]) -> None:
-    """Remember the words of these customer names. Words are never forgotten: one that no name holds any more finds nothing."""
-    words = sorted(set().union(*map(name_words, names)))
+    """Remember the words of these customer names."""
+    learn_words(set().union(*map(name_words, names)))
+
+
+def learn_words(words: Iterable[str]) -> None:
+    """Remember these words of customers' names. They are never forgotten: one that no name holds any more finds nothing."""
     dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
-    rows = iter([{"word": word, "backwards": word[::-1]} for word in words])
-    while some := list(islice(rows, 500)):
-        db.session.execute(dialect.insert(SearchWord).values(some).on_conflict_do_nothing())
+    statement = dialect.insert(SearchWord).on_conflict_do_nothing()
+    rows = [{"word": word, "backwards": word[::-1]} for word in sorted(set(words))]
+    for start in range(0, len(rows), 500):
+        db.session.execute(statement, rows[start : start + 500])
 
 
 def guesses(typed: str) -> Iterator[str]:

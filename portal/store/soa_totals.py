@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,15 +9,12 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Date, Executable, Select, bindparam, delete, func, insert, literal_column, or_, select, union_all
-from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.domain.money import ZERO
-from portal.domain.soa import Soa
 from portal.extensions import db
 from portal.store import models
 from portal.store.models import SoaDayTotal, SoaMonthTotal, SoaTotal
 
-BATCH = 500
 COLUMNS = ("status", "collector_code", "due_date", "with_penalty", "count", "amount_due", "penalty")
 Key = tuple[str, str, date, bool]
 Sums = tuple[int, Decimal, Decimal]
@@ -35,24 +30,6 @@ class Totals:
     count: int
     amount_due: Decimal
     penalty: Decimal
-
-
-def note(pairs: Iterable[tuple[Soa | None, Soa]]) -> None:
-    """Count these SOAs as they are now instead of as they were (None: not at all). Call it with every write, in its transaction."""
-    moved: dict[Key, tuple[int, Decimal, Decimal]] = defaultdict(lambda: (0, ZERO, ZERO))
-    for old, new in pairs:
-        for soa, step in ((old, -1), (new, 1)):
-            if soa is not None:
-                key = (soa.status, soa.collector_code or "", soa.due_date, soa.penalty > 0)
-                count, amount, penalty = moved[key]
-                moved[key] = (count + step, amount + step * soa.amount_due, penalty + step * soa.penalty)
-    rows = [dict(zip(COLUMNS, (*key, *sums), strict=True)) for key, sums in sorted(moved.items()) if any(sums)]
-    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
-    for start in range(0, len(rows), BATCH):
-        statement = dialect.insert(SoaTotal).values(rows[start : start + BATCH])
-        sums_of = {name: getattr(SoaTotal, name) + statement.excluded[name] for name in ("count", "amount_due", "penalty")}
-        keys = [SoaTotal.status, SoaTotal.collector_code, SoaTotal.due_date, SoaTotal.with_penalty]
-        db.session.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums_of))
 
 
 def read(status: str, code: str | None, since: date | None, until: date | None, penalty: bool) -> Totals:

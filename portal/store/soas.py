@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, false,
 from portal.domain import soa as domain
 from portal.domain.errors import InvalidAmount
 from portal.domain.money import ZERO, centavos, from_centavos
+from portal.domain.plain import PlainSoa
 from portal.domain.soa import days_overdue
 from portal.extensions import db
 from portal.store import search, soa_changes, soa_totals
@@ -133,7 +134,7 @@ class TimelineEvent:
     link: str
 
 
-def search_text(soa: domain.Soa) -> str:
+def search_text(soa: domain.Soa | PlainSoa) -> str:
     """Name, account and SOA number, folded: what a search looks in, and what the list is sorted by when sorted by name."""
     return search.fold(f"{soa.customer_name} {soa.account_number} {soa.soa_number}")[: search.LONGEST_SEARCH]
 

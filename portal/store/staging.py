@@ -1,40 +1,47 @@
-"""What a run has read and nobody sees yet, and the one transaction's worth of SQL that makes it visible. Never commits."""
+"""What a run has read and nobody sees yet, and the statements that make it visible all at once. Never commits.
+
+Staging is filled in bulk. The swap compares and writes in sets, so that what it costs follows from what changed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Date, Row, bindparam, delete, func, insert, select, text
 
-from portal.domain.money import ZERO, centavos, from_centavos
+from portal.domain.plain import PlainSoa, centavos, plain
 from portal.domain.soa import Invoice, Soa, changes
 from portal.extensions import db
-from portal.store import models, search, soa_totals, soas
-from portal.store.models import SoaChange, StagedSoa, SyncFailure, SyncRun, UnconfirmedSoa
+from portal.store import bulk, search, soas
+from portal.store.fresh import filled_at_once
+from portal.store.models import SoaChange, SyncRun
+from portal.store.staging_tables import staged_invoices, staged_soas
 
 BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How many SOAs a run has staged, and what is due on them in pesos."""
-
-    count: int
-    amount_due: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """What one page added to the staged set: SOAs not staged before, pesos, and records that were there already."""
-
-    fresh: int
-    amount_due: Decimal
-    again: int
+PORTION = 5000
+MOST_WORDS = 50_000
+"""Words of names that a run remembers to have written."""
+_PLAIN = tuple(name for name in PlainSoa._fields if name not in {"invoices", "collector_code"})
+_SOA_COLUMNS = ("run_id", "place", *_PLAIN, "search_text", "collector_code")
+_INVOICE_COLUMNS = (
+    "run_id",
+    "place",
+    "soa_id",
+    "position",
+    "id",
+    "invoice_number",
+    "invoice_date",
+    "due_date",
+    "amount",
+    "balance",
+    "penalty",
+    "vat_amount",
+    "vat_type",
+    "description",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,249 +50,269 @@ class Written:
 
     added: int
     changed: int
-    unchanged: int
     closed: int
     """How many of the changed ones PSCloud itself calls closed now."""
 
 
-def put(run_id: int, page: Sequence[Soa]) -> Put:
-    """Stage these SOAs; of one that is there already the later `updated_at` stays."""
-    newest: dict[str, Soa] = {}
-    for soa in page:
-        if soa.id not in newest or soa.updated_at >= newest[soa.id].updated_at:
-            newest[soa.id] = soa
-    fresh = len(newest)
-    replaced = ZERO
-    for some in _batches(sorted(newest)):
-        rows = db.session.execute(
-            select(StagedSoa.soa_id, StagedSoa.document).where(StagedSoa.run_id == run_id, StagedSoa.soa_id.in_(some))
-        )
-        for soa_id, document in rows.all():
-            fresh -= 1
-            staged = from_document(document)
-            if newest[soa_id].updated_at < staged.updated_at:
-                del newest[soa_id]
-            else:
-                replaced += staged.amount_due
-                db.session.execute(delete(StagedSoa).where(StagedSoa.run_id == run_id, StagedSoa.soa_id == soa_id))
-    if newest:
-        db.session.execute(
-            insert(StagedSoa),
-            [
-                {"run_id": run_id, "soa_id": soa.id, "version": soa.version, "amount_due": soa.amount_due, "document": to_document(soa)}
-                for soa in newest.values()
-            ],
-        )
-    amount = sum((soa.amount_due for soa in newest.values()), ZERO) - replaced
-    return Put(fresh, amount, len(page) - fresh)
+# --- filling
 
 
-def totals(run_id: int) -> Totals:
-    """Count and pesos of what the run has staged."""
-    count, amount = db.session.execute(
-        select(func.count(), func.sum(StagedSoa.amount_due)).select_from(StagedSoa).where(StagedSoa.run_id == run_id)
-    ).one()
-    return Totals(count, ZERO if amount is None else amount)
+def put(run_id: int, place: int, found: Sequence[PlainSoa], words: set[str] | None = None) -> None:
+    """Stage these SOAs, the first one as number `place` of the run. `words` of names were written by this run before; more are added."""
+    if not found:
+        return
+    fresh = search.name_words(" | ".join({soa.customer_name for soa in found})) - (words or set())
+    search.learn_words(fresh)
+    if words is not None:
+        words.clear() if len(words) > MOST_WORDS else words.update(fresh)
+    numbered = list(enumerate(found, place))
+    if bulk.is_postgresql():
+        bulk.copy("staged_soas", _SOA_COLUMNS, [_soa_line(run_id, number, soa) for number, soa in numbered])
+        bulk.copy("staged_invoices", _INVOICE_COLUMNS, [each for number, soa in numbered for each in _invoice_lines(run_id, number, soa)])
+    else:
+        bulk.insert_many("staged_soas", _SOA_COLUMNS, [_soa_values(run_id, number, soa) for number, soa in numbered])
+        rows = [each for number, soa in numbered for each in _invoice_values(run_id, number, soa)]
+        bulk.insert_many("staged_invoices", _INVOICE_COLUMNS, rows)
 
 
-def count_staged(run_id: int, soa_ids: Iterable[str]) -> int:
-    """How many of these ids the run has staged."""
-    return sum(
-        db.session.scalar(select(func.count()).select_from(StagedSoa).where(StagedSoa.run_id == run_id, StagedSoa.soa_id.in_(some))) or 0
-        for some in _batches(sorted(set(soa_ids)))
+def _soa_line(run_id: int, place: int, soa: PlainSoa) -> str:
+    one, number, customer, account, name, address, contact, tin, issued, due, amount, penalty, code, status, updated, version, _ = soa
+    texts = (
+        str(run_id),
+        str(place),
+        one,
+        number,
+        customer,
+        account,
+        name,
+        address,
+        contact,
+        tin,
+        issued,
+        due,
+        amount.replace(".", ""),
+        penalty.replace(".", ""),
+        status,
+        f"{updated}+00",
+        version,
+        soas.search_text(soa),
     )
+    return bulk.line(texts, code)
+
+
+def _invoice_lines(run_id: int, place: int, soa: PlainSoa) -> list[str]:
+    start = (str(run_id), str(place), soa.id)
+    return [
+        bulk.line(
+            (
+                *start,
+                str(position),
+                one,
+                number,
+                issued,
+                due,
+                amount.replace(".", ""),
+                balance.replace(".", ""),
+                penalty.replace(".", ""),
+                vat.replace(".", ""),
+                vat_type,
+            ),
+            description,
+        )
+        for position, (one, number, issued, due, description, amount, balance, penalty, vat_type, vat) in enumerate(soa.invoices)
+    ]
+
+
+def _soa_values(run_id: int, place: int, soa: PlainSoa) -> tuple[Any, ...]:
+    values = soa._replace(amount_due=centavos(soa.amount_due), penalty=centavos(soa.penalty))  # type: ignore[arg-type]
+    return run_id, place, *values[:12], *values[13:16], soas.search_text(soa), soa.collector_code
+
+
+def _invoice_values(run_id: int, place: int, soa: PlainSoa) -> list[tuple[Any, ...]]:
+    return [
+        (
+            run_id,
+            place,
+            soa.id,
+            position,
+            one,
+            number,
+            issued,
+            due,
+            centavos(amount),
+            centavos(balance),
+            centavos(penalty),
+            centavos(vat),
+            vat_type,
+            description,
+        )
+        for position, (one, number, issued, due, description, amount, balance, penalty, vat_type, vat) in enumerate(soa.invoices)
+    ]
 
 
 def clear(run_id: int) -> None:
     """Throw away what the run has staged."""
-    db.session.execute(delete(StagedSoa).where(StagedSoa.run_id == run_id))
+    for table in (staged_soas, staged_invoices):
+        db.session.execute(delete(table).where(table.c.run_id == run_id))
 
 
 def clear_ended() -> int:
-    """Throw away what runs that have ended left behind. Returns the number of rows."""
+    """Throw away what runs that have ended left behind. Returns the number of SOAs."""
     ended = select(SyncRun.id).where(SyncRun.active_slot.is_(None))
-    return int(db.session.execute(delete(StagedSoa).where(StagedSoa.run_id.in_(ended))).rowcount)  # type: ignore[attr-defined]
+    db.session.execute(delete(staged_invoices).where(staged_invoices.c.run_id.in_(ended)))
+    return int(db.session.execute(delete(staged_soas).where(staged_soas.c.run_id.in_(ended))).rowcount)  # type: ignore[attr-defined]
+
+
+_LOSERS = """
+    SELECT place FROM (
+        SELECT place, row_number() OVER (PARTITION BY id ORDER BY updated_at DESC, place DESC) AS rank FROM staged_soas WHERE run_id = :run
+    ) AS ranked WHERE rank > 1"""
+
+
+def drop_repeated(run_id: int) -> None:
+    """Of an SOA that was staged more than once the one with the latest `updated_at` stays, of equal ones the last."""
+    for table in ("staged_invoices", "staged_soas"):
+        db.session.execute(text(f"DELETE FROM {table} WHERE run_id = :run AND place IN ({_LOSERS})"), {"run": run_id})  # noqa: S608
 
 
 # --- the swap
 
+_FIND_MOVES = """
+    INSERT INTO moves (soa_id, kind)
+    SELECT t.id, CASE WHEN s.id IS NULL THEN 'added' WHEN s.status = t.status THEN 'changed' WHEN t.status = 'closed' THEN 'closed'
+                 ELSE 'reopened' END
+    FROM staged_soas t LEFT JOIN soas s ON s.id = t.id
+    WHERE t.run_id = :run AND (s.id IS NULL OR s.version <> t.version) AND NOT (:strangers AND s.id IS NULL AND t.status = 'closed')"""
+_MOVE_TOTALS = """
+    INSERT INTO soa_totals (status, collector_code, due_date, with_penalty, count, amount_due, penalty)
+    SELECT status, code, due_date, with_penalty, sum(step), sum(amount_due), sum(penalty) FROM (
+        SELECT t.status, coalesce(t.collector_code, '') AS code, t.due_date, t.penalty > 0 AS with_penalty, 1 AS step, t.amount_due,
+               t.penalty
+        FROM staged_soas t JOIN moves m ON m.soa_id = t.id WHERE t.run_id = :run
+        UNION ALL
+        SELECT s.status, coalesce(s.collector_code, ''), s.due_date, s.penalty > 0, -1, -s.amount_due, -s.penalty
+        FROM soas s JOIN moves m ON m.soa_id = s.id WHERE m.kind <> 'added'
+    ) AS moved WHERE true GROUP BY status, code, due_date, with_penalty HAVING sum(step) <> 0 OR sum(amount_due) <> 0 OR sum(penalty) <> 0
+    ORDER BY status, code, due_date, with_penalty
+    ON CONFLICT (status, collector_code, due_date, with_penalty) DO UPDATE SET count = soa_totals.count + excluded.count,
+        amount_due = soa_totals.amount_due + excluded.amount_due, penalty = soa_totals.penalty + excluded.penalty"""
+_NOTE_ADDED = """
+    INSERT INTO soa_changes (soa_id, run_id, kind, changes)
+    SELECT soa_id, :run, kind, '{}' FROM moves WHERE kind = 'added' ORDER BY soa_id"""
+_DATA = (*_PLAIN, "search_text", "collector_code")
+_ADD_SOAS = f"""
+    INSERT INTO soas ({", ".join(_DATA)}, changed_run_id, closed_on)
+    SELECT {", ".join(f"t.{name}" for name in _DATA)}, :run, CASE WHEN t.status = 'closed' THEN :today END
+    FROM staged_soas t JOIN moves m ON m.soa_id = t.id WHERE t.run_id = :run AND m.kind = 'added' ORDER BY t.id"""  # noqa: S608
+_CHANGE_SOAS = f"""
+    UPDATE soas SET {", ".join(f"{name} = t.{name}" for name in _DATA if name != "id")}, changed_run_id = t.run_id,
+        closed_on = CASE m.kind WHEN 'closed' THEN :today WHEN 'reopened' THEN NULL ELSE soas.closed_on END
+    FROM staged_soas t, moves m WHERE t.run_id = :run AND m.soa_id = t.id AND m.kind <> 'added' AND soas.id = t.id"""  # noqa: S608
+_INVOICE_DATA = _INVOICE_COLUMNS[3:]
+_SAME = " AND ".join(f"n.{name} = invoices.{name}" for name in _INVOICE_DATA)
+_REMOVE_INVOICES = f"""
+    DELETE FROM invoices WHERE soa_id IN (SELECT soa_id FROM moves WHERE kind <> 'added')
+    AND NOT EXISTS (SELECT 1 FROM staged_invoices n WHERE n.run_id = :run AND n.soa_id = invoices.soa_id AND {_SAME})"""  # noqa: S608
+_ADD_INVOICES = f"""
+    INSERT INTO invoices (soa_id, {", ".join(_INVOICE_DATA)})
+    SELECT n.soa_id, {", ".join(f"n.{name}" for name in _INVOICE_DATA)} FROM staged_invoices n JOIN moves m ON m.soa_id = n.soa_id
+    LEFT JOIN invoices i ON i.soa_id = n.soa_id AND i.id = n.id WHERE n.run_id = :run AND i.id IS NULL ORDER BY n.soa_id, n.id"""  # noqa: S608
+
 
 def write_changed(run_id: int, today: date, skip_closed_strangers: bool = False) -> Written:
     """Write every staged SOA that is new or differs, with its changes for the timeline; equal rows are not touched, nor, when asked so,
-    SOAs that were closed before they ever came here."""
-    added = changed = closed = 0
+    SOAs that were closed before they ever came here. No SOA may be staged twice."""
+    prepare()
+    session = db.session
+    session.execute(text("DROP TABLE IF EXISTS moves"))
+    session.execute(text(f"CREATE TEMPORARY TABLE moves (soa_id {_text_type()} PRIMARY KEY, kind VARCHAR(10))"))
+    session.execute(text(_FIND_MOVES), {"run": run_id, "strangers": skip_closed_strangers})
+    settle("moves")
+    kinds = {row.kind: int(row.number) for row in session.execute(text("SELECT kind, count(*) AS number FROM moves GROUP BY kind"))}
+    if kinds:
+        with filled_at_once(kinds.get("added", 0)):
+            day = bindparam("today", today, Date)
+            session.execute(text(_MOVE_TOTALS), {"run": run_id})
+            session.execute(text(_NOTE_ADDED), {"run": run_id})
+            if len(kinds) > ("added" in kinds):
+                _note_changes(run_id)
+                session.execute(text(_CHANGE_SOAS).bindparams(day), {"run": run_id})
+                session.execute(text(_REMOVE_INVOICES), {"run": run_id})
+            if "added" in kinds:
+                session.execute(text(_ADD_SOAS).bindparams(day), {"run": run_id})
+            session.execute(text(_ADD_INVOICES), {"run": run_id})
+    session.execute(text("DROP TABLE moves"))
+    added = kinds.pop("added", 0)
+    return Written(added, sum(kinds.values()), kinds.get("closed", 0))
+
+
+def prepare() -> None:
+    """Let PostgreSQL take the memory and the plans that a few great statements want, until the transaction ends."""
+    if bulk.is_postgresql():
+        db.session.execute(text("SET LOCAL work_mem = '64MB'"))
+        db.session.execute(text("SET LOCAL jit = off"))
+
+
+def settle(table: str) -> None:
+    """Tell PostgreSQL how much was just written into a table that it knows nothing of yet."""
+    if bulk.is_postgresql():
+        db.session.execute(text(f"ANALYZE {table}"))
+
+
+def _text_type() -> str:
+    return 'VARCHAR(100) COLLATE "C"' if bulk.is_postgresql() else "VARCHAR(100)"
+
+
+def _note_changes(run_id: int) -> None:
+    """Keep for the timeline what changes on each SOA that is stored already; call it before it does."""
     last = ""
-    while True:
-        rows = db.session.execute(
-            select(StagedSoa.soa_id, StagedSoa.document)
-            .outerjoin(models.Soa, models.Soa.id == StagedSoa.soa_id)
-            .where(StagedSoa.run_id == run_id, StagedSoa.soa_id > last)
-            .where(models.Soa.id.is_(None) | (models.Soa.version != StagedSoa.version))
-            .order_by(StagedSoa.soa_id)
-            .limit(BATCH)
-        ).all()
-        if not rows:
-            break
-        last = rows[-1].soa_id
-        fresh = [from_document(row.document) for row in rows]
-        known = soas.get_many([soa.id for soa in fresh])
-        if skip_closed_strangers:
-            fresh = [soa for soa in fresh if soa.id in known or soa.status != "closed"]
-        write(run_id, [(known.get(soa.id), soa) for soa in fresh], today)
-        added += sum(soa.id not in known for soa in fresh)
-        changed += sum(soa.id in known for soa in fresh)
-        closed += sum(soa.id in known and soa.status == "closed" != known[soa.id].status for soa in fresh)
-    return Written(added, changed, totals(run_id).count - added - changed, closed)
+    query = text("SELECT soa_id, kind FROM moves WHERE kind <> 'added' AND soa_id > :last ORDER BY soa_id LIMIT :most")
+    while moved := db.session.execute(query, {"last": last, "most": BATCH}).all():
+        last = moved[-1].soa_id
+        ids = [row.soa_id for row in moved]
+        old, new = soas.get_many(ids), _staged(run_id, ids)
+        rows = [(one, run_id, kind, json.dumps(changes(old[one], new[one]), ensure_ascii=False)) for one, kind in moved]
+        db.session.execute(insert(SoaChange), [dict(zip(("soa_id", "run_id", "kind", "changes"), row, strict=True)) for row in rows])
 
 
-def write(run_id: int, pairs: Sequence[tuple[Soa | None, Soa]], today: date) -> None:
-    """Write SOAs as they are now, given what is stored (None: nothing), and note for the timeline what changed."""
-    new = [_row(run_id, soa, today) for old, soa in pairs if old is None]
-    known = [(old, soa) for old, soa in pairs if old is not None]
-    if new:
-        db.session.execute(insert(models.Soa), new)
-    soa_totals.note(pairs)
-    search.learn(soa.customer_name for old, soa in pairs if old is None or old.customer_name != soa.customer_name)
-    # What was closed before keeps the day it was closed on.
-    _update([_row(run_id, soa, today) for old, soa in known if not old.status == soa.status == "closed"])
-    _update([_row(run_id, soa, today) for old, soa in known if old.status == soa.status == "closed"], keep="closed_on")
-    rewritten = [soa.id for old, soa in known if old.invoices != soa.invoices]
-    if rewritten:
-        db.session.execute(delete(models.Invoice).where(models.Invoice.soa_id.in_(rewritten)))
-    invoices = [
-        {"soa_id": soa.id, "position": position, **asdict(invoice)}
-        for old, soa in pairs
-        if old is None or old.invoices != soa.invoices
-        for position, invoice in enumerate(soa.invoices)
-    ]
-    if invoices:
-        db.session.execute(insert(models.Invoice), invoices)
-    if pairs:
-        db.session.execute(insert(SoaChange), [_change(run_id, old, soa) for old, soa in pairs])
+def _staged(run_id: int, ids: Sequence[str]) -> dict[str, Soa]:
+    """Staged SOAs with their invoices."""
+    invoices: dict[str, list[Invoice]] = {one: [] for one in ids}
+    parts = staged_invoices.c
+    query = select(parts.soa_id, *(parts[name] for name in soas.INVOICE_COLUMNS)).where(parts.run_id == run_id, parts.soa_id.in_(ids))
+    for row in db.session.execute(query.order_by(parts.soa_id, parts.position)):
+        invoices[row.soa_id].append(Invoice(*row[1:]))
+    columns = staged_soas.c
+    found: Sequence[Row[Any]] = db.session.execute(
+        select(*(columns[name] for name in soas.COLUMNS)).where(columns.run_id == run_id, columns.id.in_(ids))
+    ).all()
+    return {row.id: Soa(**row._mapping, invoices=tuple(invoices[row.id])) for row in found}
 
 
-def _update(rows: list[dict[str, Any]], keep: str = "") -> None:
-    if not rows:
-        return
-    table = models.Soa.metadata.tables[models.Soa.__tablename__]
-    names = [name for name in rows[0] if name not in {"id", keep}]
-    statement = update(table).where(table.c.id == bindparam("the_id")).values({name: bindparam(f"new_{name}") for name in names})
-    db.session.execute(statement, [{"the_id": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows])
+def write(run_id: int, found: Sequence[Soa], today: date) -> Written:
+    """Write these SOAs as they are now, and note for the timeline what changed; the run must have nothing else staged."""
+    put(run_id, 0, [plain(soa) for soa in found])
+    written = write_changed(run_id, today)
+    clear(run_id)
+    return written
 
 
-def _absent(run_id: int) -> list[ColumnElement[bool]]:
-    """Active SOAs that are in no page of this run and not among the records it could not read."""
-    staged = exists().where(StagedSoa.run_id == run_id, StagedSoa.soa_id == models.Soa.id)
-    failed = exists().where(SyncFailure.run_id == run_id, SyncFailure.pscloud_id == models.Soa.id)
-    return [models.Soa.status == "active", ~staged, ~failed]
-
-
-def count_absent(run_id: int) -> tuple[int, int]:
-    """(active SOAs absent from this run's snapshot, active SOAs in all)."""
-    absent = db.session.scalar(select(func.count()).select_from(models.Soa).where(*_absent(run_id)))
-    active = db.session.scalar(select(func.count()).select_from(models.Soa).where(models.Soa.status == "active"))
-    return absent or 0, active or 0
-
-
-def close_absent(run_id: int, today: date) -> int:
-    """Close every SOA that is absent from this run's snapshot. Returns how many."""
+def close(run_id: int, ids: Sequence[str], today: date) -> int:
+    """Close these SOAs. Returns how many were open."""
     closed = 0
-    while True:
-        ids = db.session.scalars(select(models.Soa.id).where(*_absent(run_id)).order_by(models.Soa.id).limit(BATCH)).all()
-        if not ids:
-            return closed
-        found = soas.get_many(ids)
-        write(run_id, [(soa, replace(soa, status="closed")) for soa in found.values()], today)
-        closed += len(ids)
+    for start in range(0, len(ids), PORTION):
+        some = soas.get_many(ids[start : start + PORTION])
+        found = [closing(soa) for soa in some.values() if soa.status != "closed"]
+        write(run_id, found, today)
+        closed += len(found)
+    return closed
 
 
-def open_totals() -> Totals:
-    """How many SOAs are open here, and what is due on them in pesos."""
-    count, amount = db.session.execute(select(func.count(), func.sum(models.Soa.amount_due)).where(models.Soa.status == "active")).one()
-    return Totals(count, ZERO if amount is None else amount)
+def closing(soa: Soa) -> Soa:
+    """The SOA, closed."""
+    return Soa(**{name: getattr(soa, name) for name in soas.COLUMNS if name != "status"}, status="closed", invoices=soa.invoices)
 
 
-def note_unconfirmed(run_id: int, posted_since: datetime | None = None) -> None:
-    """Remember which open SOAs this run did not confirm, and since which run that is so; forget those it did. Call it when SOAs that may
-    be closed are closed, and before the run is completed.
-
-    With `posted_since`, for a run that reads only changes: of the SOAs it did not hold only those with a payment posted since then, which
-    should have been among the changes; for all others nothing depends on the age of their figures."""
-    staged = exists().where(StagedSoa.run_id == run_id, StagedSoa.soa_id == UnconfirmedSoa.soa_id)
-    closed = exists().where(models.Soa.id == UnconfirmedSoa.soa_id, models.Soa.status == "closed")
-    db.session.execute(delete(UnconfirmedSoa).where(staged | closed))
-    confirmed = select(func.max(SyncRun.id)).where(SyncRun.status == "completed", SyncRun.id < run_id).scalar_subquery()
-    missing = select(models.Soa.id, confirmed).where(
-        models.Soa.status == "active",
-        ~exists().where(StagedSoa.run_id == run_id, StagedSoa.soa_id == models.Soa.id),
-        ~exists().where(UnconfirmedSoa.soa_id == models.Soa.id),
-        confirmed.is_not(None),
-    )
-    if posted_since is not None:
-        missing = missing.where(exists().where(models.Payment.soa_id == models.Soa.id, models.Payment.posted_at >= posted_since))
-    db.session.execute(insert(UnconfirmedSoa).from_select(["soa_id", "confirmed_run_id"], missing))
-
-
-def confirm(soa_ids: Sequence[str]) -> None:
-    """These SOAs were read from PSCloud by themselves just now."""
-    for batch in _batches(soa_ids):
-        db.session.execute(delete(UnconfirmedSoa).where(UnconfirmedSoa.soa_id.in_(batch)))
-
-
-def _row(run_id: int, soa: Soa, today: date) -> dict[str, Any]:
-    values = {name: getattr(soa, name) for name in soas.COLUMNS}
-    values["search_text"] = soas.search_text(soa)
-    values["version"] = soa.version
-    values["changed_run_id"] = run_id
-    values["closed_on"] = today if soa.status == "closed" else None
-    return values
-
-
-def _change(run_id: int, old: Soa | None, soa: Soa) -> dict[str, Any]:
-    found: dict[str, tuple[str, str]] = {}
-    if old is None:
-        kind = "added"
-    else:
-        found = changes(old, soa)
-        kind = "changed" if old.status == soa.status else "closed" if soa.status == "closed" else "reopened"
-    return {"soa_id": soa.id, "run_id": run_id, "kind": kind, "changes": json.dumps(found, ensure_ascii=False)}
-
-
-# --- an SOA as JSON
-
-
-def to_document(soa: Soa) -> str:
-    """The SOA as JSON; money as integer centavos, dates and moments as ISO text."""
-    return json.dumps(asdict(soa), default=_plain, ensure_ascii=False, separators=(",", ":"))
-
-
-def from_document(text: str) -> Soa:
-    """The SOA that to_document() wrote."""
-    fields = json.loads(text)
-    invoices = tuple(
-        Invoice(
-            **{
-                **invoice,
-                **{name: date.fromisoformat(invoice[name]) for name in ("invoice_date", "due_date")},
-                **{name: from_centavos(invoice[name]) for name in ("amount", "balance", "penalty", "vat_amount")},
-            }
-        )
-        for invoice in fields["invoices"]
-    )
-    fields |= {name: date.fromisoformat(fields[name]) for name in ("issued_on", "due_date")}
-    fields |= {name: from_centavos(fields[name]) for name in ("amount_due", "penalty")}
-    fields |= {"updated_at": datetime.fromisoformat(fields["updated_at"]), "invoices": invoices}
-    return Soa(**fields)
-
-
-def _plain(value: object) -> int | str:
-    if isinstance(value, Decimal):
-        return centavos(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"{value!r} has no place in an SOA")
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
+def last_change() -> int:
+    """The newest row of soa_changes; 0 when there is none."""
+    return db.session.scalar(select(func.max(SoaChange.id))) or 0

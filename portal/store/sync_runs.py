@@ -44,6 +44,14 @@ class RunRow:
     error: str
     note: str
     watermark: datetime | None
+    bytes_read: int
+    pages_unchanged: int
+    fetch_ms: int
+    map_ms: int
+    write_ms: int
+    check_ms: int
+    swap_ms: int
+    waiting_to_close: int
 
     @property
     def duration_seconds(self) -> float | None:
@@ -108,6 +116,12 @@ def get(run_id: int) -> RunRow | None:
     return None if row is None else RunRow(*row)
 
 
+def get_locked(run_id: int) -> RunRow | None:
+    """One run, or None; nobody else changes it until the transaction ends."""
+    row = db.session.execute(_runs().where(SyncRun.id == run_id).with_for_update()).one_or_none()
+    return None if row is None else RunRow(*row)
+
+
 def active() -> RunRow | None:
     """The run that is waiting or running, if there is one."""
     row = db.session.execute(_runs().where(SyncRun.active_slot == 1)).one_or_none()
@@ -135,11 +149,6 @@ def failures(run_id: int, after_id: int = 0, limit: int = 50) -> list[FailureRow
         .limit(limit)
     )
     return [FailureRow(*row) for row in rows]
-
-
-def failed_ids(run_id: int) -> list[str | None]:
-    """PSCloud ids of the run's quarantined records; None for one whose id could not be read."""
-    return list(db.session.scalars(select(SyncFailure.pscloud_id).where(SyncFailure.run_id == run_id)))
 
 
 def waiting() -> list[RunRow]:
@@ -182,9 +191,10 @@ def complete(run_id: int, lease: str, now: datetime, **values: Any) -> bool:
     return _move(run_id, ("processing",), lease, **ended, **values)
 
 
-def end(run_id: int, status: str, now: datetime, error: str = "", lease: str | None = None) -> bool:
+def end(run_id: int, status: str, now: datetime, error: str = "", lease: str | None = None, **values: Any) -> bool:
     """A waiting or running run ends Failed or Cancelled; with `lease`, only if that lease still holds it."""
-    return _move(run_id, ("pending", "processing"), lease, status=status, active_slot=None, lease=None, finished_at=now, error=error)
+    ended = {"status": status, "active_slot": None, "lease": None, "finished_at": now, "error": error}
+    return _move(run_id, ("pending", "processing"), lease, **ended, **values)
 
 
 def is_free(run_id: int) -> bool:

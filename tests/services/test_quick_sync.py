@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from portal import doorbell
 from portal.extensions import db
-from portal.services import sync
+from portal.services import sync, sync_download
 from portal.store import soas, staging, sync_runs
 from portal.store.soas import SoaFilter
 from portal.store.sync_runs import RunRow
@@ -71,7 +71,7 @@ def test_only_what_changed_is_read_and_the_watermark_moves(any_app: Flask, serve
     assert (row.kind, row.status, row.total, row.added, row.changed, row.unchanged, row.closed) == ("quick", "completed", 2, 1, 1, 0, 0)
     assert row.watermark == row.as_of == at(90) and row.note == ""
     (asked,) = [one for one in server.asked if one.path == "/api/v1/soas"]
-    assert asked.query["updated_since"] == [(START - sync.OVERLAP).isoformat()] and "status" not in asked.query
+    assert asked.query["updated_since"] == [(START - sync_download.OVERLAP).isoformat()] and "status" not in asked.query
     assert visible()["S0002"][1] == Decimal("510.00") and len(visible()) == 6
     again = download(server, "quick", at(95))
     assert (again.total, again.unchanged, again.changed) == (0, 0, 0), "sixty-one minutes past is outside the overlap"
@@ -197,7 +197,7 @@ CHANGES = st.lists(
 def test_whatever_changes_between_downloads_a_vouched_for_quick_one_leaves_the_list_as_pscloud_has_it(
     app: Flask, server: Script, steps: list[tuple[int, str, int]]
 ) -> None:
-    for table in ("soa_changes", "unconfirmed_soas", "sync_failures", "invoices", "soas", "staged_soas", "sync_runs"):
+    for table in ("soa_changes", "unconfirmed_soas", "read_pages", "sync_failures", "invoices", "soas", "staged_soas", "sync_runs"):
         db.session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own
     db.session.commit()
     held, minute = books(server), 0.0

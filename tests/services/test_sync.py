@@ -23,6 +23,7 @@ from portal.pscloud.profile import load
 from portal.services import sync
 from portal.store import collector_codes, models, soas, staging, sync_runs
 from portal.store.soas import SoaFilter
+from portal.store.staging_tables import staged_soas
 from portal.store.sync_runs import RunRow
 from tests.pscloud.server import Answer, Asked, Books, Script, invoice, record, scripted
 
@@ -66,7 +67,7 @@ def visible() -> dict[str, tuple[str, Decimal]]:
 
 
 def staged_rows() -> int:
-    return db.session.scalar(select(func.count()).select_from(models.StagedSoa)) or 0
+    return db.session.scalar(select(func.count()).select_from(staged_soas)) or 0
 
 
 # --- the good day
@@ -430,6 +431,7 @@ def test_what_a_dead_run_left_in_staging_goes(any_app: Flask, server: Script) ->
     server.reply = books
     run_id = sync.request_run("manual", "cora", NOW)
     client = server.client()
+    client.pages_ahead = 0
     with pytest.raises(Killed):
         sync.run(run_id, client, lambda: NOW)
     db.session.rollback()

@@ -25,8 +25,8 @@ from portal.domain.errors import InvalidInput
 from portal.domain.payments import read_instant, read_payment
 from portal.extensions import db
 from portal.pscloud.client import PaymentResult
-from portal.services import bookings, journal, postings, readings, restore, sync, terminals
-from portal.store import audit, ledger, restores, soa_columns, soas, staging, sync_runs
+from portal.services import bookings, journal, postings, readings, restore, sync_swap, terminals
+from portal.store import audit, ledger, restores, seen, soa_columns, soas, staging, sync_runs
 from portal.store import bookings as books
 from portal.store import postings as outbox
 from portal.store import readings as readings_store
@@ -662,11 +662,10 @@ def audit_row_changed_afterwards(portal: Portal) -> Iterator[None]:
 def staged_page_visible_early(_: Portal) -> Iterator[None]:
     really = staging.put
 
-    def put(run_id: int, page: Sequence[Any]) -> Any:
-        known = soas.get_many([soa.id for soa in page])
-        pairs = [(known.get(soa.id), soa) for soa in {soa.id: soa for soa in page}.values()]
-        staging.write(run_id, [(old, new) for old, new in pairs if old is None or old.version != new.version], new_day())
-        return really(run_id, page)
+    def put(run_id: int, place: int, found: Sequence[Any], words: Any = None) -> None:
+        really(run_id, place, found, words)
+        staging.drop_repeated(run_id)
+        staging.write_changed(run_id, new_day())
 
     with swap(staging, "put", put):
         yield
@@ -680,7 +679,7 @@ def new_day() -> Any:
 @bug("I19, pouchdb 7847: the mark of the last download moves before its data", "worker dies in mid-download")
 @contextmanager
 def watermark_moved_early(_: Portal) -> Iterator[None]:
-    really = sync._swap
+    really = sync_swap.swap
 
     def swap_(work: Any, codes: Any, summary: Any) -> None:
         done = {"status": "completed", "active_slot": None, "finished_at": work.now(), "as_of": work.as_of}
@@ -690,32 +689,32 @@ def watermark_moved_early(_: Portal) -> Iterator[None]:
         db.session.execute(update(SyncRun).where(SyncRun.id == work.run_id).values(**back))
         really(work, codes, summary)
 
-    with swap(sync, "_swap", swap_):
+    with swap(sync_swap, "swap", swap_):
         yield
 
 
 @bug("openlinker 2032, I18: closing on an incomplete snapshot", "list moves while it is read")
 def closing_on_an_incomplete_snapshot(_: Portal) -> AbstractContextManager[object]:
-    return swap(sync, "_doubt_about_totals", lambda work, staged, failed_ids, summary: "")
+    return swap(sync_swap, "_doubt_about_totals", lambda work, staged, failures, summary: "")
 
 
 @bug("found by this simulation: equal counts hide a skipped SOA", "list moves while it is read")
 @contextmanager
 def counts_alone_confirm(_: Portal) -> Iterator[None]:
-    really = sync._doubt_about_totals
+    really = sync_swap._doubt_about_totals
 
-    def doubt(work: Any, staged: Any, failed_ids: Any, summary: Any) -> str:
-        found = really(work, staged, failed_ids, summary)
+    def doubt(work: Any, staged: Any, failures: Any, summary: Any) -> str:
+        found = really(work, staged, failures, summary)
         return found if "count" in found else ""
 
-    with swap(sync, "_doubt_about_totals", doubt):
+    with swap(sync_swap, "_doubt_about_totals", doubt):
         yield
 
 
 @bug("I18: a record that could not be read is taken for absent", "retry records")
 def unreadable_taken_for_absent(_: Portal) -> AbstractContextManager[object]:
-    really = staging._absent
-    return swap(staging, "_absent", lambda run_id: really(run_id)[:2])
+    really = seen._absent
+    return swap(seen, "_absent", lambda run_id: really(run_id)[:2])
 
 
 @bug("an ended run's worker finishes it all the same", "cancelled in mid-download")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 from flask import Flask
 from sqlalchemy.exc import IntegrityError
 
 from portal.extensions import db
-from portal.store import schedule, staging, sync_runs
-from tests.factories import make_soa
+from portal.store import schedule, sync_runs
 
 NOW = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
 
@@ -53,18 +51,6 @@ def test_the_history_pages_back_and_filters(any_app: Flask) -> None:
     assert [row.id for row in sync_runs.recent(status="completed")] == made[::2]
     last = sync_runs.last_completed()
     assert last and last.id == made[0] and sync_runs.active() is None and sync_runs.get(999) is None
-
-
-def test_staging_counts_each_soa_once(any_app: Flask) -> None:
-    run_id = sync_runs.add("manual", "cora", NOW)
-    first = make_soa("S1", amount_due=Decimal("10.00"), penalty=Decimal("0.00"), updated_at=NOW)
-    newer = make_soa("S1", amount_due=Decimal("7.00"), penalty=Decimal("0.00"), updated_at=NOW + timedelta(seconds=1))
-    assert staging.put(run_id, [first]) == staging.Put(1, Decimal("10.00"), 0)
-    assert staging.put(run_id, [newer, first]) == staging.Put(0, Decimal("-3.00"), 2)
-    assert staging.put(run_id, [first]) == staging.Put(0, Decimal("0.00"), 1)
-    assert staging.totals(run_id) == staging.Totals(1, Decimal("7.00"))
-    assert staging.from_document(staging.to_document(newer)) == newer
-    assert staging.count_staged(run_id, ["S1", "S2", "S1"]) == 1
 
 
 def test_of_two_schedulers_that_saw_the_same_slot_one_takes_it(any_app: Flask) -> None:

@@ -1,0 +1,262 @@
+"""Mapping for records as they usually are. Whatever is unusual is left to portal.pscloud.mapping, which decides and words every refusal.
+
+For every record, read() gives exactly what mapping.to_soa() gives, or None: never anything else (tests/pscloud/test_fast.py)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from portal.domain import money, plain, soa
+from portal.domain.errors import InvalidAmount
+from portal.domain.plain import PlainInvoice, PlainSoa, fingerprint, moment
+from portal.pscloud import answers, mapping
+from portal.pscloud.answers import keys
+from portal.pscloud.mapping import LONGEST_TEXT, MOST_INVOICES, MappingError, read_amount, read_date, read_instant, to_soa
+from portal.pscloud.profile import Formats, Profile
+
+MOST_DAYS = 20_000
+"""Different texts of dates that are remembered at once."""
+_RULES = b"".join(
+    Path(str(file)).read_bytes() for file in (__file__, *(module.__file__ for module in (answers, mapping, money, plain, soa)))
+)
+"""A release that reads records otherwise knows none of the digests of the one before."""
+
+SOA_PARTS = (
+    "amount_due",
+    "penalty",
+    "id",
+    "soa_number",
+    "customer_id",
+    "account_number",
+    "customer_name",
+    "address",
+    "contact_number",
+    "tin",
+    "issued_on",
+    "due_date",
+    "collector_code",
+    "status",
+    "updated_at",
+)
+INVOICE_PARTS = (
+    "id",
+    "invoice_number",
+    "invoice_date",
+    "due_date",
+    "description",
+    "amount",
+    "balance",
+    "penalty",
+    "vat_type",
+    "vat_amount",
+)
+
+
+class Unusual(Exception):
+    """This record is for mapping.to_soa()."""
+
+
+class Reader:
+    """Reads SOA records by one profile. Not shared between threads."""
+
+    def __init__(self, profile: Profile) -> None:
+        """`profile` says where a record holds what."""
+        self.profile = profile
+        self.formats: Formats = profile.formats
+        self.as_pesos = profile.formats.amount != "centavos"
+        self.days: dict[str, str] = {}
+        self.seed = hashlib.sha256(_RULES + _told(profile)).digest()[:32]
+        built = _decoder(profile)
+        self.decode: Callable[[bytes], Any] | None = built and built[0]
+        self.soa_values: Callable[[Any], tuple[Any, ...]] = built[1] if built else tuple
+        self.invoice_values: Callable[[Any], tuple[Any, ...]] = built[2] if built else tuple
+
+    def digest(self, raw: bytes) -> str:
+        """What tells these bytes, read by this profile and by the rules of this release, from all others; 32 hex characters."""
+        return hashlib.blake2b(raw, digest_size=16, key=self.seed).hexdigest()
+
+    def soa(self, raw: bytes) -> PlainSoa:
+        """The SOA in a record. Raises MappingError where mapping.to_soa() does."""
+        return self.read(raw) or plain.plain(to_soa(raw, self.profile))
+
+    def read(self, raw: bytes) -> PlainSoa | None:
+        """The SOA in a record that is as records usually are, else None."""
+        if self.decode is None or b"\\u0000" in raw:
+            return None
+        try:
+            record = self.decode(raw)
+            return self._soa(self.soa_values(record))
+        except (Unusual, msgspec.DecodeError, RecursionError, UnicodeDecodeError, MappingError, InvalidAmount, TypeError):
+            return None
+
+    def _soa(self, values: tuple[Any, ...]) -> PlainSoa:
+        due, penalty, soa_id, number, customer, account, name, address, contact, tin, issued, due_on, code, status, updated, listed = values
+        amount = self._pesos(due)
+        part = self._pesos(penalty) if self.profile.soa.penalty else NOTHING
+        if (len(part), part) > (len(amount), amount) or len(listed) > MOST_INVOICES:
+            raise Unusual
+        text, days = self._text, self.days
+        made = PlainSoa(
+            text(soa_id, 100) or _unusual(),
+            text(number, 100) or _unusual(),
+            text(customer, 100) or _unusual(),
+            text(account, 100) or _unusual(),
+            text(name, 300) or _unusual(),
+            "" if address is None else text(address, LONGEST_TEXT),
+            "" if contact is None else text(contact, 60),
+            "" if tin is None else text(tin, 40),
+            days.get(issued) or self._day(issued),
+            days.get(due_on) or self._day(due_on),
+            amount,
+            part,
+            None if code is None else text(code, 40) or None,
+            self._word(status, self.profile.soa_status) if self.profile.soa.status else "active",
+            self._moment(updated),
+            "",
+            self._invoices(listed),
+        )
+        return PlainSoa(*made[:15], fingerprint(made), made.invoices)
+
+    def _invoices(self, listed: list[Any]) -> list[PlainInvoice]:
+        invoices = []
+        text, days, pesos, words = self._text, self.days, self._pesos, self.profile.vat_type
+        for one, number, issued, due, description, amount, balance, penalty, vat_type, vat_amount in map(self.invoice_values, listed):
+            whole = pesos(amount)
+            vat = NOTHING if vat_amount is None else pesos(vat_amount)
+            if (len(vat), vat) > (len(whole), whole):
+                raise Unusual
+            invoices.append(
+                PlainInvoice(
+                    text(one, 100) or _unusual(),
+                    text(number, 100) or _unusual(),
+                    days.get(issued) or self._day(issued),
+                    days.get(due) or self._day(due),
+                    "" if description is None else text(description, LONGEST_TEXT),
+                    whole,
+                    pesos(balance),
+                    NOTHING if penalty is None else pesos(penalty),
+                    "vatable" if vat_type is None else self._word(vat_type, words),
+                    vat,
+                )
+            )
+        if len(invoices) > 1:
+            if len({invoice[0] for invoice in invoices}) < len(invoices):
+                raise Unusual
+            invoices.sort(key=_IN_ORDER)
+        return invoices
+
+    def _text(self, value: Any, limit: int) -> str:
+        if value.__class__ is not str:
+            if value.__class__ is not int or not self.formats.numbers_as_text:
+                raise Unusual
+            value = str(value)
+        text: str = value.strip()
+        return text if len(text) <= limit else _unusual()
+
+    def _pesos(self, value: Any) -> str:
+        if (
+            value.__class__ is str
+            and self.as_pesos
+            and value[-3:-2] == "."
+            and value.isascii()
+            and (value[:-3] + value[-2:]).isdigit()
+            and (value[0] != "0" or len(value) == 4)
+            and 4 <= len(value) <= 16
+        ):
+            text: str = value
+            return text
+        text = str(read_amount(value, self.formats))
+        return text if text[0] != "-" else _unusual()
+
+    def _day(self, value: Any) -> str:
+        found: date = read_date(self._text(value, 40) or _unusual(), "", self.formats)
+        if len(self.days) >= MOST_DAYS:
+            self.days.clear()
+        return self.days.setdefault(value, found.isoformat()) if value.__class__ is str else found.isoformat()
+
+    def _moment(self, value: Any) -> str:
+        if self.formats.instant == "unix" and value.__class__ in {int, Decimal}:
+            value = str(value)
+        found: datetime = read_instant(self._text(value, 60) or _unusual(), "", self.formats)
+        return moment(found)
+
+    def _word(self, value: Any, words: Mapping[str, str]) -> str:
+        found = words.get(value) if value.__class__ is str else None
+        return found or _unusual()
+
+
+def _unusual() -> Any:
+    raise Unusual
+
+
+NOTHING = "0.00"
+_IN_ORDER = attrgetter("due_date", "invoice_number", "id")
+
+
+def _told(profile: Profile) -> bytes:
+    """Everything a profile says, in an order of its own."""
+    return msgspec.json.encode(profile, order="deterministic")
+
+
+def _decoder(profile: Profile) -> tuple[Callable[[bytes], Any], Callable[[Any], Any], Callable[[Any], Any]] | None:
+    """What decodes a record into a structure of its own, and what takes the values of SOA and invoice out of it; None for a profile whose
+    paths go through lists or into each other."""
+    try:
+        invoice, invoice_names = _shape([getattr(profile.invoice, name) for name in INVOICE_PARTS], {})
+        paths = [getattr(profile.soa, name) for name in SOA_PARTS]
+        record, soa_names = _shape([*paths, profile.soa.invoices], {profile.soa.invoices: list[invoice]})  # type: ignore[valid-type]
+    except ValueError:
+        return None
+    decoder = msgspec.json.Decoder(record, float_hook=Decimal)
+    return decoder.decode, attrgetter(*soa_names), attrgetter(*invoice_names)
+
+
+def _shape(paths: list[str], types: Mapping[str, Any]) -> tuple[type[msgspec.Struct], list[str]]:
+    """A structure that holds what stands at these paths, and for each path the attribute where it is found. An empty path leads to None.
+    Raises ValueError."""
+    tree: dict[str, Any] = {}
+    for path in paths:
+        *way, last = keys(path) if path else ("",)
+        if any(key.isdecimal() for key in (*way, last)):
+            raise ValueError(path)
+        here = tree
+        for key in way:
+            here = here.setdefault(key, {})
+            if not isinstance(here, dict):
+                raise ValueError(path)
+        if isinstance(here.get(last), dict):
+            raise ValueError(path)
+        here[last] = types.get(path, Any)
+    return _struct(tree), [_attribute(tree, keys(path) if path else ("",)) for path in paths]
+
+
+def _attribute(tree: Mapping[str, Any], way: tuple[str, ...]) -> str:
+    names = []
+    here: Any = tree
+    for key in way:
+        names.append(f"f{list(here).index(key)}")
+        here = here[key]
+    return ".".join(names)
+
+
+def _struct(tree: Mapping[str, Any]) -> type[msgspec.Struct]:
+    fields: list[Any] = []
+    names: dict[str, str] = {}
+    for number, (key, kind) in enumerate(tree.items()):
+        name = f"f{number}"
+        names[name] = key if key else "\x00"  # no field of any record is called so
+        if isinstance(kind, dict):
+            fields.append((name, _struct(kind)))
+        elif kind is Any:
+            fields.append((name, Any, None))
+        else:
+            fields.append((name, kind))
+    return msgspec.defstruct("Record", fields, rename=names, kw_only=True, gc=False)
