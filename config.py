@@ -123,6 +123,7 @@ class Config:
             "receipt_phrase": env.get("RECEIPT_PHRASE", "THIS DOCUMENT IS NOT VALID FOR CLAIM OF INPUT TAX"),
         }
 
+        self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, object] = {}
         self.MAX_CONTENT_LENGTH = 2 * 1024 * 1024
         self.MAX_FORM_MEMORY_SIZE = 256 * 1024
         self.MAX_FORM_PARTS = 200

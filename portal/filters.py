@@ -57,7 +57,6 @@ INCIDENT_WORDS = {
     "void_failed": "PSCloud refused a void",
     "void_decided_otherwise": "Void decided otherwise",
     "audit_log_broken": "Audit trail broken",
-    "void_decided_otherwise": "Void decided otherwise",
     "voided_in_pscloud": "Voided in PSCloud",
     "database_restored": "Database put back",
 }

@@ -169,8 +169,8 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
         detail = f"{uploader.name} may not log in any more and sent {sent}. Payments in them wait for approval."
         incidents.add("disabled_collector", detail, now, terminal.id, code)
     if uploader.handed_in_by:
-        detail = {"collector": uploader.name, "entries": len(entries), "first": entries[0].seq, "last": last.seq}
-        audit.add(uploader.handed_in_by, "rescue_file_taken", code, detail, now)
+        taken = {"collector": uploader.name, "entries": len(entries), "first": entries[0].seq, "last": last.seq}
+        audit.add(uploader.handed_in_by, "rescue_file_taken", code, taken, now)
     terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
     decisions = voids.decisions_for(terminal.id)
     db.session.commit()
