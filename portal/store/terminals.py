@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, func, select, update
+from sqlalchemy import Executable, Select, bindparam, func, select, update
 
 from portal.domain.receipts import terminal_code
 from portal.extensions import db

@@ -317,7 +317,7 @@ def column_vectors() -> list[dict[str, Any]]:
         return f"{rng.choice([1999, 2025, 2026, 2031])}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}"
 
     def soa(number: int) -> dict[str, Any]:
-        invoices = []
+        invoices: list[dict[str, Any]] = []
         for place in range(rng.randrange(0, 4)):
             amount, kind = rng.randrange(0, 9_000_000), rng.choice(["vatable", "vatable", "exempt", "zero_rated"])
             invoices.append(
