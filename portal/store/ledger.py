@@ -478,16 +478,6 @@ def unreflected(soa_ids: Iterable[str]) -> dict[str, list[Allocation]]:
     return found
 
 
-def last_received() -> datetime | None:
-    """When the newest payment arrived, or None."""
-    return db.session.execute(select(func.max(Payment.received_at))).scalar_one_or_none()
-
-
-def last_allocation() -> int:
-    """The newest allocation row's id: moves whenever what a payment pays changes."""
-    return db.session.execute(select(func.max(PaymentAllocation.id))).scalar_one_or_none() or 0
-
-
 # --- status --------------------------------------------------------------------------------------------------------------
 
 

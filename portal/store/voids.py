@@ -283,11 +283,6 @@ def counted_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> 
     return [Voided(number, centavos(amount), tender == "cash") for number, amount, tender in db.session.execute(query)]
 
 
-def last_decision() -> datetime | None:
-    """When a void was last decided, or None: moves whenever one takes a payment off what was collected."""
-    return db.session.execute(select(func.max(Void.decided_at))).scalar_one_or_none()
-
-
 # --- the outbox to PSCloud -----------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,7 @@ export async function soaScreen(ctx) {
           fact("TIN", soa.tin), fact("Collector code", soa.collector_code), fact("As of", dayTime(snapshot?.as_of)))),
     ],
     corner: button("History", () => ctx.go("history", soa.id), { class: "button small" }),
-    bar: h("div", { class: "bar-grid" },
+    bar: h("div", { class: "bar-grid even" },
       open && button("Collect payment", () => ctx.go("pay", soa.id), { class: "button primary wide" }),
       button("Cannot collect", () => ctx.go("no-collection", soa.id), { class: "button" }),
       button("Promise to pay", () => ctx.go("promise", soa.id), { class: "button" })),
