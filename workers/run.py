@@ -95,8 +95,9 @@ def main(arguments: list[str]) -> int:
         print("REDIS_URL is not set. Start everything with ./run, or set it to a running Redis.", file=sys.stderr)
         return 2
     logs.configure(config.LOG_FORMAT)
-    import workers.jobs  # noqa: F401 - once here rather than in the process of every job
+    from workers import jobs  # here, after the settings were found to be right
 
+    jobs.prepare()
     make_worker(arguments[0], Redis.from_url(config.REDIS_URL)).work(logging_level="WARNING")
     return 0
 

@@ -248,4 +248,20 @@ def retry_failed(run_id: int) -> ResponseReturnValue:
     return redirect(url_for("sync.show", run_id=run_id), 303)
 
 
+@bp.post("/syncs/<int:run_id>/absent")
+@roles("supervisor")
+def decide_absent(run_id: int) -> ResponseReturnValue:
+    """A supervisor's word on SOAs that a download did not hold and that are too many to be closed without one."""
+    match request.form.get("answer"):
+        case "close":
+            closed = service.close_waiting(run_id, current_user.name, clock.now())
+            flash(f"{closed:,} SOAs were closed. They are no longer in the collectors' lists.", "good")
+        case "keep":
+            service.keep_waiting_open(run_id, current_user.name, clock.now())
+            flash("The SOAs stay open. The next full download asks again if PSCloud still does not send them.", "good")
+        case _:
+            raise InvalidInput("Say whether the SOAs are to be closed or to stay open.")
+    return redirect(url_for("sync.show", run_id=run_id), 303)
+
+
 TRIGGERS: Mapping[str, str] = {"scheduled": "Scheduled", "manual": "Manual"}

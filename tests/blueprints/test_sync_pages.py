@@ -273,3 +273,17 @@ def test_a_long_list_of_changes_has_pages(site: Site) -> None:
         seen += attributes(page, "data-change")
         address = next((href for href in attributes(page, "href") if "change_id=" in href), "")
     assert len(seen) == len(set(seen)) == 120
+
+
+def test_only_a_supervisor_says_whether_a_great_drop_is_right(site: Site) -> None:
+    with site.app.app_context():
+        db.session.execute(db.metadata.tables["absent_soas"].insert().values(soa_id="S1", run_id=2))
+        sync_runs.change_numbers(2, waiting_to_close=1)
+        db.session.commit()
+    assert "Ask a supervisor" in site.page("carla", "/syncs/2") and "Close them" not in site.page("carla", "/syncs/2")
+    assert site.post("carla", "/syncs/2/absent", {"answer": "close"}).status_code == 403
+    assert "Close them" in site.page("ramon", "/syncs/2") and site.post("ramon", "/syncs/2/absent", {"answer": "x"}).status_code == 422
+    assert site.post("ramon", "/syncs/2/absent", {"answer": "close"}).status_code == 303
+    page = site.page("ramon", "/syncs/2")
+    assert "ramon had the 1 SOA closed" in text_of(page) and "Close them" not in page
+    assert site.post("ramon", "/syncs/2/absent", {"answer": "keep"}).status_code == 409

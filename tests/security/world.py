@@ -377,6 +377,10 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "GET /syncs/<int:run_id>": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}"), "none": lambda w, p: Call("/syncs/999999")},
     "POST /syncs/<int:run_id>/cancel": {"finished": lambda w, p: Call(f"/syncs/{w.ids['run']}/cancel", form={})},
+    "POST /syncs/<int:run_id>/absent": {
+        "nothing waits": lambda w, p: Call(f"/syncs/{w.ids['run']}/absent", form={"answer": "close"}),
+        "neither": lambda w, p: Call(f"/syncs/{w.ids['run']}/absent", form={"answer": "perhaps"}),
+    },
     "POST /syncs/<int:run_id>/retry-failed": {"one": lambda w, p: Call(f"/syncs/{w.ids['run']}/retry-failed", form={})},
     "POST /terminals/<code>/approve": {"active": lambda w, p: Call(f"/terminals/{w.terminals['collector_a']}/approve", form={})},
     "POST /terminals/<code>/revoke": {"active": lambda w, p: Call(f"/terminals/{w.terminals['collector_a']}/revoke", form={})},

@@ -220,10 +220,61 @@ def test_a_great_drop_waits_for_a_person(app: Flask, server: Script) -> None:
     download(server, books)
     del books.records[:3]
     row = download(server, now=NOW + timedelta(days=1))
-    assert row.closed == 0 and "more than 20 %" in row.note
+    assert (row.closed, row.waiting_to_close) == (0, 3) and "more than 20 %" in row.note and "supervisor" in row.note
     app.config["SYNC_DROP_PERCENT"] = 30
     row = download(server, now=NOW + timedelta(days=2))
-    assert row.closed == 3
+    assert (row.closed, row.waiting_to_close) == (3, 0)
+    earlier = sync_runs.get(row.id - 1)
+    assert earlier and earlier.waiting_to_close == 0, "there is nothing left to decide"
+
+
+def dropped(server: Script) -> RunRow:
+    """A download that did not hold three of ten SOAs."""
+    books = Books([record(n) for n in range(1, 11)], as_of="2026-11-20T09:30:00+08:00")
+    download(server, books)
+    del books.records[:3]
+    return download(server, now=NOW + timedelta(days=1))
+
+
+def test_a_supervisor_s_yes_closes_what_was_absent_once(any_app: Flask, server: Script) -> None:
+    row = dropped(server)
+    assert sync.close_waiting(row.id, "ramon", NOW + timedelta(days=1, hours=1)) == 3
+    after = sync_runs.get(row.id)
+    assert after and (after.closed, after.waiting_to_close) == (3, 0) and "ramon had the 3 SOAs closed" in after.note
+    closed = soas.get("S0001")
+    assert closed and closed.soa.status == "closed" and closed.closed_on == (NOW + timedelta(days=1)).date()
+    assert [event.kind for event in soas.timeline("S0001")] == ["closed", "added"]
+    for decide in (sync.close_waiting, sync.keep_waiting_open):
+        with pytest.raises(Conflict):
+            decide(row.id, "ramon", NOW + timedelta(days=2))
+    again = download(server, now=NOW + timedelta(days=2))
+    assert (again.unchanged, again.closed, again.waiting_to_close, again.note) == (7, 0, 0, "")
+    with pytest.raises(NotFound):
+        sync.close_waiting(999, "ramon", NOW)
+
+
+def test_a_supervisor_s_no_leaves_them_open_until_the_next_full_download_asks_again(any_app: Flask, server: Script) -> None:
+    row = dropped(server)
+    sync.keep_waiting_open(row.id, "ramon", NOW + timedelta(days=1, hours=1))
+    after = sync_runs.get(row.id)
+    assert after and (after.closed, after.waiting_to_close) == (0, 0) and "ramon left them open" in after.note
+    assert visible()["S0001"][0] == "active"
+    assert download(server, now=NOW + timedelta(days=2)).waiting_to_close == 3
+
+
+def test_what_pscloud_sends_again_does_not_wait_any_more(any_app: Flask, server: Script) -> None:
+    row = dropped(server)
+    books = server.reply
+    assert isinstance(books, Books)
+    books.records.insert(0, record(1, updated_at="2026-11-21T12:00:00+08:00"))
+    books.as_of = "2026-11-22T09:30:00+08:00"
+    run_id = sync.request_run("manual", "cora", NOW + timedelta(days=2), "quick")
+    with pytest.raises(Conflict):
+        sync.close_waiting(row.id, "ramon", NOW + timedelta(days=2))
+    sync.run(run_id, server.client(), lambda: NOW + timedelta(days=2))
+    after = sync_runs.get(row.id)
+    assert after and after.waiting_to_close == 2
+    assert sync.close_waiting(row.id, "ramon", NOW + timedelta(days=3)) == 2 and visible()["S0001"][0] == "active"
 
 
 def test_an_empty_answer_closes_nothing(app: Flask, server: Script) -> None:

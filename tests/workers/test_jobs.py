@@ -87,3 +87,14 @@ def test_a_job_opens_its_own_app_when_it_runs(tmp_path: Path, sqlite_url: str, m
     }.items():
         monkeypatch.setenv(name, value)
     jobs.sweep()
+
+
+def test_the_app_is_made_once_for_all_jobs_of_a_worker(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
+    made: list[Flask] = []
+    monkeypatch.setattr("portal.create_app", lambda config: made.append(app) or app)
+    monkeypatch.setattr("config.Config", lambda: None)
+    monkeypatch.setattr(jobs, "_prepared", [])
+    monkeypatch.setattr(jobs, "has_app_context", lambda: False)
+    jobs.prepare()
+    names = [jobs._in_app(lambda: jobs.current_app.name)() for _ in range(3)]
+    assert made == [app] and names == ["portal"] * 3
