@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import cast
 
 from flask import Blueprint, Response, make_response, render_template, request
@@ -10,18 +12,20 @@ from flask_login import current_user
 
 from portal import clock
 from portal.access import plain_reads, roles
+from portal.blueprints import timeline
 from portal.blueprints.pages import Query, answer, wants_partial
+from portal.domain.allocation import Allocation
 from portal.domain.errors import NotFound
 from portal.domain.money import from_centavos
-from portal.filters import STATUS_WORDS, TENDER_WORDS, pesos
-from portal.filters import day as show_day
-from portal.store import collector_codes, ledger, saved_filters, soas, visits
-from portal.store.soas import SoaFilter, Status, TimelineEvent
+from portal.store import collector_codes, ledger, saved_filters, soas
+from portal.store.soas import SoaFilter, Status
 
 bp = Blueprint("soas", __name__)
 SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
 COUNTED = 5_000
 """Up to so many SOAs that hold a text are counted before the page is shown."""
+INVOICES, PAYMENTS, EVENTS = 15, 8, 40
+"""So many of each stand on an account's page until all are asked for."""
 STATUSES = {"active": "Active", "closed": "Closed", "all": "All"}
 NO_CODE = "-"
 
@@ -75,38 +79,35 @@ def index() -> Response:
 @bp.get("/soas/<path:soa_id>")
 @roles("office", "admin")
 def show(soa_id: str) -> ResponseReturnValue:
-    """One SOA: its figures, invoices, payments and what each download changed."""
+    """One SOA: its figures, its invoices with what was collected on them since, its payments and its story; `all` shows long ones whole."""
     detail = soas.get(soa_id)
     if detail is None:
         raise NotFound("There is no SOA with this number here. It may not have been downloaded yet.")
     payments = ledger.payments_of_soa(soa_id)
-    found = [*soas.timeline(soa_id), *map(payment_event, payments), *map(visit_event, visits.of_soa(soa_id))]
-    events = sorted(found, key=lambda event: event.at, reverse=True)
+    events = timeline.of_account(detail, payments)
+    parts = ledger.unreflected([soa_id]).get(soa_id, [])
+    whole = request.args.get("all") == "1"
     return answer(
         "soas/show.html",
         "soas/_detail.html",
         detail=detail,
         soa=detail.soa,
-        payments=payments,
-        events=events,
+        payments=payments if whole else payments[:PAYMENTS],
+        payment_count=len(payments),
+        invoices=detail.soa.invoices if whole else detail.soa.invoices[:INVOICES],
+        events=events if whole else events[:EVENTS],
+        event_count=len(events),
         today=clock.today(),
-        collected=from_centavos(sum(part.amount for part in ledger.unreflected([soa_id]).get(soa_id, []))),
+        collected=from_centavos(sum(part.amount for part in parts)),
+        collected_on=collected_on(parts),
+        advance=from_centavos(sum(part.amount for part in parts if part.kind == "advance")),
     )
 
 
-def payment_event(row: ledger.PaymentRow) -> TimelineEvent:
-    """A payment as the account's timeline tells it."""
-    title = f"{pesos(row.amount)} collected by {row.collector_display}, {TENDER_WORDS[row.tender]}, {STATUS_WORDS[row.status].lower()}"
-    title += {"approved": ", voided", "requested": ", a void was asked for"}.get(row.void, "")
-    return TimelineEvent(at=row.collected_at, kind="payment", title=title, detail=[], link=f"/payments/{row.id}")
-
-
-def visit_event(row: visits.VisitRow) -> TimelineEvent:
-    """A visit without money as the account's timeline tells it."""
-    if row.promised_on:
-        what = f"{pesos(row.amount)} promised" if row.amount else "Payment promised"
-        title = f"{what} for {show_day(row.promised_on)}, noted by {row.collector_display}"
-    else:
-        title = f"Could not collect: {row.reason}, noted by {row.collector_display}"
-    detail = [("Note", "", row.note)] if row.note else []
-    return TimelineEvent(at=row.visited_at, kind=row.kind, title=title, detail=detail, link="")
+def collected_on(parts: Iterable[Allocation]) -> dict[str, Decimal]:
+    """Pesos of these parts of payments by the invoice they pay, penalty and principal together."""
+    found: dict[str, int] = {}
+    for part in parts:
+        if part.invoice is not None:
+            found[part.invoice] = found.get(part.invoice, 0) + part.amount
+    return {invoice: from_centavos(amount) for invoice, amount in found.items()}

@@ -481,11 +481,11 @@ def _domain(row: Row[Any], invoices: list[domain.Invoice]) -> domain.Soa:
     return domain.Soa(**{name: getattr(row, name) for name in COLUMNS}, invoices=tuple(invoices))
 
 
-def timeline(soa_id: str) -> list[TimelineEvent]:
+def timeline(soa_id: str, limit: int = 100) -> list[TimelineEvent]:
     """What downloads changed on this SOA, the latest first."""
     return [
         TimelineEvent(
             row.at, row.kind, row.words, [(field.words, field.before, field.after) for field in row.fields], f"/syncs/{row.run_id}"
         )
-        for row in soa_changes.of_soa(soa_id)
+        for row in soa_changes.of_soa(soa_id, limit)
     ]
