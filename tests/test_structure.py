@@ -34,9 +34,10 @@ MAY_IMPORT = {
     "portal/packing.py": ("brotli", "msgspec"),
     "portal/exports.py": ("portal.clock", "portal.domain", "flask.Response", "flask.stream_with_context", "xlsxwriter"),
     "portal/lists.py": ("portal.clock", "portal.domain", "portal.store", "portal.exports", "portal.documents", "portal.filters"),
+    "portal/reports.py": ("portal.clock", "portal.domain", "portal.store", "portal.exports", "portal.documents", "portal.filters"),
     "portal/blueprints": (
         "portal.blueprints", "portal.services", "portal.store", "portal.domain", "portal.documents", "portal.exports", "portal.lists",
-        "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell", "portal.packing",
+        "portal.reports", "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell", "portal.packing",
         "portal.extensions.csrf", "portal.extensions.limiter",
         "flask", "flask_login", "flask_wtf", "werkzeug", "prometheus_client",
     ),

@@ -108,7 +108,14 @@ SECTIONS = (
 )
 DEFINITIONS: Mapping[str, Definition] = {one.name: one for section in SECTIONS for one in section.settings}
 VOID_REASONS = ("Wrong amount", "Wrong customer", "Wrong tender", "Customer changed their mind")
-NO_COLLECTION_REASONS = ("Nobody home", "Cannot pay today", "Already paid at the office", "Address not found", "Moved away", "Disputes the amount")
+NO_COLLECTION_REASONS = (
+    "Nobody home",
+    "Cannot pay today",
+    "Already paid at the office",
+    "Address not found",
+    "Moved away",
+    "Disputes the amount",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def test_a_report_is_never_made_of_another_period_than_asked(site: Site, query: 
 
 
 def test_reports_are_the_supervisors(site: Site) -> None:
-    assert "Make the PDF" in site.page("ramon", "/reports")
+    assert "Collection Report" in site.page("ramon", "/reports")
     for name in ("carla", "nena"):
         assert site.get(name, "/reports").status_code == 403
         assert site.get(name, "/reports/collection.pdf").status_code == 403

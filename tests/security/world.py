@@ -370,6 +370,11 @@ CASES: dict[str, dict[str, Case]] = {
         "not a number": lambda w, p: Call("/settings/rules", form={**RULES, "stale_soa_days": "x"}),
         "none": lambda w, p: Call("/settings/none", form={}),
     },
+    "GET /reports/<name>": {"vat": lambda w, p: Call("/reports/vat"), "none": lambda w, p: Call("/reports/none")},
+    "GET /reports/<name>.<any(csv,xlsx,pdf):form>": {
+        **{form: partial(a_file, f"/reports/tenders.{form}") for form in ("csv", "xlsx", "pdf")},
+        "none": lambda w, p: Call("/reports/none.csv"),
+    },
     "GET /syncs.<any(csv,xlsx):form>": {form: partial(a_file, f"/syncs.{form}") for form in ("csv", "xlsx")},
     "GET /syncs/<int:run_id>/failed-records.<any(csv,xlsx):form>": {
         "one": lambda w, p: Call(f"/syncs/{w.ids['run']}/failed-records.csv"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,21 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal.extensions import db
-from portal.store import audit, audit_list, collector_codes, dashboard, downloads, incident_list, ledger, soa_columns, soas, sync_history, visits
+from portal.reports import REPORTS
+from portal.store import (
+    audit,
+    audit_list,
+    collector_codes,
+    dashboard,
+    downloads,
+    incident_list,
+    ledger,
+    report_rows,
+    soa_columns,
+    soas,
+    sync_history,
+    visits,
+)
 from portal.store.audit_list import AuditFilter
 from portal.store.soas import SORTS, SoaFilter
 from tests.factories import NOW, make_soa, make_user, store_soas
@@ -169,6 +183,17 @@ def test_no_filter_of_the_audit_trail_walks_the_log_but_a_part_of_a_text(any_app
     assert walks(lambda: audit_list.list_page(AuditFilter(), 40), LOG) == []
     assert walks(lambda: audit_list.subjects_of("T01-00000001"), (*LARGE, "voids")) == []
     assert walks(lambda: audit.walk(0, audit.FIRST, 50), LOG) == []
+
+
+def test_no_report_walks_what_grows(any_app: Flask) -> None:
+    make_user("nena", "collector", codes=["A1"])
+    store_soas(*(make_soa(f"S{number}", collector_code=f"A{number % 30}") for number in range(60)))
+    grows = (*LARGE, "journal_entries", "visits", "payment_allocations")
+    for collector, code in (("", ""), ("nena", ""), ("", "A1")):
+        wanted = report_rows.ReportFilter(TODAY, TODAY, NOW, NOW + timedelta(days=1), collector, code)
+        for report in REPORTS.values():
+            found = walks(lambda report=report, wanted=wanted: list(report.rows(wanted, TODAY)), grows)  # type: ignore[misc]
+            assert found == [], (report.name, collector, code)
 
 
 def test_the_check_sees_a_walk(any_app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""Settings that the office changes itself, and how far the audit log's chain was checked"""
+"""Settings that the office changes itself, how far the audit log's chain was checked, and visits of a day by an index"""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_audit_checks_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_checks")),
     )
+    op.create_index("ix_visits_visited", "visits", ["visited_at"])
     op.bulk_insert(checks, [{"id": 1, "walked": 0, "walked_hash": "0" * 64, "rows": 0, "problem": ""}])
 
 
