@@ -55,7 +55,6 @@ INCIDENT_WORDS = {
     "enrolled_again": "Enrolled again",
     "posting_failed": "PSCloud refused a payment",
     "void_failed": "PSCloud refused a void",
-    "void_decided_otherwise": "Void decided otherwise",
     "audit_log_broken": "Audit trail broken",
     "voided_in_pscloud": "Voided in PSCloud",
     "database_restored": "Database put back",

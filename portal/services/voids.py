@@ -13,7 +13,7 @@ from portal.domain.money import centavos
 from portal.domain.payments import read_instant
 from portal.extensions import db
 from portal.services.payments import MANILA
-from portal.store import audit, incidents, journal, restores
+from portal.store import audit, incidents
 from portal.store import terminals as terminal_store
 from portal.store import voids as store
 from portal.store.terminals import TerminalRow
@@ -151,27 +151,8 @@ def _decide(void_id: int, state: str, who: str, reason: str, now: datetime) -> b
     store.decide(void_id, state, who, reason, now, to_pscloud)
     detail = {"void_number": void.void_number, "receipt_number": void.receipt_number, "amount": str(void.amount), "reason": reason}
     audit.add(who, f"void_{state}", void.payment_id, detail | {"posting": posting}, now)
-    _find_on_phone(void, state, now)
     db.session.commit()
     return to_pscloud
-
-
-def _find_on_phone(void: VoidRow, state: str, now: datetime) -> None:
-    """The phone may have written an earlier decision down, which a restore of the database made us forget: it writes no second one, so that
-    entry is the place where this one counts. When the two disagree, a person must tell the collector."""
-    terminal = terminal_store.by_code(void.terminal) if restores.ever() else None
-    if terminal is None or void.counted_seq is not None:
-        return
-    for entry in journal.set_aside(terminal.id, "void_decided"):
-        if entry.payload.get("void_number") != void.void_number:
-            continue
-        said, registry = entry.payload.get("decision"), entry.payload.get("registry")
-        if said != state:
-            words = f"The phone has held void {void.void_number} as {said} since before the database was put back; now it is {state}."
-            incidents.add("void_decided_otherwise", f"{words} Tell the collector.", now, terminal.id, void.void_number)
-        elif isinstance(registry, str) and terminal_store.registry(registry) is not None:
-            store.write_down(void.id, registry, entry.seq)
-        return
 
 
 def retry(void_id: int, who: str, now: datetime) -> None:

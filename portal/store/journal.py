@@ -204,16 +204,6 @@ def of_registry(terminal_id: int, registry_id: str, kinds: Iterable[str], before
     return [EntryRow(row.seq, row.kind, row.at, row.verdict, row.reason, json.loads(row.payload)) for row in rows]
 
 
-def set_aside(terminal_id: int, kind: str) -> list[EntryRow]:
-    """Entries of that kind in a terminal's main chain that are kept but not booked, in journal order."""
-    rows = db.session.execute(
-        select(JournalEntry)
-        .where(JournalEntry.terminal_id == terminal_id, JournalEntry.kind == kind, JournalEntry.verdict == "quarantined")
-        .order_by(JournalEntry.seq)
-    ).scalars()
-    return [EntryRow(row.seq, row.kind, row.at, row.verdict, row.reason, json.loads(row.payload)) for row in rows]
-
-
 def count_quarantined() -> int:
     """Entries kept but not booked, on all terminals."""
     return db.session.execute(select(func.count()).select_from(JournalEntry).where(JournalEntry.verdict == "quarantined")).scalar_one()

@@ -15,7 +15,7 @@ from portal.domain.journal import Entry
 from portal.extensions import db
 from portal.services import voids
 from portal.services.journal import Answer
-from portal.store import audit, incidents, readings, restores
+from portal.store import audit, incidents, readings
 from portal.store import terminals as terminal_store
 from portal.store import voids as store
 from tests.factories import NOW, Phone, make_phone, make_soa, make_user, store_soas
@@ -200,29 +200,6 @@ def test_what_the_phone_wrote_down_must_be_what_the_office_decided_and_counts_on
     phone.write_down(decision)
     verdict = send(phone).verdicts[-1]
     assert verdict["status"] == "quarantined" and "written down before" in verdict["reason"]
-
-
-@pytest.mark.parametrize("again", ["approved", "refused"])
-def test_a_decision_that_only_the_phone_remembers_is_found_there_when_it_is_decided_again(phone: Phone, again: str) -> None:
-    void = asked(phone, phone.pay(make_soa(), 5000))
-    written = {
-        "void_number": void.void_number, "payment": void.payment_id, "amount": 5000, "tender": "cash", "decision": "approved",
-        "decided_by": "ramon", "decided_at": "2026-11-20T09:31:00.000+08:00",
-    }  # fmt: skip
-    entry = phone.write_down(written)
-    restores.add("admin", NOW, 100, 120)
-    assert send(phone).verdicts[-1]["status"] == "quarantined"
-    if again == "approved":
-        voids.approve(void.id, "sonia", "", NOW)
-    else:
-        voids.refuse(void.id, "sonia", "The receipt was right", NOW)
-    found = store.get(void.id)
-    raised = [one for one in incidents.open_incidents() if one.kind == "void_decided_otherwise"]
-    assert found and found.state == again
-    if again == "approved":
-        assert found.counted_seq == entry.seq and not send(phone, [entry]).voids and not raised
-    else:
-        assert found.counted_seq is None and [one.subject for one in raised] == [void.void_number]
 
 
 def test_another_collectors_terminal_cannot_void_this_payment(phone: Phone) -> None:
