@@ -24,7 +24,7 @@ bp = Blueprint("soas", __name__)
 SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
 COUNTED = 5_000
 """Up to so many SOAs that hold a text are counted before the page is shown."""
-INVOICES, PAYMENTS, EVENTS = 15, 8, 40
+INVOICES, PAYMENTS, EVENTS = 12, 8, 25
 """So many of each stand on an account's page until all are asked for."""
 STATUSES = {"active": "Active", "closed": "Closed", "all": "All"}
 NO_CODE = "-"
@@ -83,7 +83,7 @@ def show(soa_id: str) -> ResponseReturnValue:
     detail = soas.get(soa_id)
     if detail is None:
         raise NotFound("There is no SOA with this number here. It may not have been downloaded yet.")
-    payments = ledger.payments_of_soa(soa_id)
+    payments = sorted(ledger.payments_of_soa(soa_id), key=lambda row: row.collected_at, reverse=True)
     events = timeline.of_account(detail, payments)
     parts = ledger.unreflected([soa_id]).get(soa_id, [])
     whole = request.args.get("all") == "1"
