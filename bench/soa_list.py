@@ -123,9 +123,7 @@ def cases() -> list[Case]:
     active = "/admin/admin/soa/?status__exact=active"
     return [
         Case("first page", "/soas", "name=first", active, 2, 15),
-        Case(
-            "deep page", f"/soas?after={deep.next}", f"name=deep&due={last.due_date}&id={last.id}", f"{active}&p={before // 50}", 2, 15
-        ),
+        Case("deep page", f"/soas?after={deep.next}", f"name=deep&due={last.due_date}&id={last.id}", f"{active}&p={before // 50}", 2, 15),
         Case(
             "collector code and due date",
             "/soas?collector_code=BUL-07&due_to=2026-06-30",
@@ -166,9 +164,8 @@ def measure(url: str, folder: Path, peers: str | None, rounds: int, write: Calla
             "DATA_DIR": str(folder), "DATABASE_URL": url, "SECRET_KEY": "only-for-measuring" * 4, "PSCLOUD_URL": "http://127.0.0.1:9",
             "PSCLOUD_TOKEN": "none", "PORT": str(ports["ours"]), "WEB_WORKERS": "1", "REDIS_URL": "",
         }  # fmt: skip
-        stack.enter_context(
-            served([sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--keep-alive", "30", "wsgi:app"], ours, ports["ours"])
-        )
+        portal = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--keep-alive", "30", "wsgi:app"]
+        stack.enter_context(served(portal, ours, ports["ours"]))
         floor = [sys.executable, *GUNICORN, *bind["floor"], "bench.soa_list_floor:app"]
         stack.enter_context(served(floor, {"FLOOR_DATABASE": bare}, ports["floor"], folder))
         if peers:
@@ -181,7 +178,7 @@ def measure(url: str, folder: Path, peers: str | None, rounds: int, write: Calla
         peer_browser = Browser(ports["peer"], b"<tr")
         ours_browser.log_in("/login", "csrf_token", username="carla", password=factories.PASSWORD)
         if peers:
-            peer_browser.log_in("/admin/login/", "csrfmiddlewaretoken", username="peer", password="peer-looks-on", next="/admin/")
+            peer_browser.log_in("/admin/login/", "csrfmiddlewaretoken", username="peer", password="peer-looks-on", next="/admin/")  # noqa: S106
         wanted = cases()
         db.session.rollback()  # on SQLite it would keep everybody else from writing
         for case in wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -12,7 +12,7 @@ from sqlalchemy import text
 from demo.pscloud import material
 from portal.extensions import db
 from portal.store import search, soa_totals
-from portal.store.models import SearchWord
+from portal.store.models import CollectorCode, SearchWord
 from tests import factories
 
 TODAY = date(2026, 11, 20)
@@ -31,7 +31,7 @@ SELECT id, 'I{number}', {number}, 'SI-' || id || '-{number}', issued_on, due_dat
 
 
 def rows(count: int, run_id: int) -> Iterator[tuple[Any, ...]]:
-    """SOAs as rows of the table: of 60 collector codes (one in 200 has none), due over two years, one in four with a penalty, one in fifty closed."""
+    """SOAs as rows of the table: of 60 collector codes (one in 200 has none), due over two years, a quarter with penalty, a few closed."""
     rng = random.Random(7)
     for number in range(count):
         name = f"{rng.choice(material.SURNAMES)}, {rng.choice(material.WOMEN)} {rng.choice(material.SURNAMES)}"
@@ -72,6 +72,11 @@ def fill(count: int) -> None:
     connection.commit()
     connection.close()
     db.engine.dispose()
+    today = datetime.now(UTC)
+    db.session.add_all(
+        CollectorCode(code=f"BUL-{number:02}", name=f"Route {number}", area="Bulacan", active=True, source="pscloud", updated_at=today)
+        for number in range(1, CODES + 1)
+    )
     search.learn(f"{surname} {given}" for surname in material.SURNAMES for given in material.WOMEN[:1])
     search.learn(material.WOMEN)
     soa_totals.rebuild()

@@ -1,4 +1,4 @@
-"""The peer of the SOA list: Django admin on the same rows. Run by an interpreter that has django, gunicorn and psycopg, not by the portal's.
+"""The peer of the SOA list: Django admin on the same rows. Run by an interpreter of its own that has django, gunicorn and psycopg.
 
 `prepare` makes Django's own tables, a superuser and, on PostgreSQL, the trigram index that its search can use; gunicorn serves
 `bench.soa_list_django:app`. PEER_DATABASE is a file of SQLite or an address of PostgreSQL such as `postgresql://user@/name?host=/folder`."""
@@ -84,20 +84,17 @@ class Soa(models.Model):
 
 
 class SoaAdmin(admin.ModelAdmin):
-    """The same columns, filters and search; the second count of the whole table, which an admin of this size switches off, is off."""
+    """The same columns, filters and search as Django offers them; the second count of the whole table, which one switches off at this
+    size, is off."""
 
     list_display = (
         "customer_name", "account_number", "soa_number", "due_date", "amount_due", "penalty", "collector_code", "status", "changed_run_id",
     )  # fmt: skip
-    list_filter = ("status", "due_date")
+    list_filter = ("status", "collector_code", "due_date")
     search_fields = ("customer_name", "account_number", "soa_number")
     ordering = ("due_date", "id")
     list_per_page = 50
     show_full_result_count = False
-
-    def lookup_allowed(self, lookup: str, value: str, request: object = None) -> bool:
-        """The collector code, without the list of all codes beside the rows."""
-        return lookup == "collector_code__exact" or super().lookup_allowed(lookup, value, request)
 
 
 admin.site.register(Soa, SoaAdmin)

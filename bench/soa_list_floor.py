@@ -33,7 +33,8 @@ ROWS = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_s
   <td data-label="Due date" class="nowrap">{{ row[4].day }} {{ row[4].strftime("%b %Y") }}</td>
   <td data-label="Days overdue" class="number overdue">{{ (today - row[4]).days if row[4] < today else "" }}</td>
   <td data-label="Amount due" class="number">{{ "{:,.2f}".format(row[5]) }}</td>
-  <td data-label="Penalty" class="number{% if not row[6] %} empty-cell{% endif %}">{% if row[6] %}{{ "{:,.2f}".format(row[6]) }}{% endif %}</td>
+  <td data-label="Penalty" class="number{% if not row[6] %} empty-cell{% endif %}">
+    {%- if row[6] %}{{ "{:,.2f}".format(row[6]) }}{% endif %}</td>
   <td data-label="Collector code">{% if row[7] %}{{ row[7] }}{% else %}<span class="pill wait">No code</span>{% endif %}</td>
   <td data-label="Invoices" class="number minor">{{ row[8] }}</td>
   <td data-label="Changed by" class="number minor"><a class="muted" href="/syncs/{{ row[10] }}">download {{ row[10] }}</a></td>
@@ -45,13 +46,14 @@ SEARCH = {
     True: "id IN (SELECT soa_id FROM soa_search_rows WHERE id IN (SELECT rowid FROM soa_search WHERE soa_search MATCH '\"' || :q || '\"'))",
     False: "search_text LIKE '%%' || :q || '%%'",
 }
+CHOSEN = f"SELECT {COLUMNS} FROM soas WHERE status = 'active'"  # noqa: S608 - the parts are written here, values are bound
 QUERIES = {
-    "first": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' {ORDER}",
-    "deep": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' AND due_date >= :due AND (due_date > :due OR id > :id) {ORDER}",
-    "code": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' AND collector_code = :code AND due_date <= :due {ORDER}",
-    "account": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' AND account_number >= :q AND account_number < :end ORDER BY account_number LIMIT 50",
-    "search": f"SELECT {COLUMNS} FROM soas WHERE status = 'active' AND {SEARCH[SQLITE]} {ORDER}",
-}  # the parts are written above, values are bound
+    "first": f"{CHOSEN} {ORDER}",
+    "deep": f"{CHOSEN} AND due_date >= :due AND (due_date > :due OR id > :id) {ORDER}",
+    "code": f"{CHOSEN} AND collector_code = :code AND due_date <= :due {ORDER}",
+    "account": f"{CHOSEN} AND account_number >= :q AND account_number < :end ORDER BY account_number LIMIT 50",
+    "search": f"{CHOSEN} AND {SEARCH[SQLITE]} {ORDER}",
+}
 
 
 def cursor() -> Any:

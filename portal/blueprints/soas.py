@@ -18,12 +18,13 @@ from portal.domain.allocation import Allocation
 from portal.domain.errors import NotFound
 from portal.domain.money import from_centavos
 from portal.store import collector_codes, ledger, saved_filters, soas
+from portal.store.soa_totals import Totals
 from portal.store.soas import SoaFilter, Status
 
 bp = Blueprint("soas", __name__)
 SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
-COUNTED = 5_000
-"""Up to so many SOAs that hold a text are counted before the page is shown."""
+COUNTED, LARGE = 5_000, 100_000
+"""Up to so many SOAs that hold a text are counted before the page is shown, unless there are so many in all."""
 INVOICES, PAYMENTS, EVENTS = 12, 8, 25
 """So many of each stand on an account's page until all are asked for."""
 STATUSES = {"active": "Active", "closed": "Closed", "all": "All"}
@@ -60,8 +61,11 @@ def index() -> Response:
     filter, page = soas.find(typed, today, after=query.cursor("after"), before=query.cursor("before"))
     if filter.q != typed.q:
         query.replace("q", filter.q, f"Text: {filter.q}")
-    whole, most = request.args.get("part") == "counted", 0 if wants_partial() else COUNTED
-    totals = soas.totals(filter, today) if whole else soas.totals_at_once(filter, today, page, most)
+    if request.args.get("part") == "counted":
+        totals: Totals | None = soas.totals(filter, today)
+    else:
+        later = wants_partial() or (filter.q and soas.stored() > LARGE)
+        totals = soas.totals_at_once(filter, today, page, most=0 if later else COUNTED)
     return answer(
         "soas/index.html",
         "soas/_partial.html",

@@ -40,9 +40,9 @@ def _of_payment(row: PaymentRow) -> Iterable[TimelineEvent]:
     link, amount = f"/payments/{row.id}", pesos(row.amount)
     how = TENDER_WORDS[row.tender] + (f", {row.channel}" if row.channel else "")
     detail = [("Held for a person", "", ", ".join(FLAG_WORDS.get(flag, flag) for flag in row.flags))] if row.flags else []
-    yield TimelineEvent(
-        row.collected_at, "payment", f"{amount} collected by {row.collector_display}, {how}, receipt {row.receipt_number}", detail, link
-    )
+    title = f"{amount} collected by {row.collector_display}, {how}, receipt {row.receipt_number}"
+    title += {"approved": ", voided", "requested": ", a void was asked for"}.get(row.void, "")
+    yield TimelineEvent(row.collected_at, "payment", title, detail, link)
     if row.posted_at is not None:
         there = f", there {row.pscloud_id}" if row.pscloud_id else ""
         yield TimelineEvent(row.posted_at, "posted", f"{amount} of receipt {row.receipt_number} posted to PSCloud{there}", [], link)

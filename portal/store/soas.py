@@ -242,6 +242,11 @@ def totals_at_once(filter: SoaFilter, today: date, page: SoaPage, most: int) -> 
     return None if count > most else Totals(count, amount or ZERO, penalty or ZERO)
 
 
+def stored() -> int:
+    """How many SOAs there are, closed ones too."""
+    return soa_totals.read("", None, None, None, penalty=False).count
+
+
 def count(filter: SoaFilter, today: date, most: int | None = None) -> int:
     """How many SOAs the filter lets through, counted no further than `most`."""
     where, values = _asked(filter, today)

@@ -55,6 +55,9 @@ def test_a_broad_search_shows_its_rows_before_it_is_counted(site: Site, monkeypa
     whole = site.page("carla", "/soas?q=customer")
     assert element(counted, "soa-count") == element(whole, "soa-count") == "56"
     assert element(counted, "soa-total") == element(whole, "soa-total").strip() and "data-soa" not in counted
+    monkeypatch.setattr(pages_of_soas, "LARGE", 59)
+    assert "More than 50" in text_of(site.page("carla", "/soas?q=customer")) and element(site.page("carla", "/soas"), "soa-count") == "60"
+    monkeypatch.setattr(pages_of_soas, "LARGE", 60)
     monkeypatch.setattr(pages_of_soas, "COUNTED", 55)
     broad = site.page("carla", "/soas?q=customer")
     assert "More than 50" in text_of(broad) and len(attributes(broad, "data-soa")) == 50
