@@ -32,7 +32,7 @@ def in_address(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote(text)
 
 
-def once(kept: dict[tuple[Any, ...], Markup], macro: Macro, *values: str | int) -> Markup:
+def once(kept: dict[tuple[Any, ...], Markup], macro: Macro, *values: str | int | tuple[str, ...]) -> Markup:
     """What the macro makes of these values, made once for each: its name is its own among those used so, and it looks at nothing else."""
     key = (macro.name, request.environ.get("SCRIPT_NAME", ""), *values)
     found = kept.get(key)

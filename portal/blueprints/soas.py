@@ -74,7 +74,7 @@ def index() -> Response:
         filter=filter,
         page=page,
         totals=totals,
-        codes=[] if wants_partial() else collector_codes.known_codes(),
+        codes=() if wants_partial() else tuple(collector_codes.known_codes()),
         data_as_of=soas.data_as_of(),
         saved=saved_filters.of_user(current_user.id, "soas"),
     )

@@ -184,9 +184,12 @@ def find(code: str, today: date) -> CodeRow | None:
     return CodeRow(code, *about, holders, sums or Sums())
 
 
+_CODES = select(CollectorCode.code)
+
+
 def known_codes() -> list[str]:
     """Every code on the list, in order."""
-    return sorted(db.session.scalars(select(CollectorCode.code)))
+    return sorted(row[0] for row in db.session.connection().execute(_CODES))
 
 
 def source_of(code: str) -> str | None:
