@@ -166,7 +166,7 @@ def all_tasks() -> Sequence[Task]:
         ),
         Task(
             "voids", voids.count, "void to decide", "voids to decide", url_for("voids.index"), ("supervisor",), voids.oldest,
-            "The payment is held meanwhile.",
+            "Until then the payment counts as collected.",
         ),
         Task(
             "pending", payments.plain.count, "payment to approve", "payments to approve", url_for("payments.index", **plain),

@@ -129,6 +129,18 @@ class Form:
         """What the denominations add up to, in pesos."""
         return money.from_centavos(count_total(self.denominations))
 
+    @property
+    def counted(self) -> str:
+        """All that was counted as one text: two forms that count the same have the same."""
+        others = sorted(f"{tender_key(one.tender, one.channel)}={one.count}x{one.amount}" for one in self.others)
+        return ";".join(
+            [
+                ",".join(map(str, sorted(self.chosen))),
+                *(f"{one['kind']}{one['value']}={one['count']}" for one in self.denominations if one["count"]),
+                *others,
+            ]
+        )
+
 
 def tender_key(tender: str, channel: str | None) -> str:
     """The name of a tender's fields."""
@@ -270,6 +282,9 @@ def receive() -> ResponseReturnValue:
     if form.problems:
         return counting_page(collector, form, None, 422)
     given = (form.chosen, form.denominations, form.others)
+    if request.form.get("compared", form.counted) != form.counted:
+        form.problems.append("The count was changed after it was compared. Look at the new difference below, then receive it.")
+        return counting_page(collector, form, service.compare(collector.id, *given, current_user.name, now))
     try:
         made = service.receive(collector.id, *given, form.reason, current_user.name, now, request_id=form.request_id)
     except rules.ReasonNeeded as error:

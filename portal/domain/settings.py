@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ APPROVALS = {
 MOST_LINES = 6
 """Lines of a receipt's own header or footer: a paper of 58 mm holds 32 letters a line."""
 MOST_REASONS = 12
+TIN = r"[0-9]{3}-?[0-9]{3}-?[0-9]{3}(-?[0-9]{3,5})?"
+"""Nine digits and the branch code of three to five, as the BIR prints them, with or without the hyphens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Definition:
     least: int = 0
     most: int = 200
     choices: Mapping[str, str] | None = None
+    shape: str = ""
+    """What a line that is not empty must look like, as a regular expression; `hint` shows one that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ SECTIONS = (
             Definition("registered_name", "Registered name", "line", least=1),
             Definition("business_name", "Business name", "line", "When it differs from the registered name"),
             Definition("address", "Registered address", "line", most=300),
-            Definition("tin", "TIN with branch code", "line", "Such as 123-456-789-00000", most=40),
+            Definition("tin", "TIN with branch code", "line", "Such as 123-456-789-00000", most=40, shape=TIN),
             Definition("vat_registered", "VAT registered", "flag", "Prints VAT REG TIN; otherwise NON-VAT REG TIN"),
             Definition("min", "Machine identification number (MIN)", "line", most=60),
             Definition("serial", "Serial number", "line", most=60),
@@ -69,9 +74,7 @@ SECTIONS = (
         "What the customer gets. A phone prints it so from its next Download SOA on.",
         (
             Definition("receipt_title", "Title", "line", least=1, most=60),
-            Definition(
-                "receipt_header", "Lines beneath the letterhead", "lines", "A telephone number, say; 32 letters fit on 58 mm"
-            ),
+            Definition("receipt_header", "Lines beneath the letterhead", "lines", "A telephone number, say; 32 letters fit on 58 mm"),
             Definition("receipt_phrase", "Phrase at the foot", "line", "About input tax, as your permit words it", least=1),
             Definition("receipt_footer", "Lines at the end", "lines", "Such as a word of thanks"),
         ),
@@ -82,9 +85,7 @@ SECTIONS = (
         "They hold for what arrives from now on; what was decided before stays as it is.",
         (
             Definition("payment_approval", "Approval of payments", "choice", choices=APPROVALS["payment_approval"]),
-            Definition(
-                "stale_soa_days", "Oldest list of a phone, in days", "number", "Payments on an older one are held", 1, 365
-            ),
+            Definition("stale_soa_days", "Oldest list of a phone, in days", "number", "Payments on an older one are held", 1, 365),
             Definition("terminal_approval", "New phones work", "choice", choices=APPROVALS["terminal_approval"]),
             Definition(
                 "sync_drop_percent",
@@ -197,6 +198,8 @@ def checked(definition: Definition, value: Any) -> Value:
             raise InvalidInput(f"{label}: this cannot be empty.")
         if len(value) > definition.most or not value.isprintable():
             raise InvalidInput(f"{label}: use at most {definition.most} ordinary letters.")
+        if value and definition.shape and not re.fullmatch(definition.shape, value):
+            raise InvalidInput(f"{label}: '{value}' is not one. {definition.hint.replace('Such as', 'Write it like')}.")
         return value
     if definition.kind in {"lines", "reasons"} and isinstance(value, list):
         return _lines(definition, value)

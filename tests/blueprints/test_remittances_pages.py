@@ -70,6 +70,18 @@ def test_the_total_is_added_up_by_the_server_with_and_without_script(site: Site)
     assert wrong.status_code == 422 and "500 bill: enter a whole number of pieces" in wrong.text and "Expected cash" not in wrong.text
 
 
+def test_a_count_changed_after_it_was_compared_is_compared_again_before_it_is_recorded(site: Site) -> None:
+    typed = form_of(site, **{**EVEN, "bill-10000": ""})
+    page = post(site, "carla", "/remittances/count", {**typed, "do": "compare"}).text
+    (compared,) = re.findall(r'<input type="hidden" name="compared" value="([^"]+)">', page)
+    other = {**typed, "compared": compared, "bill-50000": "", "reason": "A bill of 100 was lost"}
+    again = post(site, "carla", "/remittances", other)
+    assert again.status_code == 200 and "changed after it was compared" in again.text and "Short ₱600.00" in text_of(again.text)
+    assert element(site.page("carla", "/remittances"), "remittance-count") == "0"
+    (compared,) = re.findall(r'<input type="hidden" name="compared" value="([^"]+)">', again.text)
+    assert post(site, "carla", "/remittances", {**other, "compared": compared}).status_code == 303
+
+
 def test_short_or_over_is_told_in_words_once_counted_and_needs_a_reason(site: Site) -> None:
     typed = form_of(site, **{**EVEN, "bill-10000": ""})
     page = text_of(post(site, "carla", "/remittances/count", {**typed, "do": "compare"}).text)

@@ -18,7 +18,7 @@ LETTERHEAD = {
     "registered_name": "Bagong Hardin, Inc.",
     "business_name": "",
     "address": "Baliuag",
-    "tin": "1-2-3",
+    "tin": "123-456-789-00001",
     "min": "M",
     "serial": "S",
     "ptu": "P",
@@ -90,7 +90,7 @@ def test_letterhead_and_words_stand_on_paper_and_reach_the_phone(site: Site) -> 
 
         filled = documents._filled("pdf/page_numbers.html", {"pages": 1})
         head = documents._filled("pdf/_letterhead.html", {})
-        assert "VAT REG TIN 1-2-3" in head and "Baliuag" in head and "<script>" not in head and filled
+        assert "VAT REG TIN 123-456-789-00001" in head and "Baliuag" in head and "<script>" not in head and filled
 
 
 def test_the_phones_list_is_new_to_it_when_a_word_of_its_paper_changes(site: Site) -> None:

@@ -27,15 +27,18 @@ export async function countScreen(ctx) {
     const name = denominationName(value, kind);
     const id = freshId("count");
     const sum = h("output", { class: "count-sum", for: id }, "–");
-    const input = h("input", { id, type: "text", inputmode: "numeric", enterkeyhint: "next", autocomplete: "off", maxlength: 5, placeholder: "0", value: kept[name] ?? "" });
+    const problem = h("p", { class: "problem", id: `${id}-problem` });
+    problem.hidden = true;
+    const input = h("input", { id, type: "text", inputmode: "numeric", enterkeyhint: "next", autocomplete: "off", maxlength: 5, placeholder: "0", "aria-describedby": problem.id, value: kept[name] ?? "" });
     input.addEventListener("input", changed);
+    input.addEventListener("input", () => (problem.hidden = true));
     input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
       const next = lines[lines.findIndex((line) => line.input === input) + 1];
       (next?.input ?? input).focus();
     });
-    return { value, kind, name, input, sum, node: h("div", { class: "count-line" }, h("label", { for: id }, name), h("span", { class: "times", "aria-hidden": "true" }, "×"), input, sum) };
+    return { value, kind, name, input, sum, problem, node: h("div", { class: "count-line" }, h("label", { for: id }, name), h("span", { class: "times", "aria-hidden": "true" }, "×"), input, sum, problem) };
   });
 
   /** Pieces typed in one line, null when it is not a whole number. @param {{input: HTMLInputElement}} line */
@@ -66,7 +69,8 @@ export async function countScreen(ctx) {
   async function save() {
     const bad = lines.find((line) => pieces(line) === null);
     if (bad) {
-      says.say("danger", `“${bad.input.value}” is not a number of pieces. Type how many ${bad.name} you hold, without a point.`);
+      setText(bad.problem, `“${bad.input.value}” is not a number of pieces. Type how many of ${bad.name} you hold, without a point.`);
+      bad.problem.hidden = false;
       return bad.input.focus();
     }
     try {

@@ -24,7 +24,7 @@ export function logInScreen(ctx) {
   async function submit() {
     if (busy) return;
     const name = username.input.value.trim();
-    username.wrong(name ? "" : "Type your user name.");
+    username.wrong(name ? "" : "Type your username.");
     password.wrong(password.input.value ? "" : "Type your password.");
     if (!name) return username.input.focus();
     if (!password.input.value) return password.input.focus();
