@@ -55,6 +55,8 @@ class Report:
     asks: tuple[str, ...] = ("days", "collector", "code")
     period: str = "today"
     note: str = ""
+    drawn: tuple[str, str] | None = None
+    """Its day and its pesos, when a chart of the days is drawn on screen."""
     signers: tuple[str, ...] = ("Prepared by", "Checked by")
 
     @property
@@ -173,6 +175,7 @@ REPORTS: Mapping[str, Report] = {
             lambda wanted, today: store.daily(wanted),
             period="month",
             note=NOT_VOIDED,
+            drawn=("Business date", "Total"),
         ),
         Report(
             "collection",

@@ -15,9 +15,11 @@ from portal import clock, reports
 from portal.access import roles
 from portal.blueprints import remittances
 from portal.blueprints.pages import Query, answer
+from portal.blueprints.sync import Series
 from portal.documents import pdf_response, render_pdf
+from portal.domain import charts
 from portal.domain.errors import InvalidInput, NotFound
-from portal.domain.money import ZERO
+from portal.domain.money import ZERO, show_pesos
 from portal.domain.payments import TENDERS
 from portal.domain.receipts import ranges, read_receipt_number, receipt_number
 from portal.exports import XLSX, csv_response
@@ -26,7 +28,7 @@ from portal.filters import day
 from portal.reports import LONGEST, REPORTS, Report
 from portal.store import collector_codes, ledger, report_rows, voids
 from portal.store.ledger import PaymentFilter, SplitRow
-from portal.store.report_rows import ReportFilter
+from portal.store.report_rows import ReportFilter, Row
 from portal.store.voids import VoidRow
 
 bp = Blueprint("reports", __name__)
@@ -35,6 +37,8 @@ MOST = 1000
 """Payments in one report; more would take longer to set than a browser waits."""
 ON_SCREEN = 500
 """Lines of a report on screen; its totals are of all, and the files hold them all."""
+MOST_BARS = 62
+"""Days of the longest chart."""
 ADDED_UP = 20_000
 """Lines that are added up while somebody waits."""
 
@@ -87,8 +91,8 @@ def show(name: str) -> Response:
     """A report on screen, with the form that narrows it."""
     wanted = asked(name)
     rows = reports.rows_of(wanted.report, wanted.filter, wanted.today)
-    shown = [row for place, row in enumerate(islice(rows, ADDED_UP + 1)) if place < ON_SCREEN]
-    cut = rows.count > ADDED_UP
+    read = list(islice(rows, ADDED_UP + 1))
+    shown, cut = read[:ON_SCREEN], rows.count > ADDED_UP
     return answer(
         "reports/show.html",
         "reports/_partial.html",
@@ -100,9 +104,28 @@ def show(name: str) -> Response:
         totals=[reports.shown(column, total) for column, total in zip(wanted.report.columns, rows.totals, strict=True)],
         count=min(rows.count, ADDED_UP),
         cut=cut,
+        chart=None if cut else chart_of(wanted, read),
         collectors=ledger.collectors(),
         codes=collector_codes.known_codes(),
     )
+
+
+def chart_of(wanted: Asked, rows: Sequence[Row]) -> Series | None:
+    """The pesos of each day as bars; None for a report without, for one day, and for more days than can be told apart."""
+    first, last = wanted.filter.first, wanted.filter.last
+    if wanted.report.drawn is None or not rows or not 1 <= (last - first).days < MOST_BARS:
+        return None
+    place, figure = (wanted.report.head.index(label) for label in wanted.report.drawn)
+    by_day: dict[object, Decimal] = {}
+    for row in rows:
+        amount = row[figure]
+        by_day[row[place]] = by_day.get(row[place], ZERO) + (amount if isinstance(amount, Decimal) else ZERO)
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    chart = charts.bars([int(by_day.get(one, ZERO)) for one in days])
+    most = max(days, key=lambda one: by_day.get(one, ZERO))
+    told = [f"{day(one)}: {show_pesos(by_day.get(one, ZERO))}" for one in days]
+    summary = f"Most on {told[days.index(most)]}. The days are in the table."
+    return Series("days", "Collected a day, in pesos", "", chart, [f"{value:,}" for value in chart.scale], told, summary)
 
 
 @bp.get("/reports/<name>.<any(csv,xlsx,pdf):form>")

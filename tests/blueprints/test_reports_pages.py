@@ -74,6 +74,14 @@ def test_a_report_says_its_days_when_none_were_given(site: Site) -> None:
     assert "As of" in site.page("ramon", "/reports/aging") and 'type="date"' not in site.page("ramon", "/reports/aging")
 
 
+def test_the_days_of_a_report_are_drawn_when_there_are_several(site: Site) -> None:
+    page = site.page("ramon", "/reports/daily-collection?from=2026-11-18&to=2026-11-21")
+    assert "Most on 20 Nov 2026: ₱600.00" in page and page.count('class="chart-bar"') == 1 and page.count("<title>") == 1 + 4
+    assert 'role="img"' in page and "19 Nov 2026: ₱0.00" in page
+    for path in (f"daily-collection?{DAY}", "daily-collection?from=2026-01-01&to=2026-11-20", f"tenders?{DAY}"):
+        assert "chart-bar" not in site.page("ramon", f"/reports/{path}"), path
+
+
 def test_a_name_that_looks_like_a_formula_or_markup_stays_text(site: Site) -> None:
     page = site.page("ramon", f"/reports/collection?{DAY}")
     assert "<script>alert" not in page and "=Sons" in page
