@@ -80,7 +80,13 @@ def test_sqlite_follows_the_order_of_many_and_sorts_few(app: Flask, monkeypatch:
     assert any("ix_soas_list_amount" in step for step in steps(overdue)) and sorts(overdue) == []
 
 
-def test_pages_of_active_and_closed_ones_together_are_the_whole_in_order(any_app: Flask) -> None:
+@pytest.mark.parametrize("near", [1, 6000])
+@pytest.mark.parametrize("q", ["", "dela cruz"])
+def test_pages_of_active_and_closed_ones_together_are_the_whole_in_order(
+    any_app: Flask, monkeypatch: pytest.MonkeyPatch, q: str, near: int
+) -> None:
+    monkeypatch.setattr(soas, "NEAR", near)  # in how many rows PostgreSQL looks for a text first
+    soas._near_query.cache_clear()
     store_soas(
         *(
             make_soa(f"S{number:02}", due_date=date(2026, 1, 1 + number % 7), status=["active", "closed"][number % 3 == 0])
@@ -89,10 +95,11 @@ def test_pages_of_active_and_closed_ones_together_are_the_whole_in_order(any_app
     )
     for sort in SORTS:
         for order in (sort, f"-{sort}"):
-            wanted = SoaFilter(status="all", sort=order)
+            wanted = SoaFilter(status="all", sort=order, q=q)
             whole = [row.id for row in soas.iterate(wanted, TODAY)]
             assert len(whole) == 40 and [row.id for row in soas.list_page(wanted, TODAY, limit=100).rows] == whole
             first = soas.list_page(wanted, TODAY, limit=15)
             second = soas.list_page(wanted, TODAY, limit=15, after=first.next)
             assert [row.id for row in [*first.rows, *second.rows]] == whole[:30]
             assert soas.list_page(wanted, TODAY, limit=15, before=second.previous).rows == first.rows
+    soas._near_query.cache_clear()
