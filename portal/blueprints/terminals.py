@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, flash, redirect, request, url_for
+from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -11,7 +11,7 @@ from portal.access import roles
 from portal.blueprints.pages import Query, answer
 from portal.domain.errors import PortalError
 from portal.filters import STATUS_WORDS
-from portal.services import rescue
+from portal.services import rescue, settings
 from portal.services import terminals as service
 from portal.services.journal import Policy
 from portal.store import terminals
@@ -50,7 +50,8 @@ def rescue_form() -> Response:
 def take_rescue_file() -> Response:
     """Take a rescue file and tell what became of each terminal's entries; the same file again changes nothing."""
     file = request.files.get("file")
-    policy = Policy(current_app.config["PAYMENT_APPROVAL"], current_app.config["STALE_SOA_DAYS"])
+    chosen = settings.current()
+    policy = Policy(chosen.payment_approval, chosen.stale_soa_days)
     taken, problem = None, ""
     if file is None or not file.filename:
         problem = "Choose the file first."

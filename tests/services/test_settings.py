@@ -120,3 +120,14 @@ def test_a_value_that_a_later_version_wrote_is_left_out(any_app: Flask) -> None:
     store.put("from_the_future", [1], 1, "ada", NOW)
     db.session.commit()
     assert settings.current().stale_soa_days == 7 and "from_the_future" not in settings.current().values
+
+
+def test_nothing_reads_the_environment_past_the_settings() -> None:
+    """Who did would go on by the old rule after somebody chose another."""
+    chosen = ("PAYMENT_APPROVAL", "TERMINAL_APPROVAL", "STALE_SOA_DAYS", "SYNC_DROP_PERCENT", '"ORGANISATION"]')
+    root = Path(__file__).parents[2]
+    files = [*(root / "portal").rglob("*.py"), *(root / "workers").rglob("*.py")]
+    readers = {
+        file.name for file in files if any(f'config["{name}' in file.read_text() or f"config[{name}" in file.read_text() for name in chosen)
+    }
+    assert readers == {"settings.py"} and len(files) > 100
