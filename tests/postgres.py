@@ -36,8 +36,9 @@ def find_programs() -> Path | None:
 
 
 @contextmanager
-def running_postgres(directory: Path | None = None) -> Iterator[str]:
-    """A running server; gives the URL of its database `postgres`. Skips the test, with the reason, where none is installed.
+def running_postgres(directory: Path | None = None, settings: tuple[str, ...] = ()) -> Iterator[str]:
+    """A running server; gives the URL of its database `postgres`. Skips the test, with the reason, where none is installed. `settings`, such
+    as `shared_buffers=1GB`, replace ours.
 
     Data live in `directory` when its path is short enough for a socket and the server's user may use it, else in a temporary folder.
     """
@@ -54,7 +55,7 @@ def running_postgres(directory: Path | None = None) -> Iterator[str]:
     if account is not None:
         os.chown(directory, account.pw_uid, account.pw_gid)
     try:
-        with _server(programs, directory, account):
+        with _server(programs, directory, account, settings):
             yield f"postgresql+psycopg://portal@/postgres?host={directory}"
     finally:
         if temporary is not None:
@@ -93,7 +94,7 @@ def _account() -> pwd.struct_passwd | None:
 
 
 @contextmanager
-def _server(programs: Path, directory: Path, account: pwd.struct_passwd | None) -> Iterator[None]:
+def _server(programs: Path, directory: Path, account: pwd.struct_passwd | None, own: tuple[str, ...]) -> Iterator[None]:
     data, log = directory / "data", directory / "postgres.log"
     user, group = (account.pw_uid, account.pw_gid) if account else (None, None)
     extra_groups: list[int] | None = [] if account else None
@@ -117,7 +118,7 @@ def _server(programs: Path, directory: Path, account: pwd.struct_passwd | None) 
     if done.returncode != 0:
         raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
     settings = ["listen_addresses=", f"unix_socket_directories={directory}", "shared_buffers=32MB", "max_connections=60"]
-    settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "timezone=UTC"]
+    settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "timezone=UTC", *own]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [programs / "postgres", "-D", data, *(part for setting in settings for part in ("-c", setting))],
