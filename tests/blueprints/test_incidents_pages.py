@@ -25,6 +25,11 @@ def raise_some(site: Site, count: int = 60) -> int:
     return before
 
 
+def test_the_rail_leads_to_the_incidents_also_when_none_is_open(site: Site) -> None:
+    for who in ("carla", "ramon", "ada"):
+        assert '<a href="/incidents"' in site.page(who, "/visits"), who
+
+
 def test_open_incidents_are_listed_newest_first_and_filtered(site: Site) -> None:
     before = raise_some(site)
     for query, count in (("", 60 + before), ("?kind=quarantined", 20), ("?kind=quarantined&terminal=T01", 20), ("?state=closed", 0)):
