@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal.domain import allocation, journal, readings, receipts
+from portal.domain import allocation, journal, readings, receipt_code, receipts
 from portal.domain.allocation import Allocation
 from portal.domain.journal import Entry
 from portal.domain.soa import Invoice, Soa
@@ -211,6 +211,16 @@ class Phone:
         )
         return self.append("payment", payload)
 
+    def receipt_code(self, paid: Entry, **otherwise: Any) -> str:
+        """What the QR of a payment's receipt carries; `otherwise`: facts signed in place of the true ones."""
+        payload = paid.payload
+        number = receipts.read_receipt_number(payload["receipt_number"])[1]
+        at = round(datetime.fromisoformat(paid.at).timestamp() * 1000)
+        who = (payload["payment"], paid.hash[:32], payload["soa_number"])
+        facts = receipt_code.ReceiptFacts(self.code, number, paid.seq, payload["amount"], payload["tender"], at, *who)
+        body = receipt_code.body(replace(facts, **otherwise))
+        return receipt_code.code(body, self._sign(receipt_code.signed_bytes(body)))
+
     def ask_void(self, paid: Entry, reason: str = "Wrong amount typed", **fields: Any) -> Entry:
         """Ask for the void of a payment, with the next void number."""
         self.voids += 1
@@ -274,9 +284,11 @@ class Phone:
     def sign(self, entries: Sequence[Entry]) -> str:
         """The signature of one upload."""
         last = entries[-1]
-        der = self.key.sign(journal.signed_text(self.code, last.seq, last.hash), ec.ECDSA(hashes.SHA256()))
-        r, s = decode_dss_signature(der)
-        return b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+        return b64(self._sign(journal.signed_text(self.code, last.seq, last.hash)))
+
+    def _sign(self, message: bytes) -> bytes:
+        r, s = decode_dss_signature(self.key.sign(message, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
     def upload_body(self, entries: Sequence[Entry] | None = None) -> dict[str, Any]:
         """The JSON of one upload, by default of everything."""

@@ -9,7 +9,7 @@ from flask import Blueprint
 MODULES = (
     "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "visits", "voids", "incidents", "readings",
     "remittances", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit",
-    "settings", "mpos", "api", "health",
+    "settings", "mpos", "api", "verify", "health",
 )  # fmt: skip
 
 

@@ -12,6 +12,9 @@ const NAMES = [
   "Garcia, Peregrina", "Mendoza, Rolando", "Torres, Niño Emmanuel", "Castillo, Teresita", "Aquino, Bienvenido", "Ramos, Luzviminda", "Flores, Dionisio",
 ];
 const STREETS = ["12 Mabini St., Brgy. San Roque, Marikina", "Blk 4 Lot 18 Sampaguita St., Cainta, Rizal", "77 Rizal Ave. Ext., Malabon", "9 P. Burgos, Pasig"];
+/** The first one of tests/vectors/receipt_code.json. */
+const CODE = "EAd7yAO6xAfL2ruynzQLf3xSajpMN5oODYw_ChssABEiM0RVZneImaq7zN3u_zIwMjYtMDktMDAwMTIzzElwLD7wVcVz99ByulQVhA64C_0b-UTQ4RIJFoU4HUl3tfgdRvTG7aW0mtPArkKLphZ26Gb6j0eZ8hga68B3vA";
+
 const BUSINESS = {
   registered_name: "Hardin ng Kapayapaan Memorial Park, Inc.", business_name: "Hardin ng Kapayapaan", address: "Km 21 Ortigas Ave. Ext., Taytay, Rizal", tin: "004-512-873-00000",
   vat_registered: true, min: "DEMO00000000007", serial: "MPOS-T07", ptu: "DEMO-PTU-0001", receipt_title: "COLLECTION RECEIPT", receipt_phrase: "THIS DOCUMENT IS NOT VALID FOR CLAIM OF INPUT TAX",
@@ -130,7 +133,7 @@ export async function openPhone() {
       const soa = data.soas.find((row) => row.id === one.soa);
       const invoices = new Map();
       for (const part of one.allocations) if (part.invoice) invoices.set(part.invoice, { penalty: 0, principal: 0, ...invoices.get(part.invoice), invoice_number: part.invoice_number, [part.kind]: part.amount });
-      return { ...one, ...parts(one.allocations), business: BUSINESS, demo: true, terminal: "T07", collector: state.user.name, collector_name: "Nena Salazar", verification: "7f3a91c2", reprints: Math.max(0, one.prints - 1), printed: one.prints > 0, address: soa.address, tin: soa.tin, as_of: state.snapshot.as_of, invoices: [...invoices.values()] };
+      return { ...one, ...parts(one.allocations), business: BUSINESS, demo: true, terminal: "T07", collector: state.user.name, collector_name: "Nena Salazar", verification: "7f3a91c2", code: CODE, reprints: Math.max(0, one.prints - 1), printed: one.prints > 0, address: soa.address, tin: soa.tin, as_of: state.snapshot.as_of, invoices: [...invoices.values()] };
     },
     async noteVisit(draft) {
       const before = data.visits.find((one) => one.visit === draft.visit);
@@ -150,7 +153,7 @@ export async function openPhone() {
       const one = data.payments.find((payment) => payment.payment === id);
       if (copy === "customer") one.prints += 1;
       entry();
-      return { reprint: copy === "customer" ? one.prints - 1 : 0 };
+      return { reprint: copy === "customer" ? one.prints - 1 : 0, code: CODE };
     },
     async requestVoid(id, reason, intent) {
       const one = data.payments.find((payment) => payment.payment === id);

@@ -256,12 +256,18 @@ def test_a_receipt_prints_as_one_strip_and_again_as_a_reprint(chromium: Browser,
         boxes = re.findall(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)\s+([\d.]+)", pdf)
         assert len(boxes) == 1, "one strip, one page"
         assert abs(float(boxes[0][0]) - width * MM) < 2
+        code = page.locator("#sheet svg.qr")
+        drawn, strip = code.bounding_box(), page.locator("#sheet .paper").bounding_box()
+        modules = int(code.get_attribute("viewBox").split()[2])
+        assert drawn["width"] == pytest.approx(modules * 0.5 * 96 / 25.4, abs=0.5), "half a millimetre for each module"
+        assert drawn["width"] == drawn["height"] and strip["x"] <= drawn["x"] and drawn["x"] + drawn["width"] <= strip["x"] + strip["width"]
         page.emulate_media(media="print")
         text = page.locator("body").inner_text()
         page.emulate_media(media="screen")
         return text
 
     first = printed("Print receipt", "T07-00000123")
+    assert "Check this receipt" in first and "same number, amount and verification" in first
     assert "4,000.50" in first and "DEMO" in first and "REPRINT" not in first and "Confirm" not in first and "Done" not in first
     assert "REPRINT 1" in printed("Print receipt", "REPRINT 1")
     assert "COLLECTOR" in printed("Collector's copy", "COLLECTOR'S COPY")

@@ -144,14 +144,56 @@ test("killed after the commit: the payment is there, unprinted, and the same for
 test("reprints are counted and journaled, each copy for itself", world(async (w) => {
   const phone = await w.ready();
   const { payment } = await phone.confirm(draft(100));
-  assert.deepEqual(await phone.recordPrint(payment, "customer"), { reprint: 0 });
-  assert.deepEqual(await phone.recordPrint(payment, "collector"), { reprint: 0 });
-  assert.deepEqual(await phone.recordPrint(payment, "customer"), { reprint: 1 });
+  assert.equal((await phone.recordPrint(payment, "customer")).reprint, 0);
+  assert.equal((await phone.recordPrint(payment, "collector")).reprint, 0);
+  assert.equal((await phone.recordPrint(payment, "customer")).reprint, 1);
   const receipt = await phone.receipt(payment);
   assert.deepEqual([receipt.printed, receipt.reprints], [true, 1]);
   const kinds = [...w.disk().entries.values()].filter(({ entry }) => entry.kind === "receipt_printed").map(({ entry }) => [entry.payload.copy, entry.payload.reprint]);
   assert.deepEqual(kinds, [["customer", 0], ["collector", 0], ["customer", 1]]);
   await assert.rejects(phone.receipt(crypto.randomUUID()), { code: "not_found" });
+}));
+
+/** Facts and signature of a code, and whether the signature is that of the phone's terminal. */
+async function readCode(w, code) {
+  const raw = Buffer.from(code, "base64url");
+  const body = raw.subarray(0, -64);
+  const { public_key } = [...w.disk().terminals.values()][0];
+  const key = await crypto.subtle.importKey("jwk", public_key, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+  const genuine = await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, raw.subarray(-64), Buffer.concat([Buffer.from("mpos-receipt-1 "), body]));
+  return { body, genuine };
+}
+
+test("a payment is stored with the signed code of its receipt, and every print carries the same", world(async (w) => {
+  const phone = await w.ready();
+  const { payment, soa_number } = await phone.confirm(draft(12345));
+  const { code } = await phone.receipt(payment);
+  const { body, genuine } = await readCode(w, code);
+  assert.ok(genuine);
+  assert.equal(body[0], 0x10);
+  assert.equal(body.subarray(-soa_number.length).toString(), soa_number);
+  assert.ok(body.toString("hex").includes(payment.replaceAll("-", "")));
+  assert.ok(code.length <= 180, `${code.length} characters`);
+  for (const copy of ["customer", "collector", "customer"]) assert.equal((await phone.recordPrint(payment, copy)).code, code);
+  const again = await w.open();
+  assert.equal((await again.receipt(payment)).code, code);
+}));
+
+test("a payment whose code cannot be signed is stored and printed all the same; a later print signs it", world(async (w) => {
+  let broken = true;
+  const subtle = new Proxy(crypto.subtle, {
+    get: (real, name) => (name === "sign" && broken ? () => Promise.reject(new DOMException("no key", "OperationError")) : real[name].bind(real)),
+  });
+  const phone = await w.ready(undefined, { crypto: { subtle, randomUUID: () => crypto.randomUUID() } });
+  const { payment, receipt_number } = await phone.confirm(draft(100));
+  assert.equal(receipt_number, "T07-00000001");
+  assert.equal((await phone.receipt(payment)).code, null);
+  assert.deepEqual(await phone.recordPrint(payment, "customer"), { reprint: 0, code: null });
+  broken = false;
+  const { reprint, code } = await phone.recordPrint(payment, "customer");
+  assert.equal(reprint, 1);
+  assert.ok((await readCode(w, code)).genuine);
+  assert.equal((await phone.receipt(payment)).code, code);
 }));
 
 test("a text with a broken character is mended before it is signed", world(async (w) => {

@@ -143,19 +143,30 @@ const words = (paper) => paper.blocks.map((block) => block.text ?? [block.left, 
 
 test("the office's own lines stand beneath the letterhead and at the end of a receipt, and on no other paper", () => {
   const business = { ...RECEIPT.business, receipt_header: ["Tel. 044 555", "Open Mon-Sat"], receipt_footer: ["Salamat po"], receipt_phrase: "Phrase" };
-  const text = words(receiptPaper({ ...RECEIPT, business }, { copy: "customer", reprint: 0 }));
+  const text = words(receiptPaper({ ...RECEIPT, business }, { copy: "customer", reprint: 0, origin: "https://portal.test" }));
   assert.match(text, /TIN 1\nTel\. 044 555\nOpen Mon-Sat\n[^]*Phrase\nSalamat po/);
   assert.ok(!words(voidPaper({ ...RECEIPT, business, void: approved })).includes("Salamat"));
-  assert.ok(!words(receiptPaper({ ...RECEIPT, business: { ...business, receipt_footer: "odd" } }, { copy: "customer", reprint: 0 })).includes("odd"));
+  assert.ok(!words(receiptPaper({ ...RECEIPT, business: { ...business, receipt_footer: "odd" } }, { copy: "customer", reprint: 0, origin: "https://portal.test" })).includes("odd"));
+});
+
+test("a receipt carries the address that checks it, on either copy and on a reprint, and none while it is not signed", () => {
+  for (const which of [{ copy: "customer", reprint: 0 }, { copy: "collector", reprint: 2 }]) {
+    const { blocks } = receiptPaper({ ...RECEIPT, code: "EAcB" }, { ...which, origin: "https://portal.test" });
+    const [found] = blocks.filter(({ kind }) => kind === "qr");
+    assert.equal(found.address, "https://portal.test/verify/EAcB");
+    assert.match(`${found.title} ${found.text}`, /Check this receipt .*same number, amount and verification/);
+  }
+  const { blocks } = receiptPaper({ ...RECEIPT, code: null }, { copy: "customer", reprint: 0, origin: "https://portal.test" });
+  assert.ok(!blocks.some(({ kind }) => kind === "qr"));
 });
 
 test("a receipt says what DOMAIN 7 asks for, and its marks", () => {
-  const first = words(receiptPaper(RECEIPT, { copy: "customer", reprint: 0 }));
+  const first = words(receiptPaper(RECEIPT, { copy: "customer", reprint: 0, origin: "https://portal.test" }));
   for (const part of ["COLLECTION RECEIPT", "T07-00000009", "Ana Reyes", "INV-1", "Penalty 5.00", "Principal 100.00", "TOTAL ₱105.00", "One hundred five pesos only", "Check BDO", "0001",
     "SUBJECT TO CLEARING", "VAT amount 10.71", "Remaining balance 7.00", "abcdef12", "NOT VALID FOR CLAIM OF INPUT TAX"]) assert.ok(first.includes(part), `${part} in\n${first}`);
   for (const mark of ["REPRINT", "COLLECTOR'S COPY", "DEMO", "Change"]) assert.ok(!first.includes(mark), mark);
-  assert.ok(words(receiptPaper(RECEIPT, { copy: "customer", reprint: 2 })).includes("REPRINT 2"));
-  assert.ok(words(receiptPaper({ ...RECEIPT, demo: true }, { copy: "collector", reprint: 0 })).match(/DEMO[^]*COLLECTOR'S COPY/));
+  assert.ok(words(receiptPaper(RECEIPT, { copy: "customer", reprint: 2, origin: "https://portal.test" })).includes("REPRINT 2"));
+  assert.ok(words(receiptPaper({ ...RECEIPT, demo: true }, { copy: "collector", reprint: 0, origin: "https://portal.test" })).match(/DEMO[^]*COLLECTOR'S COPY/));
 });
 
 const READING = {
@@ -197,7 +208,7 @@ const approved = { ...VOID, state: "approved", decided_by: "sol", decided_at: "2
 const refused = { ...approved, state: "refused", decision_reason: "The amount is right" };
 
 test("a receipt printed after its void says VOID, above and below", () => {
-  const paper = (item) => words(receiptPaper({ ...RECEIPT, void: item }, { copy: "customer", reprint: 1 }));
+  const paper = (item) => words(receiptPaper({ ...RECEIPT, void: item }, { copy: "customer", reprint: 1, origin: "https://portal.test" }));
   assert.equal(paper(approved).match(/VOID T07-V000004/g).length, 2);
   assert.ok(paper(VOID).includes("Void T07-V000004 asked for"));
   for (const item of [refused, null]) assert.ok(!/void/i.test(paper(item)));

@@ -7,6 +7,7 @@ import { flaw, pack, SoaTable } from "../../portal/static/mpos/domain/columns.mj
 import * as journal from "../../portal/static/mpos/domain/journal.mjs";
 import * as money from "../../portal/static/mpos/domain/money.mjs";
 import * as readings from "../../portal/static/mpos/domain/readings.mjs";
+import * as receiptCode from "../../portal/static/mpos/domain/receipt_code.mjs";
 import { receiptNumber, voidNumber } from "../../portal/static/mpos/domain/receipts.mjs";
 
 const read = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
@@ -59,6 +60,25 @@ test("an amount of nothing and an unknown invoice are refused", () => {
   assert.throws(() => allocate(1.5, invoices), { code: "invalid" });
   assert.throws(() => allocate(1, invoices, "directed", ["b"]), { code: "invalid" });
   assert.throws(() => allocate(1, invoices, "directed", []), { code: "invalid" });
+});
+
+test("the code of a receipt agrees with the vectors, and its signature fits", async () => {
+  const vectors = read("receipt_code");
+  const curve = { name: "ECDSA", namedCurve: "P-256" };
+  const theirs = await crypto.subtle.importKey("jwk", vectors.public_key, curve, false, ["verify"]);
+  const own = await crypto.subtle.generateKey(curve, false, ["sign", "verify"]);
+  for (const { facts, body_hex, code } of vectors.cases) {
+    const body = receiptCode.body(facts);
+    assert.equal(hex(body), body_hex);
+    for (const [key, made] of [[theirs, code], [own.publicKey, await receiptCode.signReceipt(own.privateKey, facts, crypto.subtle)]]) {
+      const raw = Buffer.from(made, "base64url");
+      assert.equal(hex(raw.subarray(0, -64)), body_hex);
+      assert.equal(await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, raw.subarray(-64), receiptCode.signedBytes(body)), true);
+    }
+    for (const wrong of [{ terminal: "X1" }, { tender: "gold" }, { amount: 1.5 }, { seq: -1 }, { at: NaN }, { payment: "no" }, { hash_start: "ab" }]) {
+      assert.throws(() => receiptCode.body({ ...facts, ...wrong }), RangeError);
+    }
+  }
 });
 
 test("canonical bytes, chain and signature agree with the vectors", async () => {

@@ -63,6 +63,7 @@ class World:
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
     terminals: dict[str, str] = field(default_factory=dict)
     readings: dict[str, int] = field(default_factory=dict)
+    receipt_codes: dict[str, str] = field(default_factory=dict)
 
     def client(self, app: Flask, person: str) -> FlaskClient:
         """A browser of this person, with a live session; nothing is looked up or changed by making it."""
@@ -132,6 +133,7 @@ def fill(world: World) -> None:
         phone.start()
         first = phone.pay(soa, 10000)
         world.payments[person] = first.payload["payment"]
+        world.receipt_codes[person] = phone.receipt_code(first)
         if person == "collector_a":
             phone.ask_void(phone.pay(soa, 500, [Allocation(**part) for part in first.payload["allocations"]]), "Typed 5 instead of 50")
         phone.x_reading()
@@ -241,6 +243,11 @@ CASES: dict[str, dict[str, Case]] = {
     "GET /static/<path:filename>": {
         "a file": lambda w, p: Call("/static/favicon.svg"),
         "none": lambda w, p: Call("/static/../../config.py"),
+    },
+    "GET /verify/<code>": {
+        "genuine": lambda w, p: Call(f"/verify/{w.receipt_codes['collector_a']}"),
+        "cut": lambda w, p: Call(f"/verify/{w.receipt_codes['collector_a'][:-1]}"),
+        "none": lambda w, p: Call("/verify/x"),
     },
     "GET /api/v1/terminals/<code>": {
         "own": lambda w, p: Call(f"/api/v1/terminals/{own(w, w.terminals, p)}"),

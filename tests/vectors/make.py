@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from portal.domain import allocation, columns, journal, money, readings, receipts
+from portal.domain import allocation, columns, journal, money, readings, receipt_code, receipts
 from portal.domain.allocation import OpenInvoice
 from tests.soa_columns import table
 
@@ -150,6 +150,37 @@ def journal_vectors() -> dict[str, Any]:
         "receipt_numbers": [{"terminal": "T07", "number": 123, "text": receipts.receipt_number("T07", 123)}],
         "void_numbers": [{"terminal": "T07", "number": 4, "text": receipts.void_number("T07", 4)}],
     }
+
+
+def receipt_code_vectors() -> dict[str, Any]:
+    key = ec.derive_private_key(0x5EED0000000000000000000000000000000000000000000000000000000000A7, ec.SECP256R1())
+    numbers = key.public_key().public_numbers()
+    x, y = (base64.urlsafe_b64encode(part.to_bytes(32, "big")).rstrip(b"=").decode() for part in (numbers.x, numbers.y))
+    identity, start = "0b7f7c52-6a3a-4c37-9a0e-0d8c3f0a1b2c", "00112233445566778899aabbccddeeff"
+    first = receipt_code.ReceiptFacts("T07", 123, 456, 123450, "cash", 1795133730123, identity, start, "2026-09-000123")
+    largest = {"number": 99_999_999, "seq": 2**31, "amount": 10_000_000_000, "at": receipt_code.LATEST}
+    ends = {"payment": f"{'f' * 8}-ffff-4fff-bfff-{'f' * 12}", "hash_start": "f" * 32, "soa_number": "Ñ-₱-😀"}
+    widest = replace(first, terminal="T123456", tender="bank_transfer", **largest, **ends)  # type: ignore[arg-type]
+    smallest = replace(first, terminal="T01", number=1, seq=1, amount=1, tender="check", at=0, soa_number="")
+    cases = []
+    for facts in (first, widest, smallest, replace(first, tender="e_wallet", number=127, seq=128, amount=16383, at=16384)):
+        body = receipt_code.body(facts)
+        r, s = decode_dss_signature(key.sign(receipt_code.signed_bytes(body), ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
+        code = receipt_code.code(body, r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+        cases.append({"facts": asdict(facts), "body_hex": body.hex(), "code": code})
+    good = cases[0]["code"]
+    body = bytes.fromhex(str(cases[0]["body_hex"]))
+    spelled = [
+        body[:1] + b"\x87\x00" + body[2:],  # the terminal's number in two bytes where one is enough
+        b"\x14" + body[1:],  # a tender that does not exist
+        b"\x20" + body[1:],  # another version
+        body + b"\xff",  # an SOA number that is no text
+        body[:30],
+        b"",
+    ]
+    refused = [f"{good}=", f" {good}", "", "x", "A" * 1001, "é" + str(good)[1:]]
+    refused += [receipt_code.code(one, bytes(64)) for one in spelled]
+    return {"public_key": {"kty": "EC", "crv": "P-256", "x": x, "y": y}, "cases": cases, "refused": refused}
 
 
 def reading_vectors() -> list[dict[str, Any]]:
@@ -363,6 +394,7 @@ if __name__ == "__main__":
     write("money", money_vectors())
     write("allocation", allocation_vectors())
     write("journal", journal_vectors())
+    write("receipt_code", receipt_code_vectors())
     write("readings", reading_vectors())
     write("periods", period_vectors())
     write("columns", column_vectors())

@@ -34,7 +34,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 
 /**
  * What is to be written: made anew for each attempt from the head as it stands.
- * @typedef {{kind: string, payload: Record<string, any>, payment?: (entry: Entry) => PaymentRecord, update?: PaymentRecord, snapshot?: Snapshot, visit?: VisitRecord,
+ * @typedef {{kind: string, payload: Record<string, any>, payment?: (entry: Entry) => PaymentRecord|Promise<PaymentRecord>, update?: PaymentRecord, snapshot?: Snapshot, visit?: VisitRecord,
  *   head?: Partial<Head>, registry?: Record<string, any>}} Step
  *   `head` and `registry`: what changes in the head and in its open registry, besides the place in the chain
  */
@@ -88,7 +88,7 @@ async function writeLocked({ store, clock, subtle, terminal }, plan) {
     const entry = await append(content, subtle);
     const after = nextHead(head, entry, step);
     try {
-      await store.append({ entry, head: after, payment: step.payment?.(entry), update: step.update, snapshot: step.snapshot, visit: step.visit });
+      await store.append({ entry, head: after, payment: await step.payment?.(entry), update: step.update, snapshot: step.snapshot, visit: step.visit });
       return { entry, head: after };
     } catch (error) {
       if (!(error instanceof HeadMoved)) throw error;
@@ -212,8 +212,9 @@ export function closedForPayments(head, today) {
  * payment. Throws PhoneError (with `fields`) and then nothing was stored and no number used.
  * @param {Writing} writing
  * @param {Draft} draft `intent` is the payment's UUID
- * @param {{find: (id: string) => Soa|null, includedSeq: number, shown: (soa: Soa) => Record<string, any>}} known
- *   `find` looks into the downloaded list, whose figures hold this terminal's payments up to `includedSeq`; `shown` is kept for the receipt
+ * @param {{find: (id: string) => Soa|null, includedSeq: number, shown: (soa: Soa) => Record<string, any>, code: (entry: Entry) => Promise<string|null>}} known
+ *   `find` looks into the downloaded list, whose figures hold this terminal's payments up to `includedSeq`; `shown` is kept for the receipt;
+ *   `code` makes what the receipt's QR carries, null when it cannot: the payment is stored all the same
  * @returns {Promise<PaymentRecord>}
  */
 export async function confirm(writing, draft, known) {
@@ -259,7 +260,7 @@ export async function confirm(writing, draft, known) {
       return {
         kind: "payment",
         payload,
-        payment: (entry) => ({ payment: intent, terminal, seq: entry.seq, at, hash: entry.hash, payload, shown, prints: { customer: 0, collector: 0 } }),
+        payment: async (entry) => ({ payment: intent, terminal, seq: entry.seq, at, hash: entry.hash, payload, shown, prints: { customer: 0, collector: 0 }, code: await known.code(entry) }),
         head: { receipt: number },
         registry: draft.tender === "cash" ? { last_cash_seq: head.seq + 1 } : {},
       };

@@ -8,7 +8,8 @@ import { counted, day, dayTime, inWords, show, showPesos, tenderName, time, void
  * @typedef {{kind: "row", left: string, right: string, look?: "strong" | "large" | "small" | "inner"}} RowBlock
  * @typedef {{kind: "rule"} | {kind: "gap"}} SpaceBlock
  * @typedef {{kind: "sign", text: string}} SignBlock
- * @typedef {TextBlock | MarkBlock | RowBlock | SpaceBlock | SignBlock} Block
+ * @typedef {{kind: "qr", address: string, title: string, text: string}} QrBlock the words are to read beside the code
+ * @typedef {TextBlock | MarkBlock | RowBlock | SpaceBlock | SignBlock | QrBlock} Block
  * @typedef {{title: string, blocks: Block[]}} PaperDocument
  */
 
@@ -46,10 +47,10 @@ function letterhead(business, demo) {
 
 /**
  * A collection receipt. @param {any} receipt what phone.receipt() answers
- * @param {{copy: "customer" | "collector", reprint: number}} which reprint 0 is the first print
+ * @param {{copy: "customer" | "collector", reprint: number, origin: string}} which reprint 0 is the first print; `origin` of the portal, for the QR
  * @returns {PaperDocument}
  */
-export function receiptPaper(receipt, { copy, reprint }) {
+export function receiptPaper(receipt, { copy, reprint, origin }) {
   const business = receipt.business ?? {};
   const cash = receipt.tender === "cash";
   const change = receipt.change ?? 0;
@@ -96,6 +97,7 @@ export function receiptPaper(receipt, { copy, reprint }) {
       ...row("Collector", receipt.collector_name || receipt.collector),
       ...row("Terminal", receipt.terminal),
       ...row("Verification", receipt.verification, "strong"),
+      ...qrCode(receipt.code, origin),
       { kind: "gap" },
       ...centre(business.receipt_phrase || "THIS DOCUMENT IS NOT VALID FOR CLAIM OF INPUT TAX", { look: "small" }),
       ...lines(business.receipt_footer),
@@ -104,6 +106,12 @@ export function receiptPaper(receipt, { copy, reprint }) {
       ...(receipt.demo ? mark("DEMO") : []),
     ],
   };
+}
+
+/** The QR that lets anybody check the receipt; none while it could not be signed. @param {string | null | undefined} code @param {string} origin @returns {Block[]} */
+function qrCode(code, origin) {
+  const text = "Scan it with any phone. The page must show the same number, amount and verification as this paper.";
+  return code ? [{ kind: "qr", address: `${origin}/verify/${code}`, title: "Check this receipt", text }] : [];
 }
 
 /** What a receipt printed after its void says, so that nobody takes it for good. @param {any} item @returns {Block[]} */

@@ -4,6 +4,7 @@ import { day, daysBetween } from "./clock.mjs";
 import { closedForPayments, confirm, lessLocal, preview, write } from "./confirm.mjs";
 import { isCentavos } from "./domain/money.mjs";
 import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReading } from "./domain/readings.mjs";
+import { factsOf, signReceipt } from "./domain/receipt_code.mjs";
 import { lastVoid } from "./domain/voids.mjs";
 import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
@@ -160,6 +161,7 @@ export class Till extends Line {
         collector_name: session.user.display_name,
         demo: this._demo,
       }),
+      code: (entry) => this._receiptCode(session, entry),
     });
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
@@ -196,6 +198,21 @@ export class Till extends Line {
     return [...payments, ...noted].sort((a, b) => b.seq - a.seq);
   }
 
+  /**
+   * What the QR of a payment's receipts carries, signed by its terminal. Null when it cannot be signed: money and paper wait for no code.
+   * @param {Session} session
+   * @param {{terminal: string, seq: number, at: string, hash: string, payload: Record<string, any>}} stored
+   */
+  async _receiptCode(session, stored) {
+    const terminal = session.terminals.find(({ code }) => code === stored.terminal);
+    if (!terminal) return null;
+    try {
+      return await signReceipt(terminal.private_key, factsOf(stored), this._from.crypto.subtle);
+    } catch {
+      return null; // the next print tries again
+    }
+  }
+
   /** @param {string} id */
   async _payment(id) {
     const record = await this._needSession().store.payment(id);
@@ -228,6 +245,7 @@ export class Till extends Line {
       terminal: record.terminal,
       invoices: [...invoices.values()],
       verification: record.hash.slice(0, 8),
+      code: record.code ?? null,
       printed: prints.customer > 0,
       reprints: Math.max(prints.customer - 1, 0),
       status: whereItIs(stored),
@@ -262,27 +280,30 @@ export class Till extends Line {
   }
 
   /**
-   * Journal that a receipt was printed; answers which reprint it was (0 for the first print).
+   * Journal that a receipt was printed; answers which reprint it was (0 for the first print) and the code for its QR, the same on each print.
    * @param {string} paymentId
    * @param {"customer"|"collector"} copy
-   * @returns {Promise<{reprint: number}>}
+   * @returns {Promise<{reprint: number, code: string|null}>}
    */
   async recordPrint(paymentId, copy) {
     const { session, terminal } = this._needTerminal();
     const which = copy === "collector" ? "collector" : "customer";
     let reprint = 0;
+    /** @type {string|null} */
+    let code = null;
     await write(this._writing(session, terminal.code), async () => {
       const record = await this._payment(paymentId);
       reprint = record.prints[which];
+      code = record.code ?? (await this._receiptCode(session, record)); // a payment of an earlier version of the app has none yet
       return {
         kind: "receipt_printed",
         payload: { payment: record.payment, receipt_number: record.payload.receipt_number, copy: which, reprint },
-        update: { ...record, prints: { ...record.prints, [which]: reprint + 1 } },
+        update: { ...record, code, prints: { ...record.prints, [which]: reprint + 1 } },
       };
     });
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
-    return { reprint };
+    return { reprint, code };
   }
 
   /** The open registry, or the last one. @returns {Registry|null} */

@@ -115,7 +115,7 @@ export function base64url(bytes) {
 }
 
 const CURVE = { name: "ECDSA", namedCurve: "P-256" };
-const SIGNATURE = { name: "ECDSA", hash: "SHA-256" };
+export const SIGNATURE = { name: "ECDSA", hash: "SHA-256" };
 
 /**
  * A new key pair: the private key cannot be read out of the browser; the public one as JWK with kty, crv, x, y only.

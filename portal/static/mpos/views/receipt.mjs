@@ -41,7 +41,7 @@ export async function receiptScreen(ctx) {
     state.dataset.drawn = drawn;
     const next = receipt.printed ? receipt.reprints + 1 : 0;
     setText(prints, !receipt.printed ? "Issued, print unconfirmed." : `Printed${receipt.reprints > 0 ? `, reprinted ${counted(receipt.reprints, "time")}` : ""}. The next print is marked REPRINT ${next}.`);
-    fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint: next })));
+    fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint: next, origin: location.origin })));
   }
 
   /** @param {"customer" | "collector"} copy */
@@ -49,8 +49,8 @@ export async function receiptScreen(ctx) {
     says.clear();
     try {
       // Noted before it is printed: whatever the printer does, no second unmarked original can appear.
-      const { reprint } = await phone.recordPrint(id, copy);
-      print(receiptPaper(receipt, { copy, reprint: reprint ?? 0 }));
+      const { reprint, code } = await phone.recordPrint(id, copy);
+      print(receiptPaper({ ...receipt, code }, { copy, reprint: reprint ?? 0, origin: location.origin }));
       await refresh();
     } catch (error) {
       says.fail(error);

@@ -73,7 +73,7 @@ export async function transactionsScreen(ctx) {
     says.clear();
     try {
       const { reprint: count } = await phone.recordPrint(one.payment, "customer");
-      print(receiptPaper(await phone.receipt(one.payment), { copy: "customer", reprint: count ?? 0 }));
+      print(receiptPaper(await phone.receipt(one.payment), { copy: "customer", reprint: count ?? 0, origin: location.origin }));
       await draw();
     } catch (error) {
       says.fail(error);
