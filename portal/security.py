@@ -119,7 +119,7 @@ def _same_site() -> bool:
 
 
 def _read_without_transaction() -> None:
-    if db.session.in_transaction():
+    if db.session().in_transaction():
         return
     try:
         db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})

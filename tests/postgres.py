@@ -37,8 +37,8 @@ def find_programs() -> Path | None:
 
 @contextmanager
 def running_postgres(directory: Path | None = None, settings: tuple[str, ...] = ()) -> Iterator[str]:
-    """A running server; gives the URL of its database `postgres`. Skips the test, with the reason, where none is installed. `settings`, such
-    as `shared_buffers=1GB`, replace ours.
+    """A running server; gives the URL of its database `postgres`. Skips the test, with the reason, where none is installed. `settings`,
+    such as `shared_buffers=1GB`, replace ours.
 
     Data live in `directory` when its path is short enough for a socket and the server's user may use it, else in a temporary folder.
     """

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from flask import Flask
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from portal.blueprints import timeline
 from portal.extensions import db
@@ -15,7 +15,7 @@ from portal.store import ledger, soas
 from portal.store.models import Payment, SoaDownload, Void
 from portal.store.soas import TimelineEvent
 from tests.blueprints.office_site import upload
-from tests.factories import NOW, Phone, make_invoice, make_phone, make_soa, make_user, store_soas
+from tests.factories import NOW, Phone, make_invoice, make_phone, make_soa, make_user, sign_in, store_soas
 
 
 def story(soa_id: str = "S1") -> list[TimelineEvent]:
@@ -115,3 +115,43 @@ def test_an_account_was_on_the_phones_of_those_who_held_its_code_while_it_was_op
     seen = [event.title for event in story() if event.kind == "downloaded"]
     assert seen == ["Downloaded to T02 of Jun, 2 times since 23 Nov 2026", "Downloaded to T01 of Nena, 2 times since 20 Nov 2026"]
     assert [event.kind for event in story() if event.kind != "downloaded"] == ["closed", "changed", "added"]
+
+
+def test_the_list_and_an_account_are_served_by_both_databases(any_app: Flask) -> None:
+    make_user("carla", "office")
+    store_soas(make_soa("S1"), make_soa("S2", status="closed"))
+    client = sign_in(any_app, "carla")
+    db.session.remove()
+    for path, words in (
+        ("/soas", "SOA-S1"),
+        ("/soas?status=all&sort=-name", "SOA-S2"),
+        ("/soas?q=cruz", "SOA-S1"),
+        ("/soas/S1", "SI-0001"),
+    ):
+        for headers in ({}, {"HX-Request": "true"}):
+            answer = client.get(path, headers=headers)
+            assert answer.status_code == 200 and words in answer.text, path
+
+
+def test_a_page_of_the_list_asks_a_handful_of_questions(any_app: Flask) -> None:
+    make_user("carla", "office")
+    store_soas(make_soa("S1"))
+    client = sign_in(any_app, "carla")
+    db.session.remove()
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        client.get("/soas")  # makes statements
+        asked.clear()
+        client.get("/soas")
+        whole = [one for one in asked if one.startswith("SELECT")]
+        asked.clear()
+        client.get("/soas", headers={"HX-Request": "true"})
+        part = [one for one in asked if one.startswith("SELECT")]
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len(part) <= 5 and len(whole) <= 7, (part, whole)
