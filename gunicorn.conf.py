@@ -45,6 +45,11 @@ def post_fork(server, worker):
     die_with_parent(parent=worker.ppid)
 
 
+def post_worker_init(worker):
+    """Load what sets documents once the application is there, so that nobody's first PDF waits for it."""
+    import portal.typesetting  # noqa: F401
+
+
 def child_exit(server, worker):
     """Let the counters of an ended process stand, but not its gauges."""
     from prometheus_client import multiprocess

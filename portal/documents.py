@@ -1,43 +1,16 @@
-"""PDF documents from our own templates. Nothing a document names is fetched, except the few local files listed here (RELIABILITY S37)."""
+"""PDF documents from our own templates. Nothing a document names is fetched, except a few local files (typesetting.py, RELIABILITY S37)."""
 
 from __future__ import annotations
 
 import gc
 import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from flask import Response, current_app
-from pypdf import PdfReader, PdfWriter
-from weasyprint import HTML
-from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-STATIC = Path(__file__).parent / "static"
-ASSETS = {"css/pdf.css": "text/css"}
-"""The only files a document may use, by their path below `static`."""
 PART = 250
 """Rows of a long list that are set at once: each takes some 90 KiB while it is being set, and 10 ms."""
-SCHEME = "portal-asset:"
-
-
-class AssetRefused(ValueError):
-    """A document named something that is not one of our assets."""
-
-
-class FencedFetcher(URLFetcher):
-    """Serves the listed assets under a scheme of its own; files, network, data, redirects and attachments do not exist for it."""
-
-    def __init__(self) -> None:
-        """No protocol is allowed, no redirect followed, whatever a later version of the library does by default."""
-        super().__init__(allowed_protocols=(), allow_redirects=False)
-
-    def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
-        """One listed asset. Raises AssetRefused for every other address."""
-        name = url.removeprefix(SCHEME)
-        if not url.startswith(SCHEME) or name not in ASSETS:
-            raise AssetRefused("A document may use only the portal's own assets.")
-        return URLFetcherResponse(url, (STATIC / name).read_bytes(), {"Content-Type": f"{ASSETS[name]}; charset=utf-8"})
 
 
 def html_to_pdf(html: str) -> bytes:
@@ -59,6 +32,8 @@ def render_list_pdf(template: str, data: Mapping[str, Any], rows: Sequence[Any],
         whole = render_pdf(template, {**data, "rows": rows, "start": 0, "first": True, "last": True, "whole": True})
         tell(len(rows))
         return whole
+    from pypdf import PdfReader, PdfWriter  # only here, for the same reason
+
     writer = PdfWriter()
     start = 0
     while start < len(rows):
@@ -88,7 +63,9 @@ def render_list_pdf(template: str, data: Mapping[str, Any], rows: Sequence[Any],
 
 
 def _fenced(html: str) -> Any:
-    return HTML(string=html, base_url=SCHEME, url_fetcher=FencedFetcher())
+    from portal.typesetting import fenced  # heavy, and not every process sets documents
+
+    return fenced(html)
 
 
 def _filled(template: str, data: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ from pypdf import PdfReader
 from weasyprint.urls import URLFetcher
 
 from portal import documents
-from portal.documents import ASSETS, SCHEME, STATIC, AssetRefused, FencedFetcher, html_to_pdf
+from portal.documents import html_to_pdf
+from portal.typesetting import ASSETS, SCHEME, STATIC, AssetRefused, FencedFetcher
 
 SECRET = "do-not-print-this-0123456789"
 

@@ -14,15 +14,6 @@ from portal.domain.money import exact
 if TYPE_CHECKING:
     from portal.domain.soa import Soa
 
-_SOA = (
-    '{"account_number":%s,"address":%s,"amount_due":"%s","collector_code":%s,"contact_number":%s,"customer_id":%s,"customer_name":%s,'
-    '"due_date":"%s","id":%s,"invoices":[%s],"issued_on":"%s","penalty":"%s","soa_number":%s,"status":"%s","tin":%s}'
-)
-_INVOICE = (
-    '{"amount":"%s","balance":"%s","description":%s,"due_date":"%s","id":%s,"invoice_date":"%s","invoice_number":%s,"penalty":"%s",'
-    '"vat_amount":"%s","vat_type":"%s"}'
-)
-
 
 class PlainInvoice(NamedTuple):
     """An invoice: money as text in pesos with two places (`1234.50`), dates as ISO text."""
@@ -120,24 +111,15 @@ def fingerprint(soa: PlainSoa) -> str:
     given since the first release. Never change what goes in: payments would be taken for some of an SOA that changed meanwhile."""
     text = encode_basestring_ascii
     parts = [
-        _INVOICE % (amount, balance, text(description), due, text(one), issued, text(number), penalty, vat, vat_type)
+        f'{{"amount":"{amount}","balance":"{balance}","description":{text(description)},"due_date":"{due}","id":{text(one)},'
+        f'"invoice_date":"{issued}","invoice_number":{text(number)},"penalty":"{penalty}","vat_amount":"{vat}","vat_type":"{vat_type}"}}'
         for one, number, issued, due, description, amount, balance, penalty, vat_type, vat in soa.invoices
     ]
-    whole = _SOA % (
-        text(soa.account_number),
-        text(soa.address),
-        soa.amount_due,
-        "null" if soa.collector_code is None else text(soa.collector_code),
-        text(soa.contact_number),
-        text(soa.customer_id),
-        text(soa.customer_name),
-        soa.due_date,
-        text(soa.id),
-        ",".join(parts),
-        soa.issued_on,
-        soa.penalty,
-        text(soa.soa_number),
-        soa.status,
-        text(soa.tin),
+    one, number, customer, account, name, address, contact, tin, issued, due, amount, penalty, code, status, _, _, _ = soa
+    whole = (
+        f'{{"account_number":{text(account)},"address":{text(address)},"amount_due":"{amount}",'
+        f'"collector_code":{"null" if code is None else text(code)},"contact_number":{text(contact)},"customer_id":{text(customer)},'
+        f'"customer_name":{text(name)},"due_date":"{due}","id":{text(one)},"invoices":[{",".join(parts)}],"issued_on":"{issued}",'
+        f'"penalty":"{penalty}","soa_number":{text(number)},"status":"{status}","tin":{text(tin)}}}'
     )
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

@@ -5,6 +5,7 @@ For every record, read() gives exactly what mapping.to_soa() gives, or None: nev
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -98,15 +99,15 @@ class Reader:
             return None
 
     def _soa(self, values: tuple[Any, ...]) -> PlainSoa:
-        due, penalty, soa_id, number, customer, account, name, address, contact, tin, issued, due_on, code, status, updated, listed = values
+        due, penalty, one, number, customer, account, name, address, contact, tin, issued, due_on, code, status, updated, listed = values
         amount = self._pesos(due)
         part = self._pesos(penalty) if self.profile.soa.penalty else NOTHING
         if (len(part), part) > (len(amount), amount) or len(listed) > MOST_INVOICES:
             raise Unusual
         text, days = self._text, self.days
-        made = PlainSoa(
-            text(soa_id, 100) or _unusual(),
-            text(number, 100) or _unusual(),
+        made = (
+            one if one.__class__ is str and 0 < len(one) <= 100 and one.strip() is one else text(one, 100) or _unusual(),
+            number if number.__class__ is str and 0 < len(number) <= 100 and number.strip() is number else text(number, 100) or _unusual(),
             text(customer, 100) or _unusual(),
             text(account, 100) or _unusual(),
             text(name, 300) or _unusual(),
@@ -120,33 +121,35 @@ class Reader:
             None if code is None else text(code, 40) or None,
             self._word(status, self.profile.soa_status) if self.profile.soa.status else "active",
             self._moment(updated),
-            "",
-            self._invoices(listed),
         )
-        return PlainSoa(*made[:15], fingerprint(made), made.invoices)
+        invoices = self._invoices(listed)
+        return PlainSoa(*made, fingerprint(PlainSoa(*made, "", invoices)), invoices)
 
     def _invoices(self, listed: list[Any]) -> list[PlainInvoice]:
+        # A hundred thousand SOAs have three hundred thousand invoices: what is usual is looked at here, without a call for each value.
         invoices = []
-        text, days, pesos, words = self._text, self.days, self._pesos, self.profile.vat_type
-        for one, number, issued, due, description, amount, balance, penalty, vat_type, vat_amount in map(self.invoice_values, listed):
-            whole = pesos(amount)
-            vat = NOTHING if vat_amount is None else pesos(vat_amount)
-            if (len(vat), vat) > (len(whole), whole):
+        text, days, as_pesos, words, new = self._text, self.days, self.as_pesos, self.profile.vat_type, tuple.__new__
+        for one, number, issued, due, description, amount, balance, penalty, vat_type, vat in map(self.invoice_values, listed):
+            if not (one.__class__ is str and 0 < len(one) <= 100 and one.strip() is one):
+                one = text(one, 100) or _unusual()
+            if not (number.__class__ is str and 0 < len(number) <= 100 and number.strip() is number):
+                number = text(number, 100) or _unusual()
+            if not (description.__class__ is str and len(description) <= LONGEST_TEXT and description.strip() is description):
+                description = "" if description is None else text(description, LONGEST_TEXT)
+            if not (as_pesos and amount.__class__ is str and _PESOS(amount)):
+                amount = self._pesos(amount)
+            if not (as_pesos and balance.__class__ is str and _PESOS(balance)):
+                balance = self._pesos(balance)
+            if not (as_pesos and penalty.__class__ is str and _PESOS(penalty)):
+                penalty = NOTHING if penalty is None else self._pesos(penalty)
+            if not (as_pesos and vat.__class__ is str and _PESOS(vat)):
+                vat = NOTHING if vat is None else self._pesos(vat)
+            if len(vat) >= len(amount) and (len(vat), vat) > (len(amount), amount):
                 raise Unusual
-            invoices.append(
-                PlainInvoice(
-                    text(one, 100) or _unusual(),
-                    text(number, 100) or _unusual(),
-                    days.get(issued) or self._day(issued),
-                    days.get(due) or self._day(due),
-                    "" if description is None else text(description, LONGEST_TEXT),
-                    whole,
-                    pesos(balance),
-                    NOTHING if penalty is None else pesos(penalty),
-                    "vatable" if vat_type is None else self._word(vat_type, words),
-                    vat,
-                )
-            )
+            day = days.get(issued) or self._day(issued)
+            until = days.get(due) or self._day(due)
+            kind = "vatable" if vat_type is None else words.get(vat_type) if vat_type.__class__ is str else None
+            invoices.append(new(PlainInvoice, (one, number, day, until, description, amount, balance, penalty, kind or _unusual(), vat)))
         if len(invoices) > 1:
             if len({invoice[0] for invoice in invoices}) < len(invoices):
                 raise Unusual
@@ -162,15 +165,7 @@ class Reader:
         return text if len(text) <= limit else _unusual()
 
     def _pesos(self, value: Any) -> str:
-        if (
-            value.__class__ is str
-            and self.as_pesos
-            and value[-3:-2] == "."
-            and value.isascii()
-            and (value[:-3] + value[-2:]).isdigit()
-            and (value[0] != "0" or len(value) == 4)
-            and 4 <= len(value) <= 16
-        ):
+        if self.as_pesos and value.__class__ is str and _PESOS(value):
             text: str = value
             return text
         text = str(read_amount(value, self.formats))
@@ -198,6 +193,8 @@ def _unusual() -> Any:
 
 
 NOTHING = "0.00"
+_PESOS = re.compile(r"(?:0|[1-9][0-9]{0,12})\.[0-9]{2}", re.ASCII).fullmatch
+"""Pesos as they are kept: two places, no signs of thousands, no zeros before."""
 _IN_ORDER = attrgetter("due_date", "invoice_number", "id")
 
 

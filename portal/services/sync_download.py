@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 OVERLAP = timedelta(minutes=15)
 """A quick download asks for changes from this long before the last watermark: PSCloud's clock may have been set back by that much (F27)."""
 AT_ONCE = 4000
-"""SOAs that are written together, and"""
+PAGES_AT_ONCE = 50
+"""SOAs and pages that are written together, and"""
 PATIENCE = 1.0
 """after how many seconds fewer are."""
 OVERTIME = "JobTimeoutException"
@@ -145,7 +146,8 @@ def _download(work: Work) -> bool:
             waiting.append(reading)
             _count(work, reading)
             ready = sum(len(one.found) for one in waiting)
-            if not work.client.pages_ahead or ready >= AT_ONCE or time.monotonic() - flushed > PATIENCE:
+            enough = ready >= AT_ONCE or len(waiting) >= PAGES_AT_ONCE
+            if not work.client.pages_ahead or enough or time.monotonic() - flushed > PATIENCE:
                 _stage(work, waiting)
                 waiting.clear()
                 flushed = time.monotonic()

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from portal.domain.known_pages import Known
@@ -134,7 +134,7 @@ def _fetched(client: PscloudClient, since: datetime | None, known: Known, look: 
 
 
 class _Books:
-    """The digests of the pages around the one that is read, as they are remembered; never more than three pages of them."""
+    """The digests of the pages around the one that is read, as they are remembered; never more than a dozen pages of them."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
@@ -145,14 +145,13 @@ class _Books:
         if not self.memory.run_id or page.unchanged:
             return []
         wanted = (page.number, page.number - 1, page.number + 1)
-        missing = [number for number in wanted if number not in self.held]
-        found = {}
-        if missing:
+        if any(number not in self.held for number in wanted):
             mode = read_only.set(True)
-            found = read_pages.records(self.memory.run_id, missing)
+            near = range(page.number - 1, page.number + 9)
+            found = read_pages.records(self.memory.run_id, [number for number in near if number not in self.held])
             db.session.rollback()  # nothing may stay open while we wait for PSCloud
             read_only.reset(mode)
-        self.held = {number: self.held[number] if number in self.held else found.get(number, {}) for number in wanted}
+            self.held = {number: self.held[number] if number in self.held else found.get(number, {}) for number in near}
         return [self.held[number] for number in wanted if self.held[number]]
 
 
@@ -173,6 +172,7 @@ def _read(page: Page, reader: Reader, books: list[Digests], touched: frozenset[s
             continue
         made.found.append(soa)
         made.records.append((soa.id, soa.version, digest))
+    made.page = replace(page, records=[])  # it may wait for a while until it is written
     made.seconds = time.perf_counter() - begun
     return made
 

@@ -34,22 +34,24 @@ def _write(work: Work, codes: list[CollectorRecord] | None, summary: Summary | N
     # First the run's own row, so that nobody can end this run from here on; it is let go by the commit.
     if not sync_runs.keep(work.run_id, work.lease, now):
         raise RunEnded
+    if codes is not None:
+        listed = [collector_codes.Listed(one.code, one.name, one.area, one.active) for one in codes]
+        collector_codes.refresh(listed, now)
+    if same := _all_the_same(work):
+        return _leave(work, same, summary)
     work.repeated = seen.gather(work.run_id)
     if work.skipped:
         _rely_on_memory(work)
     if work.repeated:
         staging.drop_repeated(work.run_id)
     failures = seen.failures(work.run_id)
-    if codes is not None:
-        listed = [collector_codes.Listed(one.code, one.name, one.area, one.active) for one in codes]
-        collector_codes.refresh(listed, now)
     quick = work.since is not None
     staged = seen.staged_totals(work.run_id) if quick else None
     written = staging.write_changed(work.run_id, today, skip_closed_strangers=quick)
-    if work.skipped and seen.verify():
-        raise ReadAgain("What was remembered of the last download did not fit what is stored, so every record was read again.")
     if staged is None:
-        staged = seen.totals()
+        staged, unlike = seen.totals()
+        if work.skipped and unlike:
+            raise ReadAgain("What was remembered of the last download did not fit what is stored, so every record was read again.")
         doubt = _doubt_about_totals(work, staged, failures, summary)
         closed = written.closed + _close_absent(work, failures, doubt, today, told=summary is not None)
         seen.note_unconfirmed(work.run_id)
@@ -62,34 +64,71 @@ def _write(work: Work, codes: list[CollectorRecord] | None, summary: Summary | N
     seen.settle_held(everything=not quick)
     if work.waiting_to_close:
         seen.hold_absent(work.run_id)
+    whole = not (quick or work.left_open or work.repeated or failures.count)
     if work.repeated:
         work.notes.append(f"{many(work.repeated, 'record')} came more than once; the latest version of each was taken.")
-    if not quick and summary is not None and summary.amount_due != staged.amount_due:
-        difference = show_pesos(summary.amount_due - staged.amount_due)
-        who = f", which may belong to the {many(failures.count, 'record')} that could not be read" if failures.count else ""
-        read, said = show_pesos(staged.amount_due), show_pesos(summary.amount_due)
-        work.notes.append(f"PSCloud's summary says {said} is due, and {read} was read: a difference of {difference}{who}.")
     if quick:
         read_pages.forget_run(work.run_id)
     else:
+        _note_difference(work, staged, failures, summary)
         read_pages.keep_only(work.run_id)
     seen.drop()
     return {
-        "total": staged.count + failures.count,
-        "succeeded": staged.count,
-        "failed": failures.count,
+        **_told(work, staged, failures, summary, doubt),
         "added": written.added,
         "changed": written.changed,
         "unchanged": staged.count - written.added - written.changed,
         "closed": closed,
+        "waiting_to_close": work.waiting_to_close,
+        "last_change_id": None if quick else staging.last_change(),
+        "all_seen": whole,
+    }
+
+
+def _all_the_same(work: Work) -> Totals | None:
+    """What is stored, when PSCloud sent the very pages of the last full download and nothing was written since: then there is nothing to
+    write, nothing to close, and nobody waits for anything."""
+    memory = work.memory
+    if work.since is not None or not memory.whole or not work.pages == work.pages_unchanged == len(memory.pages):
+        return None
+    here = seen.open_totals()
+    same = Totals(memory.count, memory.amount_due)
+    return same if here == same and staging.last_change() == work.last_change and seen.nothing_waits() else None
+
+
+def _leave(work: Work, same: Totals, summary: Summary | None) -> dict[str, Any]:
+    """The numbers of a run that found everything as it is."""
+    none = Failures(0, 0, 0, 0)
+    doubt = _doubt_about_totals(work, same, none, summary)
+    if doubt and summary is not None:
+        work.notes.append(f"{doubt[0].upper()}{doubt[1:]}")
+    _note_difference(work, same, none, summary)
+    read_pages.keep_only(work.run_id)
+    left = {"added": 0, "changed": 0, "unchanged": same.count, "closed": 0, "last_change_id": work.last_change, "all_seen": True}
+    return {**_told(work, same, none, summary, doubt), **left}
+
+
+def _note_difference(work: Work, staged: Totals, failures: Failures, summary: Summary | None) -> None:
+    if summary is None or summary.amount_due == staged.amount_due:
+        return
+    difference = show_pesos(summary.amount_due - staged.amount_due)
+    who = f", which may belong to the {many(failures.count, 'record')} that could not be read" if failures.count else ""
+    read, said = show_pesos(staged.amount_due), show_pesos(summary.amount_due)
+    work.notes.append(f"PSCloud's summary says {said} is due, and {read} was read: a difference of {difference}{who}.")
+
+
+def _told(work: Work, staged: Totals, failures: Failures, summary: Summary | None, doubt: str) -> dict[str, Any]:
+    """What a completed run keeps of what PSCloud sent and said."""
+    return {
+        "total": staged.count + failures.count,
+        "succeeded": staged.count,
+        "failed": failures.count,
         "amount_due": staged.amount_due,
         "pscloud_count": work.announced if summary is None else summary.count,
         "pscloud_amount_due": None if summary is None else summary.amount_due,
         "as_of": work.as_of or work.started,  # never later than what was read
         "watermark": None if doubt or failures.count or work.left_open else _watermark(work),
         "note": " ".join(work.notes),
-        "waiting_to_close": work.waiting_to_close,
-        "last_change_id": None if quick else staging.last_change(),
     }
 
 

@@ -18,11 +18,14 @@ def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
 
 
-def line(texts: Sequence[str], end: str | None = "") -> str:
+def is_plain(row: str, columns: int) -> bool:
+    """Whether a row of so many columns, with tabs between, holds nothing that COPY would take for something else."""
+    return row.count("\t") == columns - 1 and "\\" not in row and "\n" not in row and "\r" not in row
+
+
+def line(texts: Sequence[str], end: str | None) -> str:
     """One row for copy(), of texts that hold no NUL; `end` is the last column, None for NULL."""
-    joined = "\t".join(texts) + "\t" + (end or "")
-    if "\\" in joined or "\n" in joined or "\r" in joined or joined.count("\t") != len(texts):
-        joined = "\t".join([*(text.translate(_ESCAPES) for text in texts), (end or "").translate(_ESCAPES)])
+    joined = "\t".join(text.translate(_ESCAPES) for text in (*texts, end or ""))
     return joined + ("\\N\n" if end is None else "\n")
 
 

@@ -108,7 +108,8 @@ class SyncRun(Model):
 
     `bytes_read` are those of the pages, decompressed, and `pages_unchanged` how many of the pages were those of the run before. The phases
     in milliseconds overlap: fetching goes on while records are mapped and written. `waiting_to_close` is how many SOAs a supervisor must
-    decide about (absent_soas); `last_change_id` the newest row of soa_changes when this run completed."""
+    decide about (absent_soas). `last_change_id` is the newest row of soa_changes when this full run completed; `all_seen` that it read
+    every record once, and every SOA that is open here among them."""
 
     __tablename__ = "sync_runs"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -146,6 +147,7 @@ class SyncRun(Model):
     swap_ms: Mapped[int] = mapped_column(default=0)
     waiting_to_close: Mapped[int] = mapped_column(default=0)
     last_change_id: Mapped[int | None] = mapped_column()
+    all_seen: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
         CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
         CheckConstraint("(active_slot IS NOT NULL) = (status IN ('pending', 'processing'))", name="active_slot"),

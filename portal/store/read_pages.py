@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import msgspec
 from sqlalchemy import delete, func, insert, select, text, update
 
 from portal.domain.known_pages import KnownPage
+from portal.domain.money import ZERO
 from portal.extensions import db
 from portal.store import bulk
 from portal.store.models import SoaChange, SyncRun
@@ -42,14 +44,20 @@ class NewPage:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of the run `run_id`: its pages by number, and which SOAs were written since, whose records are to be read anew."""
+    """What is remembered of the run `run_id`: its pages by number, and which SOAs were written since, whose records are to be read anew.
+
+    `whole` says that nothing was written since and that all its pages can be recognised, each SOA that is open here on one of them: then a
+    run that meets all of them again, and no other, has `count` SOAs with `amount_due` pesos before it, and nothing to do."""
 
     run_id: int
     pages: dict[int, KnownPage]
     touched: frozenset[str]
+    whole: bool
+    count: int
+    amount_due: Decimal
 
 
-NOTHING = Memory(0, {}, frozenset())
+NOTHING = Memory(0, {}, frozenset(), False, 0, ZERO)
 
 
 def each_record() -> str:
@@ -60,7 +68,7 @@ def each_record() -> str:
 def recall() -> Memory:
     """What can be believed now."""
     found = db.session.execute(
-        select(SyncRun.id, SyncRun.last_change_id)
+        select(SyncRun.id, SyncRun.last_change_id, SyncRun.all_seen, SyncRun.pages, SyncRun.succeeded, SyncRun.amount_due)
         .where(SyncRun.status == "completed", SyncRun.last_change_id.is_not(None), SyncRun.id.in_(select(ReadPage.run_id)))
         .order_by(SyncRun.id.desc())
         .limit(1)
@@ -84,7 +92,8 @@ def recall() -> Memory:
         )
         for number in db.session.scalars(held, {"run": found.id, "last": found.last_change_id}):
             pages.pop(number, None)
-    return Memory(found.id, pages, touched)
+    whole = bool(found.all_seen and not touched and len(pages) == found.pages)
+    return Memory(found.id, pages, touched, whole, found.succeeded, found.amount_due)
 
 
 def records(run_id: int, numbers: Sequence[int]) -> dict[int, dict[str, tuple[str, str]]]:

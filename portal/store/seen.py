@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, column, delete, exists, func, inse
 
 from portal.domain.money import ZERO, from_centavos
 from portal.extensions import db
-from portal.store import bulk, models, read_pages, staging
+from portal.store import models, read_pages, staging
 from portal.store.models import SyncFailure, SyncRun, UnconfirmedSoa
 from portal.store.staging_tables import AbsentSoa
 
@@ -43,11 +43,10 @@ def gather(run_id: int) -> int:
     """Fill `seen`. Returns how many records came more than once."""
     staging.prepare()
     records = f"{read_pages.each_record()} WHERE p.run_id = :run OR p.seen_by = :run"
-    key = 'VARCHAR(100) COLLATE "C"' if bulk.is_postgresql() else "VARCHAR(100)"
     db.session.execute(text("DROP TABLE IF EXISTS seen"))
-    db.session.execute(text(f"CREATE TEMPORARY TABLE seen (soa_id {key} PRIMARY KEY, version VARCHAR(16), times INTEGER)"))
+    db.session.execute(text(f"CREATE TEMPORARY TABLE seen (soa_id {staging.key_type()}, version VARCHAR(16), times INTEGER)"))
     db.session.execute(
-        text(f"INSERT INTO seen SELECT soa_id, max(version), count(*) FROM ({records}) AS r GROUP BY soa_id ORDER BY soa_id"),  # noqa: S608
+        text(f"INSERT INTO seen SELECT soa_id, max(version), count(*) FROM ({records}) AS r GROUP BY soa_id"),  # noqa: S608
         {"run": run_id},
     )
     staging.settle("seen")
@@ -59,21 +58,15 @@ def drop() -> None:
     db.session.execute(text("DROP TABLE seen"))
 
 
-def verify() -> int:
-    """How many of the records seen are not stored in the version that was seen; none, when the run has written what changed."""
+def totals() -> tuple[Totals, int]:
+    """Count and pesos of the SOAs seen, as they are stored, and how many are not stored in the version that was seen. Call it when the run
+    has written what changed: then there are none of these."""
     soa = models.Soa
-    stored = select(_SEEN.c.soa_id).join(soa, soa.id == _SEEN.c.soa_id).where(soa.version == _SEEN.c.version)
-    found = select(func.count()).select_from(stored.subquery()).scalar_subquery()
-    return db.session.scalar(select(select(func.count()).select_from(_SEEN).scalar_subquery() - found)) or 0
-
-
-def totals() -> Totals:
-    """Count and pesos of the SOAs seen, as they are stored; call it when the run has written what changed."""
-    soa = models.Soa
-    count, amount = db.session.execute(
-        select(func.count(), func.sum(soa.amount_due)).select_from(_SEEN).outerjoin(soa, soa.id == _SEEN.c.soa_id)
+    same = func.count().filter(soa.version == _SEEN.c.version)
+    count, amount, like = db.session.execute(
+        select(func.count(), func.sum(soa.amount_due), same).select_from(_SEEN).outerjoin(soa, soa.id == _SEEN.c.soa_id)
     ).one()
-    return Totals(count, amount or ZERO)
+    return Totals(count, amount or ZERO), count - like
 
 
 def staged_totals(run_id: int) -> Totals:
@@ -92,6 +85,12 @@ def failures(run_id: int) -> Failures:
         select(func.count(SyncFailure.pscloud_id.distinct())).where(mine, exists().where(_SEEN.c.soa_id == SyncFailure.pscloud_id))
     )
     return Failures(count, count - with_id, ids, elsewhere or 0)
+
+
+def nothing_waits() -> bool:
+    """Whether no open SOA waits to be confirmed or closed."""
+    waiting = select(exists().select_from(UnconfirmedSoa), exists().select_from(AbsentSoa))
+    return not any(db.session.execute(waiting).one())
 
 
 def open_totals() -> Totals:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Date, Row, bindparam, delete, func, insert, select, text
+from sqlalchemy import Date, Row, bindparam, delete, func, select, text
 
 from portal.domain.plain import PlainSoa, centavos, plain
 from portal.domain.soa import Invoice, Soa, changes
@@ -22,6 +22,8 @@ from portal.store.staging_tables import staged_invoices, staged_soas
 
 BATCH = 500
 PORTION = 5000
+FEW = 20_000
+"""Of fewer SOAs PostgreSQL is told how many they are: then it looks up what belongs to them instead of reading whole tables."""
 MOST_WORDS = 50_000
 """Words of names that a run remembers to have written."""
 _PLAIN = tuple(name for name in PlainSoa._fields if name not in {"invoices", "collector_code"})
@@ -77,50 +79,29 @@ def put(run_id: int, place: int, found: Sequence[PlainSoa], words: set[str] | No
 
 def _soa_line(run_id: int, place: int, soa: PlainSoa) -> str:
     one, number, customer, account, name, address, contact, tin, issued, due, amount, penalty, code, status, updated, version, _ = soa
-    texts = (
-        str(run_id),
-        str(place),
-        one,
-        number,
-        customer,
-        account,
-        name,
-        address,
-        contact,
-        tin,
-        issued,
-        due,
-        amount.replace(".", ""),
-        penalty.replace(".", ""),
-        status,
-        f"{updated}+00",
-        version,
-        soas.search_text(soa),
+    row = (
+        f"{run_id}\t{place}\t{one}\t{number}\t{customer}\t{account}\t{name}\t{address}\t{contact}\t{tin}\t{issued}\t{due}\t"
+        f"{amount.replace('.', '')}\t{penalty.replace('.', '')}\t{status}\t{updated}+00\t{version}\t{soas.search_text(soa)}\t{code or ''}"
     )
-    return bulk.line(texts, code)
+    if bulk.is_plain(row, len(_SOA_COLUMNS)):
+        return row + ("\\N\n" if code is None else "\n")
+    centavos_due, centavos_penalty = amount.replace(".", ""), penalty.replace(".", "")
+    texts = (one, number, customer, account, name, address, contact, tin, issued, due, centavos_due, centavos_penalty, status)
+    return bulk.line((str(run_id), str(place), *texts, f"{updated}+00", version, soas.search_text(soa)), code)
 
 
 def _invoice_lines(run_id: int, place: int, soa: PlainSoa) -> list[str]:
-    start = (str(run_id), str(place), soa.id)
-    return [
-        bulk.line(
-            (
-                *start,
-                str(position),
-                one,
-                number,
-                issued,
-                due,
-                amount.replace(".", ""),
-                balance.replace(".", ""),
-                penalty.replace(".", ""),
-                vat.replace(".", ""),
-                vat_type,
-            ),
-            description,
+    found = []
+    for position, (one, number, issued, due, description, amount, balance, penalty, vat_type, vat) in enumerate(soa.invoices):
+        row = (
+            f"{run_id}\t{place}\t{soa.id}\t{position}\t{one}\t{number}\t{issued}\t{due}\t{amount.replace('.', '')}\t"
+            f"{balance.replace('.', '')}\t{penalty.replace('.', '')}\t{vat.replace('.', '')}\t{vat_type}\t{description}\n"
         )
-        for position, (one, number, issued, due, description, amount, balance, penalty, vat_type, vat) in enumerate(soa.invoices)
-    ]
+        if not bulk.is_plain(row[:-1], len(_INVOICE_COLUMNS)):
+            money = (text.replace(".", "") for text in (amount, balance, penalty, vat))
+            row = bulk.line((str(run_id), str(place), soa.id, str(position), one, number, issued, due, *money, vat_type), description)
+        found.append(row)
+    return found
 
 
 def _soa_values(run_id: int, place: int, soa: PlainSoa) -> tuple[Any, ...]:
@@ -163,6 +144,7 @@ def clear_ended() -> int:
     return int(db.session.execute(delete(staged_soas).where(staged_soas.c.run_id.in_(ended))).rowcount)  # type: ignore[attr-defined]
 
 
+_CHANGE_COLUMNS = ("run_id", "soa_id", "kind", "changes")
 _LOSERS = """
     SELECT place FROM (
         SELECT place, row_number() OVER (PARTITION BY id ORDER BY updated_at DESC, place DESC) AS rank FROM staged_soas WHERE run_id = :run
@@ -225,11 +207,14 @@ def write_changed(run_id: int, today: date, skip_closed_strangers: bool = False)
     prepare()
     session = db.session
     session.execute(text("DROP TABLE IF EXISTS moves"))
-    session.execute(text(f"CREATE TEMPORARY TABLE moves (soa_id {_text_type()} PRIMARY KEY, kind VARCHAR(10))"))
+    session.execute(text(f"CREATE TEMPORARY TABLE moves (soa_id {key_type()}, kind VARCHAR(10))"))
     session.execute(text(_FIND_MOVES), {"run": run_id, "strangers": skip_closed_strangers})
     settle("moves")
     kinds = {row.kind: int(row.number) for row in session.execute(text("SELECT kind, count(*) AS number FROM moves GROUP BY kind"))}
     if kinds:
+        if sum(kinds.values()) < FEW:
+            settle("staged_soas")
+            settle("staged_invoices")
         with filled_at_once(kinds.get("added", 0)):
             day = bindparam("today", today, Date)
             session.execute(text(_MOVE_TOTALS), {"run": run_id})
@@ -259,8 +244,10 @@ def settle(table: str) -> None:
         db.session.execute(text(f"ANALYZE {table}"))
 
 
-def _text_type() -> str:
-    return 'VARCHAR(100) COLLATE "C"' if bulk.is_postgresql() else "VARCHAR(100)"
+def key_type() -> str:
+    """The type of an SOA's id in a table that lives as long as the transaction. SQLite looks rows up one by one and wants an index;
+    PostgreSQL joins whole tables, and an index would cost more than all the rest."""
+    return 'VARCHAR(100) COLLATE "C"' if bulk.is_postgresql() else "VARCHAR(100) PRIMARY KEY"
 
 
 def _note_changes(run_id: int) -> None:
@@ -271,8 +258,11 @@ def _note_changes(run_id: int) -> None:
         last = moved[-1].soa_id
         ids = [row.soa_id for row in moved]
         old, new = soas.get_many(ids), _staged(run_id, ids)
-        rows = [(one, run_id, kind, json.dumps(changes(old[one], new[one]), ensure_ascii=False)) for one, kind in moved]
-        db.session.execute(insert(SoaChange), [dict(zip(("soa_id", "run_id", "kind", "changes"), row, strict=True)) for row in rows])
+        told = [(one, kind, json.dumps(changes(old[one], new[one]), ensure_ascii=False)) for one, kind in moved]
+        if bulk.is_postgresql():
+            bulk.copy("soa_changes", _CHANGE_COLUMNS, [bulk.line((str(run_id), *each[:2]), each[2]) for each in told])
+        else:
+            bulk.insert_many("soa_changes", _CHANGE_COLUMNS, [(run_id, *each) for each in told])
 
 
 def _staged(run_id: int, ids: Sequence[str]) -> dict[str, Soa]:

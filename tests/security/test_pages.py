@@ -22,12 +22,13 @@ from flask import Flask
 from jinja2 import Environment
 
 from portal import documents
-from portal.documents import FencedFetcher, html_to_pdf
+from portal.documents import html_to_pdf
 from portal.exports import guarded
 from portal.extensions import db
 from portal.services import collector_codes
 from portal.store import users as user_store
 from portal.store.models import SyncFailure
+from portal.typesetting import FencedFetcher
 from tests.factories import NOW, Phone, make_soa, make_user, store_soas
 from tests.security.world import World, cases, routes, send
 

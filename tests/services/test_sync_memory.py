@@ -200,13 +200,36 @@ def test_what_somebody_writes_during_the_download_has_everything_read_again(any_
 
 def test_what_does_not_fit_is_found_before_the_run_completes(any_app: Flask, server: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if an error had changed an SOA behind our backs, without a word in its history."""
-    server.reply = Books([record(n) for n in range(1, 9)], page_size=2)
+    server.reply = books = Books([record(n) for n in range(1, 9)], page_size=2)
     download(server)
     db.session.execute(text("UPDATE soas SET version = 'bent', address = 'bent' WHERE id = 'S0003'"))
     db.session.commit()
+    books.records[7] = record(8, amount_due="500.00")
+    second = download(server, 1)
+    assert "did not fit" in second.note and (second.changed, second.unchanged) == (2, 6)
+    assert (found := soas.get("S0003")) and found.version == found.soa.version and found.soa.address == ""
+
+
+def test_where_nothing_changed_what_is_open_here_must_add_up(any_app: Flask, server: Script) -> None:
+    server.reply = Books([record(n) for n in range(1, 9)], page_size=2)
+    download(server)
+    db.session.execute(text("UPDATE soas SET version = 'bent', amount_due = 1 WHERE id = 'S0003'"))
+    db.session.commit()
     second = download(server, 1)
     assert "did not fit" in second.note and (second.changed, second.unchanged) == (1, 7)
-    assert (found := soas.get("S0003")) and found.version == found.soa.version and found.soa.address == ""
+
+
+def test_where_nothing_changed_but_somebody_waits_everything_is_compared(any_app: Flask, server: Script) -> None:
+    server.reply = books = Books([record(n) for n in range(1, 11)], page_size=5)
+    download(server)
+    del books.records[5:]
+    assert download(server, 1).waiting_to_close == 5
+    third = download(server, 2)
+    assert (third.pages_unchanged, third.waiting_to_close, third.closed) == (1, 5, 0), "they are still absent"
+    assert sync.close_waiting(third.id, "ramon", START + timedelta(days=2)) == 5
+    for day in (3, 4):
+        row = download(server, day)
+        assert (row.total, row.unchanged, row.note) == (5, 5, "") and row.watermark is not None
 
 
 def test_records_that_come_twice_are_all_looked_at(any_app: Flask, server: Script) -> None:

@@ -22,6 +22,7 @@ def upgrade() -> None:
     for name in ("pages_unchanged", "fetch_ms", "map_ms", "write_ms", "check_ms", "swap_ms", "waiting_to_close"):
         op.add_column("sync_runs", sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
     op.add_column("sync_runs", sa.Column("last_change_id", sa.Integer(), nullable=True))
+    op.add_column("sync_runs", sa.Column("all_seen", sa.Boolean(), nullable=False, server_default=sa.false()))
     # A run under way is ended: what it has staged goes with the old table.
     op.execute(
         "UPDATE sync_runs SET status = 'failed', active_slot = NULL, lease = NULL, finished_at = heartbeat_at, "
