@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from flask import Flask, has_request_context, request, url_for
 from jinja2.runtime import Macro
-from markupsafe import Markup
 
 KEPT = 4096
 """Addresses kept at a time; the longest unused go first, so a million SOAs cannot fill the memory."""
@@ -32,20 +31,21 @@ def in_address(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote(text)
 
 
-def once(kept: dict[tuple[Any, ...], Markup], macro: Macro, *values: str | int | tuple[str, ...]) -> Markup:
-    """What the macro makes of these values, made once for each: its name is its own among those used so, and it looks at nothing else."""
+def once(kept: dict[tuple[Any, ...], str], macro: Macro, *values: str | int | tuple[str, ...]) -> str:
+    """What the macro makes of these values, escaped, made once for each: its name is its own among those used so, and it looks at nothing
+    else."""
     key = (macro.name, request.environ.get("SCRIPT_NAME", ""), *values)
     found = kept.get(key)
     if found is None:
         if len(kept) >= KEPT:
             kept.clear()
-        found = kept[key] = Markup(macro(*values))  # noqa: S704 - a macro's answer is escaped already
+        found = kept[key] = macro(*values)
     return found
 
 
 def register(app: Flask) -> None:
     """What templates call url_for and once, and the filter for addresses they put together themselves."""
-    kept: dict[tuple[Any, ...], Markup] = {}
+    kept: dict[tuple[Any, ...], str] = {}
     app.jinja_env.globals["once"] = lambda macro, *values: once(kept, macro, *values)
     app.add_template_filter(in_address)
     app.jinja_env.globals["url_for"] = lambda endpoint, **values: address(app, endpoint, **values)

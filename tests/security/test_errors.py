@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from portal.services import snapshot, users
-from portal.store import collector_codes, ledger, readings, soas, sync_runs, terminals
+from portal.store import collector_codes, ledger, readings, soas, sync_history, sync_runs, terminals
 from portal.store import users as user_store
 from tests.security.world import World, cases, routes
 
@@ -38,11 +38,11 @@ def check_plain(response: TestResponse, status: int) -> None:
 
 
 AREAS = [
-    ("/", "supervisor", sync_runs, "recent"), ("/soas", "supervisor", soas, "list_page"), ("/soas/S-A", "supervisor", soas, "timeline"),
-    ("/syncs", "supervisor", sync_runs, "recent"), ("/payments", "supervisor", ledger, "totals"),
-    ("/readings", "supervisor", readings, "recent"), ("/collector-codes", "supervisor", collector_codes, "overview"),
+    ("/", "supervisor", sync_runs, "active"), ("/soas", "supervisor", soas, "list_page"), ("/soas/S-A", "supervisor", soas, "timeline"),
+    ("/syncs", "supervisor", sync_history, "list_page"), ("/payments", "supervisor", ledger, "totals"),
+    ("/readings", "supervisor", readings, "recent"), ("/collector-codes", "supervisor", collector_codes, "board"),
     ("/terminals", "supervisor", terminals, "all_terminals"), ("/users", "admin", user_store, "all_users"),
-    ("/reports", "supervisor", ledger, "collectors"),
+    ("/reports/daily-collection", "supervisor", collector_codes, "known_codes"),
 ]  # fmt: skip
 
 
@@ -110,7 +110,18 @@ def test_when_nobody_can_say_who_is_signed_in_nothing_is_open(
     break_it(monkeypatch, users, "who_is", database_away())
     for method, rule in routes(app):
         if rule.startswith(
-            ("/mpos", "/static", "/healthz", "/metrics", "/readyz", "/login", "/api/v1/session", "/api/v1/ping", "/api/v1/journal/")
+            (
+                "/mpos",
+                "/static",
+                "/healthz",
+                "/metrics",
+                "/readyz",
+                "/login",
+                "/api/v1/session",
+                "/api/v1/ping",
+                "/api/v1/journal/",
+                "/verify/",
+            )
         ):
             continue
         for case in cases(method, rule).values():

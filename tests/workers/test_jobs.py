@@ -91,7 +91,12 @@ def test_a_job_opens_its_own_app_when_it_runs(tmp_path: Path, sqlite_url: str, m
 
 def test_the_app_is_made_once_for_all_jobs_of_a_worker(monkeypatch: pytest.MonkeyPatch, app: Flask) -> None:
     made: list[Flask] = []
-    monkeypatch.setattr("portal.create_app", lambda config: made.append(app) or app)
+
+    def make(_config: object) -> Flask:
+        made.append(app)
+        return app
+
+    monkeypatch.setattr("portal.create_app", make)
     monkeypatch.setattr("config.Config", lambda: None)
     monkeypatch.setattr(jobs, "_prepared", [])
     monkeypatch.setattr(jobs, "has_app_context", lambda: False)
