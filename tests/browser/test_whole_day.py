@@ -18,6 +18,21 @@ from tests.browser.conftest import Product
 PASSWORDS = {login.name: login.password for login in LOGINS}
 
 
+STORED_CODES = """() => new Promise((resolve, reject) => {
+  const opening = indexedDB.open("mpos-nena");
+  opening.onerror = () => reject(opening.error);
+  opening.onsuccess = () => {
+    const asking = opening.result.transaction("payments").objectStore("payments").getAll();
+    asking.onerror = () => reject(asking.error);
+    asking.onsuccess = () => {
+      opening.result.close();
+      resolve(Object.fromEntries(asking.result.map((record) => [record.payload.receipt_number, record.code])));
+    };
+  };
+})"""
+"""Receipt number -> the code its QR carries, as stored on the phone."""
+
+
 def office(chromium: Browser, product: Product, name: str) -> Page:
     page = chromium.new_context(viewport={"width": 1366, "height": 768}, timezone_id="Asia/Manila").new_page()
     page.goto(f"{product.url}/login")
@@ -112,12 +127,24 @@ def test_the_whole_day(chromium: Browser, product: Product, phone_context: Brows
     expect(page.locator("#unsent")).to_have_text(re.compile(r"^[4-9]$"))
     assert product.pscloud_get("/payments")["payments"] == []
 
+    # --- a stranger scans the receipts: each was signed without a signal
+    codes = page.evaluate(STORED_CODES)
+    stranger = chromium.new_context(viewport={"width": 360, "height": 740}, java_script_enabled=False).new_page()
+    for number, amount in zip(receipts, amounts, strict=True):
+        stranger.goto(f"{product.url}/verify/{codes[number]}")
+        expect(stranger.get_by_role("heading", name="This receipt is genuine")).to_be_visible()
+        expect(stranger.locator("main")).to_contain_text(re.compile(f"has not received.*{number}.*₱{amount:,.2f}", re.S))
+
     # --- back online: upload twice
     phone_context.set_offline(False)
     page.get_by_role("link", name="Readings").or_(page.get_by_role("button", name="Readings")).first.click()
     for _ in range(2):
         page.get_by_role("button", name="Upload Payments").click()
         expect(page.locator("#unsent")).to_have_text("0", timeout=20_000)
+
+    for code in codes.values():
+        stranger.goto(f"{product.url}/verify/{code}")
+        expect(stranger.locator("main")).to_contain_text("the office has received this payment")
 
     # --- count, X, Z, close
     cash = sum(amounts, Decimal("500.00"))
