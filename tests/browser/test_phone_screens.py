@@ -258,7 +258,8 @@ def test_a_receipt_prints_as_one_strip_and_again_as_a_reprint(chromium: Browser,
         assert abs(float(boxes[0][0]) - width * MM) < 2
         code = page.locator("#sheet svg.qr")
         drawn, strip = code.bounding_box(), page.locator("#sheet .paper").bounding_box()
-        modules = int(code.get_attribute("viewBox").split()[2])
+        assert drawn and strip
+        modules = int((code.get_attribute("viewBox") or "").split()[2])
         assert drawn["width"] == pytest.approx(modules * 0.5 * 96 / 25.4, abs=0.5), "half a millimetre for each module"
         assert drawn["width"] == drawn["height"] and strip["x"] <= drawn["x"] and drawn["x"] + drawn["width"] <= strip["x"] + strip["width"]
         page.emulate_media(media="print")
