@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
     table,
     true,
+    union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.operators import custom_op
@@ -141,9 +142,14 @@ def _begins_number(typed: str) -> tuple[tuple[str, str], ...]:
 
 @cache
 def _known_numbers(columns: tuple[str, ...]) -> Executable:
-    parts = ((_number(name), str(place)) for place, name in enumerate(columns))
-    ranges = (and_(column >= bindparam(f"from{place}"), column < bindparam(f"to{place}")) for column, place in parts)
-    return select(*(exists().where(Soa.status.in_(STATUSES), one) for one in ranges))
+    return select(*(exists().where(*_range(name, place)) for place, name in enumerate(columns)))
+
+
+def _range(name: str, place: int) -> tuple[ColumnElement[bool], ...]:
+    """Every SOA whose number begins so; account numbers have an index that begins with the status, SOA numbers one of their own."""
+    column = _number(name)
+    found = (column >= bindparam(f"from{place}"), column < bindparam(f"to{place}"))
+    return (Soa.status.in_(STATUSES), *found) if name == "account_number" else found
 
 
 def _is_rare_number(begins: tuple[tuple[str, str], ...]) -> bool:
@@ -156,9 +162,8 @@ def _is_rare_number(begins: tuple[tuple[str, str], ...]) -> bool:
 
 @cache
 def _some_numbers(columns: tuple[str, ...], most: int) -> Executable:
-    return (
-        select(literal_column("1")).select_from(Soa).where(Soa.status.in_(STATUSES), _beginning(columns)).limit(literal_column(str(most)))
-    )
+    parts = (select(Soa.id).where(*_range(name, place)) for place, name in enumerate(columns))
+    return union_all(*parts).limit(literal_column(str(most)))
 
 
 def _hits() -> Select[tuple[int]]:

@@ -205,7 +205,7 @@ def _near_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: 
 @lru_cache(1024)
 def _page_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: int) -> Executable:
     """Made once for each kind of question: making one takes longer than answering it."""
-    key = search.unindexed(_SORTS[sort]) if where.hidden == "order" else _SORTS[sort]
+    key = search.unindexed(_SORTS[sort]) if where.hidden in ("order", "status") else _SORTS[sort]
     return _from_mark(_rows(where), key, downwards, marked).order_by(*_order(key, downwards)).limit(literal_column(str(limit)))
 
 
@@ -302,7 +302,8 @@ def _soa_row(row: Sequence[Any], today: date) -> SoaRow:
 
 class _Where(NamedTuple):
     """What kind of conditions a filter makes; their values come apart from it. `code` is one of "=", "-" (none), "" (any), "0" (never);
-    `hidden` is what SQLite is not to look up in an index: "due" dates, the number that "begins" so, the "order", or nothing."""
+    `hidden` is what SQLite is not to look up in an index: "due" dates, the number that "begins" so, the "order", it and the "status", or
+    nothing."""
 
     one_status: bool
     code: str
@@ -342,7 +343,7 @@ def _asked(filter: SoaFilter, today: date, counting: bool = False, sort: str = "
         begins,
         hidden="",
     )
-    if sort and db.engine.dialect.name == "sqlite":
+    if (sort or begins) and db.engine.dialect.name == "sqlite":
         where = where._replace(hidden=_hidden(filter, today, where, sort, text.rare))
     given = {"status": filter.status, "code": filter.collector_code, "since": filter.due_from, "until": until}
     used = {"status": where.one_status, "code": code == "=", "since": where.since, "until": where.until}
@@ -352,7 +353,10 @@ def _asked(filter: SoaFilter, today: date, counting: bool = False, sort: str = "
 def _hidden(filter: SoaFilter, today: date, where: _Where, sort: str, rare: bool) -> str:
     """SQLite does not know how many rows a range holds. Of few, finding and sorting them is quick; of many, following the order is."""
     if where.begins:
-        return "" if where.begins == (sort,) else "order" if rare else "begins"
+        alone = "status" if set(where.begins) == {"soa_number"} else "order"  # that number's index does not begin with the status
+        if not sort:
+            return alone if alone == "status" else ""
+        return "" if where.begins == (sort,) else alone if rare else "begins"
     if sort == "due_date" or where.code or not (where.since or where.until):
         return ""
     return "due" if _kept_totals(replace(filter, penalty=False), today).count > MANY else "order"
@@ -360,7 +364,8 @@ def _hidden(filter: SoaFilter, today: date, where: _Where, sort: str, rare: bool
 
 def _conditions(where: _Where) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    found.append(Soa.status == bindparam("status") if where.one_status else Soa.status.in_(search.STATUSES))
+    status = search.unindexed(Soa.status.expression) if where.hidden == "status" else Soa.status.expression
+    found.append(status == bindparam("status") if where.one_status else status.in_(search.STATUSES))
     found += search.conditions(where.match, where.likes, where.begins, where.hidden == "begins")
     due = search.unindexed(Soa.due_date.expression) if where.hidden == "due" else Soa.due_date.expression
     if where.code == "-":

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal.extensions import db
-from portal.store import soas
+from portal.store import search, soas
 from portal.store.soas import SORTS, SoaFilter
 from tests.factories import make_soa, store_soas
 
@@ -103,3 +103,17 @@ def test_pages_of_active_and_closed_ones_together_are_the_whole_in_order(
             assert [row.id for row in [*first.rows, *second.rows]] == whole[:30]
             assert soas.list_page(wanted, TODAY, limit=15, before=second.previous).rows == first.rows
     soas._near_query.cache_clear()
+
+
+@pytest.mark.parametrize("q", ["SOA-S1", "MP-2019-00001"])
+def test_numbers_are_looked_up_in_their_own_index(app: Flask, q: str) -> None:
+    store_soas(*(make_soa(f"S{number}", account_number=f"MP-2019-{number:05}") for number in range(60)))
+    db.session.execute(text("ANALYZE"))
+    db.session.commit()
+    for body in (
+        functools.partial(search.ask, q),
+        functools.partial(soas.totals, SoaFilter(q=q), TODAY),
+        functools.partial(soas.list_page, SoaFilter(q=q), TODAY),
+    ):
+        looked = [step for step in steps(body) if step.startswith(("SEARCH soas", "SCAN soas"))]
+        assert looked and all("number>? AND" in step for step in looked), looked
