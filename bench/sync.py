@@ -1,12 +1,11 @@
 """How long downloads take beside what one would pick instead and beside the least that must be done: `python -m bench.sync --peers PYTHON`.
 
-Fills a PostgreSQL of its own from a PSCloud of its own that only sends (bench/pscloud_pages.py), three times over: first into empty tables,
-again with nothing changed, again with 1 % changed all over the list. Each time three ways, one after the other: the portal's own worker
-process, rung for through Redis, from asking to Completed; the same by hand (bench/sync_floor.py); dlt with the settings it is fastest with
-(bench/sync_dlt.py), when PYTHON has what bench/requirements-peers.in names. Of several rounds the least disturbed counts, the quickest of
-each; absolute seconds are this machine's.
+Fills a PostgreSQL of its own from a PSCloud of its own that only sends (bench/pscloud_pages.py), three times over: first into empty
+tables, again with nothing changed, again with 1 % changed all over the list. Each time three ways, one after the other: the portal's own
+worker process, rung for through Redis, from asking to Completed; the same by hand (bench/sync_floor.py); dlt (bench/sync_dlt.py), when
+PYTHON has what bench/requirements-peers.in names. Of several rounds the quickest of each counts, the least disturbed one.
 
-`--memory 20000 1000000` only downloads lists of these lengths twice each and prints the worker's peak memory."""
+`--memory 20000 1000000` only downloads lists of these lengths three times each and prints the worker's peak memory."""
 
 from __future__ import annotations
 

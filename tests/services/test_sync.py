@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from demo.pscloud.testing import running_pscloud
-from portal import doorbell
+from portal import clock, doorbell
 from portal.domain.errors import Busy, Conflict, NotFound
 from portal.extensions import db
 from portal.pscloud.client import PscloudClient
@@ -390,6 +390,40 @@ def test_a_run_cancelled_in_the_middle_commits_nothing(any_app: Flask, server: S
     assert cancelled.is_set()
     assert (row.status, row.error) == ("cancelled", "Cancelled by cora.")
     assert visible() == {} and staged_rows() == 0
+
+
+@pytest.mark.parametrize("waits", ["for an answer", "between two tries"])
+def test_cancelling_is_noticed_within_seconds_while_pscloud_keeps_us_waiting(app: Flask, server: Script, waits: str) -> None:
+    books = Books([record(n) for n in range(1, 6)])
+    reached, release = threading.Event(), threading.Event()
+
+    def reply(asked: Asked) -> Answer:
+        if asked.query.get("cursor"):
+            reached.set()
+            if waits == "between two tries":
+                return Answer(status=429, headers={"Retry-After": "60"})
+            release.wait(30)
+        return books(asked)
+
+    server.reply = reply
+    run_id = sync.request_run("manual", "cora", clock.now())
+
+    def work() -> None:
+        with app.app_context(), PscloudClient(server.url, "t", load(), allow_private=True) as client:
+            ended.append(sync.run(run_id, client, clock.now))
+
+    ended: list[str | None] = []
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    try:
+        assert reached.wait(10)
+        sync.cancel(run_id, "cora", clock.now())
+        worker.join(5)
+        assert not worker.is_alive() and ended == [None]
+    finally:
+        release.set()
+    row = sync_runs.get(run_id)
+    assert row and row.status == "cancelled" and visible() == {} and staged_rows() == 0
 
 
 def test_a_run_given_up_by_the_sweep_cannot_come_back(any_app: Flask, server: Script) -> None:
