@@ -137,6 +137,12 @@ def _download(work: Work) -> bool:
     flushed = time.monotonic()
     with closing(readings(work.client, work.since, memory, Reader(work.client.profile), work.show_life)) as stream:
         for reading in stream:
+            if reading is None:
+                if waiting:
+                    _stage(work, waiting)
+                    waiting.clear()
+                    flushed = time.monotonic()
+                continue
             page = reading.page
             if work.since is not None and work.mark is not None and (page.as_of is None or page.as_of < work.mark):
                 return False  # changes it stamped meanwhile may lie before what we would ask for

@@ -59,28 +59,31 @@ class Reading:
 
 def readings(
     client: PscloudClient, since: datetime | None, memory: Memory, reader: Reader, look: Callable[[], None]
-) -> Generator[Reading, None, None]:
-    """Every page, read, in order. `look` is called at least every LOOK seconds while nothing is ready, and may raise; so may PSCloud.
-    Close it to end its threads."""
+) -> Generator[Reading | None, None, None]:
+    """Every page, read, in order; None whenever PSCloud lets us wait: the moment to write what is read already. `look` is called at least
+    every LOOK seconds while nothing is ready, and may raise; so may PSCloud. Close it to end its threads."""
     books = _Books(memory)
     known = Known(reader.seed, memory.pages if since is None else {})
     if not client.pages_ahead:
         client.on_wait = look
-        for page in client.soa_pages(since, known):
-            yield _read(page, reader, books.near(page), memory.touched)
+        for fetched in client.soa_pages(since, known):
+            yield _read(fetched, reader, books.near(fetched), memory.touched)
         return
     with closing(_fetched(client, since, known, look)) as pages, ThreadPoolExecutor(1, "mapping") as mapper:
         working: deque[Future[Reading]] = deque()
         for page in pages:
-            working.append(mapper.submit(_read, page, reader, books.near(page), memory.touched))
+            if page is not None:
+                working.append(mapper.submit(_read, page, reader, books.near(page), memory.touched))
             while len(working) > client.pages_ahead or (working and working[0].done()):
                 yield working.popleft().result()
+            if page is None:
+                yield None
         while working:
             yield working.popleft().result()
 
 
-def _fetched(client: PscloudClient, since: datetime | None, known: Known, look: Callable[[], None]) -> Generator[Page, None, None]:
-    """Pages fetched ahead by a thread that has the client to itself meanwhile."""
+def _fetched(client: PscloudClient, since: datetime | None, known: Known, look: Callable[[], None]) -> Generator[Page | None, None, None]:
+    """Pages fetched ahead by a thread that has the client to itself meanwhile; None each time that none came for LOOK seconds."""
     ready: queue.Queue[Page | BaseException | None] = queue.Queue(client.pages_ahead)
     given_up = threading.Event()
 
@@ -116,6 +119,7 @@ def _fetched(client: PscloudClient, since: datetime | None, known: Known, look: 
                 item = ready.get(timeout=LOOK)
             except queue.Empty:
                 look()
+                yield None
                 continue
             if item is None:
                 return

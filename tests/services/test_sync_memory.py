@@ -370,7 +370,7 @@ def test_a_run_that_is_given_up_leaves_no_thread_behind(app: Flask, server: Scri
     with server.client() as client:
         stream = sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), lambda: None)
         with closing(stream):
-            assert next(stream).records[0][0] == "S0001"
+            assert next(filter(None, stream)).records[0][0] == "S0001"
     left = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith(("fetching", "mapping"))]
     assert left == []
 
@@ -383,7 +383,7 @@ def test_the_pages_wait_for_who_reads_them(app: Flask, server: Script) -> None:
         server.client() as client,
         closing(sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), lambda: None)) as stream,
     ):
-        next(stream)
+        next(filter(None, stream))
         time.sleep(0.3)
         assert len(server.asked) <= 8, "not the whole list is fetched into memory"
 
@@ -395,4 +395,4 @@ def test_whatever_goes_wrong_in_a_thread_is_heard_of(app: Flask, server: Script)
             client.pages_ahead = ahead
             stream = sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), lambda: None)
             with closing(stream), pytest.raises(Exception, match="token"):
-                next(stream)
+                list(stream)
