@@ -39,6 +39,7 @@ from portal.services import sync
 from portal.store import models, soas, sync_runs
 from portal.store.sync_runs import RunRow
 from tests import postgres, redis_server
+from workers.processes import die_with_parent
 
 ROOT = Path(__file__).parents[1]
 MERGED = 2000
@@ -48,7 +49,8 @@ MERGED = 2000
 @contextmanager
 def pscloud(count: int) -> Iterator[str]:
     """A PSCloud in a process of its own; its address."""
-    process = subprocess.Popen([sys.executable, "-m", "bench.pscloud_pages", str(count)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "bench.pscloud_pages", str(count)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
     try:
         assert process.stdout
         yield process.stdout.readline().strip()
@@ -60,7 +62,8 @@ def pscloud(count: int) -> Iterator[str]:
 @contextmanager
 def worker(environment: dict[str, str]) -> Iterator[int]:
     """The portal's worker for downloads; its process id."""
-    process = subprocess.Popen([sys.executable, "-m", "workers.run", "sync"], cwd=ROOT, env={**os.environ, **environment})
+    command = [sys.executable, "-m", "workers.run", "sync"]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, preexec_fn=die_with_parent)
     try:
         yield process.pid
     finally:

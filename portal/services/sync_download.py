@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(minutes=15)
 """A quick download asks for changes from this long before the last watermark: PSCloud's clock may have been set back by that much (F27)."""
-AT_ONCE = 4000
-PAGES_AT_ONCE = 50
+AT_ONCE = 1500
+PAGES_AT_ONCE = 40
 """SOAs and pages that are written together, and"""
 PATIENCE = 1.0
 """after how many seconds fewer are."""
@@ -179,8 +179,13 @@ def _count(work: Work, reading: Reading) -> None:
 
 def _stage(work: Work, waiting: list[Reading]) -> None:
     """Write what was read, and commit it with the run's progress. Raises RunEnded."""
-    now = work.now()
     with work.phase("write"):
+        found = [soa for reading in waiting for soa in reading.found]
+        staging.put(work.run_id, work.staged, found, work.words)
+        work.staged += len(found)
+        sync_runs.add_failures(work.run_id, [one for reading in waiting for one in reading.failed])
+        known = [reading.page.number for reading in waiting if reading.page.unchanged]
+        read_pages.note(work.run_id, [reading.noted for reading in waiting if not reading.page.unchanged], work.memory.run_id, known)
         progress = {
             "total": work.succeeded + work.failed,
             "succeeded": work.succeeded,
@@ -189,14 +194,10 @@ def _stage(work: Work, waiting: list[Reading]) -> None:
             "as_of": work.as_of,
             "pscloud_count": work.announced,
         }
+        # Last, because the run's row is locked from here to the commit, and whoever wants to cancel would be told that it is too late.
+        now = work.now()
         if not sync_runs.keep(work.run_id, work.lease, now, **progress, **work.figures()):
             raise RunEnded
-        found = [soa for reading in waiting for soa in reading.found]
-        staging.put(work.run_id, work.staged, found, work.words)
-        work.staged += len(found)
-        sync_runs.add_failures(work.run_id, [one for reading in waiting for one in reading.failed])
-        known = [reading.page.number for reading in waiting if reading.page.unchanged]
-        read_pages.note(work.run_id, [reading.noted for reading in waiting if not reading.page.unchanged], work.memory.run_id, known)
         db.session.commit()
     work.alive_at = now
 
