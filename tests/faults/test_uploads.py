@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import requests
 
+from portal.services.postings import LEASE
 from tests.faults.phone import HttpPhone, pay_often
 from tests.faults.proxy import Kind
 from tests.faults.stack import Stack, wait_until
@@ -190,6 +191,9 @@ def test_f12_postgresql_cut_crashed_and_restarted_during_uploads(on_postgres: St
     assert all("Traceback" not in page.text for page in pages)
     tries = sum((phone.tries for phone in phones), Counter[str]())
     assert tries["503"] + tries["broken"] > 0 and set(tries) <= {"200", "503", "broken"}, tries
+    # A push that the crash cut between its claim and its books stays claimed until its lease is over.
+    assert set(stack.statuses([one["payment"] for phone in phones for one in phone.payments()])) <= {"approved", "processing", "completed"}
+    stack.pass_time(LEASE.total_seconds())
     stack.compare_books_after_posting()
 
 
