@@ -331,8 +331,8 @@ class _Batch:
         return [""]
 
     def _store_together(self, entries: list[Entry]) -> list[str]:
-        """Store and book payments, and entries whose whole effect is to be in the journal, with a number of statements that does not depend
-        on how many they are. Returns for each why it is quarantined, or nothing. Raises only what the database says."""
+        """Store and book payments, visits and entries whose whole effect is to be in the journal, with a number of statements that does not
+        depend on how many they are. Returns for each why it is quarantined, or nothing. Raises only what the database says."""
         reasons, collected = [""] * len(entries), dict[int, Payment]()
         for index, entry in enumerate(entries):
             try:
