@@ -1,7 +1,7 @@
 """PSCloud's pages as the last completed full download read them, so that the next one need not read again what is the same. Never commits.
 
 What is remembered is believed only as long as nothing else wrote SOAs since (staging.last_change), and what was skipped on its strength is
-compared with the stored SOAs before a run completes (seen.verify)."""
+compared with the stored SOAs before a run completes (seen.totals)."""
 
 from __future__ import annotations
 
