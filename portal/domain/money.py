@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 
 from portal.domain.errors import InvalidAmount
@@ -86,11 +86,6 @@ def show_pesos(amount: Decimal) -> str:
     """`₱1,234.50`, for totals and headings; a minus stands before the sign."""
     value = exact(amount)
     return f"-₱{-value:,.2f}" if value < 0 else f"₱{value:,.2f}"
-
-
-def half_up_pesos(amount: Decimal) -> Decimal:
-    """Pesos rounded half-up to the centavo."""
-    return amount.quantize(CENTAVO, rounding=ROUND_HALF_UP)
 
 
 _ONES = (
