@@ -446,6 +446,33 @@ def test_a_visit_without_money_is_noted_once_and_told_on_the_account(page: Page,
     check_screen(page, "History")
 
 
+def test_the_second_tap_of_a_double_tap_opens_nothing_on_the_screen_that_comes(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=300&start=open")
+    page.get_by_role("searchbox", name="Search").fill("10")
+    page.locator(".soa").first.click()
+    press(page, "Cannot collect")
+    press(page, "Nobody home")
+    check_screen(page, "Cannot collect")
+    place = page.get_by_role("button", name="Save visit").bounding_box()
+    assert place
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.evaluate(
+        """([x, y]) => new MutationObserver((_, seen) => {
+            if (document.querySelector("h1")?.textContent !== "Collection" || !document.querySelector(".soa")) return;
+            seen.disconnect();
+            window.underFinger = document.elementFromPoint(x, y).className;
+            window.elsewhere = document.elementFromPoint(x, y - 120).closest(".soa") !== null;
+        }).observe(document.getElementById("screen"), { childList: true, subtree: true })""",
+        [x, y],
+    )
+    page.mouse.click(x, y)
+    page.wait_for_function("window.underFinger !== undefined")
+    assert page.evaluate("[underFinger, elsewhere]") == ["shield", True]
+    page.wait_for_function("([x, y]) => document.elementFromPoint(x, y).closest('.soa')", arg=[x, y])
+    page.mouse.click(x, y)
+    expect(page.get_by_role("button", name="Collect payment")).to_be_visible()
+
+
 def test_a_payment_is_voided_after_a_second_look_and_says_what_the_office_decided(page: Page, address: str) -> None:
     page.add_init_script("window.print = () => {};")
     page.goto(f"{address}?start=open")

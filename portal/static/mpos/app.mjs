@@ -17,6 +17,7 @@ import { reportScreen, xReadingScreen, zReadingScreen } from "./views/reading.mj
 import { readingsScreen } from "./views/readings.mjs";
 import { receiptScreen } from "./views/receipt.mjs";
 import { settingsScreen } from "./views/settings.mjs";
+import { startShield } from "./views/shield.mjs";
 import { soaScreen } from "./views/soa.mjs";
 import { transactionsScreen } from "./views/transactions.mjs";
 import { historyScreen, noCollectionScreen, promiseScreen } from "./views/visit.mjs";
@@ -75,8 +76,6 @@ const SCREENS = {
 };
 const GATED = new Set(["collection", "soa", "pay", "log-in"]);
 
-const CALM = 400;
-
 const main = /** @type {HTMLElement} */ (document.getElementById("screen"));
 const bar = /** @type {HTMLElement} */ (document.getElementById("bar"));
 const tabs = /** @type {HTMLElement} */ (document.getElementById("tabs"));
@@ -102,16 +101,16 @@ async function start() {
   /** @type {Record<string, any>} */ const memory = {};
   /** @type {Screen | null} */ let screen = null;
   let turn = 0;
-  let calming = 0;
   let shownGate = "";
   let shownUser = phone.state.user?.name;
   const frame = startFrame(phone);
+  const shield = startShield(document);
 
   /** @param {import("./routing.mjs").Route} route @param {import("./routing.mjs").Place} place */
   async function show(route, place) {
     turn += 1;
     const mine = turn;
-    calm();
+    shield.raise();
     screen?.leave?.();
     screen = null;
     clearPrinter();
@@ -143,15 +142,6 @@ async function start() {
     for (const work of after) await work();
   }
 
-  /** The second tap of a double tap must not press what the next screen puts under the finger. */
-  function calm() {
-    bar.inert = tabs.inert = true;
-    clearTimeout(calming);
-    calming = setTimeout(() => {
-      bar.inert = tabs.inert = false;
-    }, CALM);
-  }
-
   /** @param {Screen} built @param {Context} ctx */
   function draw(built, ctx) {
     const heading = h("h1", { tabindex: "-1" }, built.title);
@@ -162,7 +152,7 @@ async function start() {
     } }, icon("back"), quiet(`Back to ${back.text}`));
     main.className = `screen ${built.look ?? ""}`;
     fill(main, h("div", { class: "page" }, h("div", { class: "top" }, backLink, heading, built.corner), built.lead && h("p", { class: "lead" }, built.lead), built.body.flat()));
-    calm();
+    shield.raise();
     fill(bar, built.bar ?? null);
     bar.hidden = !built.bar;
     main.scrollTop = built.scroll ?? 0;
