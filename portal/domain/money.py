@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeGuard
 
 from portal.domain.errors import InvalidAmount
 
@@ -21,6 +22,8 @@ _TYPED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]{1,2})?|[0-9]{1,13}(\.[0-9]{
 def exact(value: object) -> Decimal:
     """Pesos from a Decimal, int or plain decimal string, exactly. Raises InvalidAmount for anything else: floats, more
     than two places, signs of thousands, NaN, digits of other scripts, amounts above LARGEST."""
+    if _is_usual(value):
+        return value
     if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
         raise InvalidAmount(f"{_show(value)} is not an amount.")
     if isinstance(value, str):
@@ -34,6 +37,11 @@ def exact(value: object) -> Decimal:
     if rounded != number:
         raise InvalidAmount(f"{_show(value)} has a fraction of a centavo.")
     return rounded + ZERO  # -0.00 becomes 0.00
+
+
+def _is_usual(value: object) -> TypeGuard[Decimal]:
+    """Whether this is what nearly every figure of a long list is: a Decimal above zero with two places that the books can hold."""
+    return type(value) is Decimal and value.same_quantum(CENTAVO) and ZERO < value <= LARGEST
 
 
 def parse(text: str) -> Decimal:
@@ -53,7 +61,8 @@ def from_centavos(value: int) -> Decimal:
     """Exact pesos of integer centavos. Raises InvalidAmount for anything but an int in range."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidAmount(f"{_show(value)} is not a whole number of centavos.")
-    return exact(Decimal(value).scaleb(-2))
+    pesos = Decimal(value).scaleb(-2)
+    return pesos if -LARGEST <= pesos <= LARGEST else exact(pesos)
 
 
 def half_up(amount: Fraction) -> int:
@@ -77,8 +86,6 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
 
 def show(amount: Decimal) -> str:
     """`1,234.50`, the way every table writes money."""
-    if type(amount) is Decimal and amount.same_quantum(CENTAVO) and ZERO < amount <= LARGEST:  # nearly every figure of a long list
-        return f"{amount:,.2f}"
     return f"{exact(amount):,.2f}"
 
 

@@ -14,10 +14,10 @@ from portal.domain.errors import Conflict
 from portal.domain.journal import Entry
 from portal.domain.money import from_centavos, show_pesos
 from portal.domain.payments import Payment, read_instant
-from portal.domain.soa import Soa
 from portal.services.payments import MANILA, open_invoices, snapshot_instant
 from portal.store import audit, bookings, incidents
 from portal.store import terminals as terminal_store
+from portal.store.soas import SoaDetail
 from portal.store.terminals import DownloadRow, RegistryRow, TerminalRow
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -67,13 +67,14 @@ class Bookings:
         pesos = _pesos(payment)
         collected = read_instant(entry.at)
         flags: dict[str, str] = {}
-        soa = self.facts.soas.get(payment.soa)
+        known = self.facts.soas.get(payment.soa)
+        soa = known.soa if known else None
         registry = self.facts.registries.get(payment.registry)
         if soa is None:
             flags["unassigned_account"] = f"The portal knows no SOA {payment.soa}."
         elif soa.collector_code not in self.sender.codes:
             flags["unassigned_account"] = f"SOA {soa.soa_number} belongs to collector code {soa.collector_code or 'none'}."
-        parts = allocate(payment, soa, self.facts.unreflected.get(payment.soa, []), flags) if soa else list(payment.allocations)
+        parts = allocate(payment, known, self.facts.unreflected.get(payment.soa, []), flags) if known else list(payment.allocations)
         self._check_circumstances(payment, registry, collected, flags)
         day = registry.business_date if registry else collected.astimezone(MANILA).date()
         values = {**pesos, "receipt_number": self._number(payment, flags), "business_date": day, "collected_at": collected}
@@ -218,11 +219,12 @@ def _allocation_row(payment: Payment, generation: int, position: int, part: Allo
     }
 
 
-def allocate(payment: Payment, soa: Soa, unreflected: Sequence[Allocation], flags: dict[str, str]) -> list[Allocation]:
+def allocate(payment: Payment, detail: SoaDetail, unreflected: Sequence[Allocation], flags: dict[str, str]) -> list[Allocation]:
     """The allocation that counts: the printed one while the SOA is as the phone knew it and the parts still fit, else a new one."""
     printed = list(payment.allocations)
+    soa = detail.soa
     available = allocation.less_payments(open_invoices(soa), unreflected)
-    if soa.status == "active" and payment.soa_version == soa.version and _fits(printed, available):
+    if soa.status == "active" and payment.soa_version == detail.version and _fits(printed, available):
         return printed
     usable = [] if soa.status == "closed" else available
     known = {invoice.id for invoice in usable}

@@ -14,10 +14,10 @@ from sqlalchemy import Executable, Insert, bindparam, func, insert, select
 
 from portal.domain.allocation import Allocation
 from portal.domain.payments import Payment as Collected
-from portal.domain.soa import Soa
 from portal.extensions import db
 from portal.store import ledger, restores, soas
 from portal.store.models import JournalEntry, Payment, PaymentAllocation, PaymentFlag, Posting, Registry, Terminal, UnaskedPayment
+from portal.store.soas import SoaDetail
 from portal.store.terminals import RegistryRow, registry_columns
 
 MANY = 500
@@ -30,7 +30,7 @@ class Facts:
 
     booked: dict[str, str]
     """Payment id -> hash of the journal entry it came from."""
-    soas: dict[str, Soa]
+    soas: dict[str, SoaDetail]
     unreflected: dict[str, list[Allocation]]
     """SOA -> what was paid on it and PSCloud's figures do not show yet."""
     registries: dict[str, RegistryRow]
@@ -64,7 +64,7 @@ def facts(terminal_id: int, payments: Sequence[Collected], before_seq: int, othe
     places = {"terminal": terminal_id, "before": before_seq, "registries": registry_ids}
     return Facts(
         booked=dict(_pairs(_booked(), "ids", [payment.id for payment in payments])),
-        soas=soas.get_many(soa_ids),
+        soas=soas.details(soa_ids),
         unreflected=ledger.unreflected(_distinct(soa_ids)),
         registries={row.id: RegistryRow(*row) for row in db.session.execute(_registries(), {"ids": registry_ids})},
         jumped=set(db.session.execute(_jumps(), places).scalars()),

@@ -437,16 +437,24 @@ def get(soa_id: str) -> SoaDetail | None:
     found = list(_whole(select(Soa).where(Soa.id == soa_id)))
     if not found:
         return None
-    soa, row = found[0]
+    return _detail(*found[0])
+
+
+def _detail(soa: domain.Soa, row: Row[Any]) -> SoaDetail:
     return SoaDetail(soa, row.closed_on, row.changed_run_id, row.version)
 
 
 def get_many(ids: Sequence[str]) -> dict[str, domain.Soa]:
     """The SOAs with these ids, closed ones too; what does not exist is not in the answer."""
-    found: dict[str, domain.Soa] = {}
+    return {soa_id: detail.soa for soa_id, detail in details(ids).items()}
+
+
+def details(ids: Sequence[str]) -> dict[str, SoaDetail]:
+    """get() of many; what does not exist is not in the answer."""
+    found: dict[str, SoaDetail] = {}
     wanted = sorted({soa_id for soa_id in ids if "\x00" not in soa_id})
     for start in range(0, len(wanted), 500):
-        found |= {soa.id: soa for soa, _ in _read_whole(_by_ids(), {"ids": wanted[start : start + 500]})}
+        found |= {soa.id: _detail(soa, row) for soa, row in _read_whole(_by_ids(), {"ids": wanted[start : start + 500]})}
     return found
 
 
