@@ -4,7 +4,10 @@
  */
 
 import { emptyHead, marked } from "../../portal/static/mpos/db.mjs";
-import { HeadMoved, IntentTaken, storageError } from "../../portal/static/mpos/errors.mjs";
+import { HeadMoved, IntentTaken, PhoneError, storageError } from "../../portal/static/mpos/errors.mjs";
+
+/** Settings that can be read and written while the records are under a PIN. */
+const OPEN_SETTINGS = ["vault", "tries", "lock_after", "terminal", "new_keys"];
 
 /** A copy that shares nothing but keys, which IndexedDB copies for itself and node does not. */
 function copy(value) {
@@ -35,26 +38,48 @@ export class MemoryStore {
   constructor(disk, onAccess = () => undefined) {
     this.disk = disk;
     this.onAccess = onAccess;
+    this.cipher = null;
+  }
+
+  /** Nothing is sealed here, but records under a PIN are handed out to its key alone; test_db_smoke.py looks at the sealed bytes. */
+  use(cipher) {
+    this.cipher = cipher;
+  }
+
+  async vault() {
+    return (await this.meta("vault")) ?? null;
+  }
+
+  async sealAll(vault, cipher) {
+    await this._turn();
+    this.disk.meta.set("vault", copy(vault));
+    this.use(cipher);
   }
 
   async _turn() {
     this.onAccess();
     await new Promise((resolve) => setImmediate(resolve)); // as in a browser, every access lets others run
+    if (this.disk.meta.get("vault")?.id !== this.cipher?.vault) throw new PhoneError("locked", "This phone is locked.");
+  }
+
+  async _open() {
+    this.onAccess();
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   async ready() {
-    await this._turn();
+    await this._open();
   }
 
   async close() {}
 
   async meta(key) {
-    await this._turn();
+    await (OPEN_SETTINGS.includes(key) ? this._open() : this._turn());
     return copy(this.disk.meta.get(key));
   }
 
   async setMeta(key, value) {
-    await this._turn();
+    await (OPEN_SETTINGS.includes(key) ? this._open() : this._turn());
     if (value === undefined) this.disk.meta.delete(key);
     else this.disk.meta.set(key, copy(value));
   }
@@ -62,6 +87,11 @@ export class MemoryStore {
   async terminals() {
     await this._turn();
     return [...this.disk.terminals.values()].map(copy);
+  }
+
+  async codes() {
+    await this._open();
+    return [...this.disk.terminals.keys()];
   }
 
   async updateTerminal(code, fields) {
@@ -107,8 +137,13 @@ export class MemoryStore {
     return this._all(terminal).filter(({ unsent }) => unsent).slice(0, limit).map(copy);
   }
 
+  async places(terminal, from) {
+    return (await this.entries(terminal, from)).map(({ entry: _entry, ...rest }) => rest);
+  }
+
   async unsentSummary(terminal) {
-    const unsent = await this.unsent(terminal);
+    await this._open();
+    const unsent = this._all(terminal).filter(({ unsent: mark }) => mark);
     return { count: unsent.length, oldest_at: unsent[0]?.entry.at ?? null };
   }
 

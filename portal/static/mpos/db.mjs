@@ -1,5 +1,6 @@
 /**
  * The phone's records in IndexedDB, one database per user. Money is written by `append` alone: all of it in one strict transaction, or nothing.
+ * Once there is a PIN, everything but what `OPEN` names is sealed before its transaction begins (vault.mjs) and opened after it is over.
  * tests/js/memory_store.mjs has the same methods. Upgrades only add: a phone with unsent payments may skip many releases.
  */
 
@@ -13,12 +14,54 @@ import { HeadMoved, IntentTaken, PhoneError, storageError } from "./errors.mjs";
 /** @typedef {import("./records.mjs").Snapshot} Snapshot */
 /** @typedef {import("./records.mjs").Terminal} Terminal */
 /** @typedef {import("./records.mjs").VisitRecord} VisitRecord */
+/** @typedef {import("./vault.mjs").Cipher} Cipher */
+/** @typedef {import("./vault.mjs").VaultRecord} VaultRecord */
 
-const VERSION = 2;
+/** 3: records may be sealed; an older app that cannot read them is not let in. */
+const VERSION = 3;
 const STRICT = /** @type {IDBTransactionOptions} */ ({ durability: "strict" });
 
 /** Verdicts that a person has to look at. */
 export const TROUBLES = Object.freeze(["quarantined", "conflict"]);
+
+/**
+ * What of each record stays readable while the phone is locked, the first fields being its place; all the rest is sealed (docs/security.md). A store
+ * that is not here keeps no more than its key readable.
+ * @type {Record<string, {place: string[], more: string[]}>}
+ */
+const OPEN = Object.freeze({
+  terminals: { place: ["code"], more: ["state", "private_key", "public_key", "acknowledged_seq"] },
+  heads: { place: ["terminal", "seq", "hash"], more: [] },
+  entries: { place: ["terminal", "seq", "hash"], more: ["at", "unsent", "problem", "status", "why"] },
+  payments: { place: ["payment", "terminal", "seq"], more: [] },
+  visits: { place: ["visit", "terminal", "seq"], more: [] },
+});
+/** Settings that stay readable: they are needed to unlock, or hold keys, which no record can carry. */
+const OPEN_SETTINGS = Object.freeze(["vault", "tries", "lock_after", "terminal", "new_keys"]);
+/** Stores whose records have their key inside. */
+const KEYED = Object.freeze(Object.keys(OPEN));
+/** Stores of values under a key. */
+const VALUES = Object.freeze(["snapshot", "meta"]);
+
+/**
+ * Where a record stands, as its seal says it.
+ * @param {string} store
+ * @param {Record<string, any>} record
+ */
+const placeOf = (store, record) => [store, ...OPEN[store].place.map((name) => record[name])].join(" ");
+
+/** @param {Record<string, any>} record @param {string[]} names */
+function split(record, names) {
+  /** @type {Record<string, any>} */ const open = {};
+  /** @type {Record<string, any>} */ const rest = {};
+  for (const [name, value] of Object.entries(record)) (names.includes(name) ? open : rest)[name] = value;
+  return { open, rest };
+}
+
+/** @param {Uint8Array|undefined} a @param {Uint8Array|undefined} b */
+const sameBytes = (a, b) => a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((byte, index) => byte === b[index]));
+
+const LOCKED = "This phone is locked. Enter your PIN to go on; everything is saved.";
 
 /**
  * A journal without entries.
@@ -53,6 +96,41 @@ export function marked(stored, verdict) {
   if (verdict.status === "repeat" && stored.status !== null) return rest;
   const trouble = TROUBLES.includes(verdict.status) ? { problem: /** @type {1} */ (1) } : {};
   return { ...rest, ...trouble, status: verdict.status, reason: verdict.reason };
+}
+
+/**
+ * Like `marked`, of a sealed entry: its reason is sealed apart, so that a verdict opens nothing.
+ * @param {any} stored
+ * @param {{status: string, reason: string|null}} verdict
+ * @param {Uint8Array|undefined} why
+ */
+function markedSealed(stored, verdict, why) {
+  if (verdict.status === "repeat" && stored.status !== null) return marked(stored, verdict);
+  const { why: _before, ...bare } = stored;
+  const { reason: _sealed, ...after } = /** @type {any} */ (marked(bare, verdict));
+  return why ? { ...after, why } : after;
+}
+
+/**
+ * All records of a database, by store, as [key, record].
+ * @param {IDBTransaction} transaction
+ * @returns {Promise<Record<string, [any, any][]>>}
+ */
+async function everything(transaction) {
+  const found = await Promise.all(
+    [...KEYED, ...VALUES].map(async (name) => {
+      const store = transaction.objectStore(name);
+      const [keys, records] = await Promise.all([answer(store.getAllKeys()), answer(store.getAll())]);
+      return [name, keys.map((key, index) => [key, records[index]])];
+    }),
+  );
+  return Object.fromEntries(found);
+}
+
+/** Whether nothing changed that can change while nobody writes or uploads: the list of SOAs and what belongs to it cannot. @param {Record<string, [any, any][]>} a @param {Record<string, [any, any][]>} b */
+function alike(a, b) {
+  const told = (/** @type {Record<string, [any, any][]>} */ all) => JSON.stringify([KEYED.map((store) => all[store]), all.meta.map(([key]) => key)]);
+  return told(a) === told(b);
 }
 
 /** @param {IDBDatabase} db @param {number} oldVersion */
@@ -97,6 +175,109 @@ export class Store {
     this._browser = browser;
     /** @type {Promise<IDBDatabase>|null} */
     this._opening = null;
+    /** @type {Cipher|null} */
+    this._cipher = null;
+  }
+
+  /**
+   * Seal and open records with this key from now on; null forgets it.
+   * @param {Cipher|null} cipher
+   */
+  use(cipher) {
+    this._cipher = cipher;
+  }
+
+  /** @param {string} store @param {any} record @returns {Promise<any>} the record as it is stored */
+  async _sealed(store, record) {
+    if (!this._cipher) return record;
+    const whole = store === "entries" ? { ...record, at: record.entry.at, hash: record.entry.hash } : record;
+    const { open, rest } = split(whole, [...OPEN[store].place, ...OPEN[store].more]);
+    return { ...open, sealed: await this._cipher.seal(placeOf(store, open), rest) };
+  }
+
+  /** @param {string} store @param {any} record @returns {Promise<any>} what was given to `_sealed` */
+  async _opened(store, record) {
+    if (!record?.sealed) return record;
+    if (!this._cipher) throw new PhoneError("locked", LOCKED);
+    const place = placeOf(store, record);
+    const { sealed, why, ...open } = record;
+    const whole = { ...open, ...(await this._cipher.open(place, sealed)) };
+    if (store !== "entries") return whole;
+    const { at: _at, hash: _hash, ...stored } = whole;
+    return why ? { ...stored, reason: await this._cipher.open(`${place} why`, why) } : stored;
+  }
+
+  /** @param {string} store @param {any[]} records @returns {Promise<any[]>} */
+  _openedAll(store, records) {
+    return Promise.all(records.map((record) => this._opened(store, record)));
+  }
+
+  /** @param {string} place @param {unknown} value */
+  async _sealedValue(place, value) {
+    return this._cipher && value !== undefined ? { sealed: await this._cipher.seal(place, value) } : value;
+  }
+
+  /** @param {string} place @param {any} value @returns {Promise<any>} */
+  async _openedValue(place, value) {
+    if (!(value?.sealed instanceof Uint8Array)) return value;
+    if (!this._cipher) throw new PhoneError("locked", LOCKED);
+    return this._cipher.open(place, value.sealed);
+  }
+
+  /**
+   * Like `_run` for a change; refuses when another tab has put these records under a PIN meanwhile, or under another lock.
+   * @template T
+   * @param {string[]} stores
+   * @param {(transaction: IDBTransaction) => Promise<T>} body
+   * @returns {Promise<T>}
+   */
+  _change(stores, body) {
+    return this._run([...new Set([...stores, "meta"])], "readwrite", async (transaction) => {
+      const vault = await answer(transaction.objectStore("meta").get("vault"));
+      if (vault?.id !== this._cipher?.vault) throw new PhoneError("locked", LOCKED);
+      return body(transaction);
+    });
+  }
+
+  /**
+   * The lock of these records; null when there is none.
+   * @returns {Promise<VaultRecord|null>}
+   */
+  async vault() {
+    return (await this.meta("vault")) ?? null;
+  }
+
+  /**
+   * Seal everything that is stored under a new lock, in one transaction: all of it, or nothing changes. The caller holds the locks for writing and
+   * uploading. Afterwards this store uses the key.
+   * @param {VaultRecord} vault
+   * @param {Cipher} cipher
+   */
+  async sealAll(vault, cipher) {
+    const sealing = new Store(this.name, this._browser);
+    sealing.use(cipher);
+    for (;;) {
+      const before = await this._run([...KEYED, ...VALUES], "readonly", everything);
+      if (before.meta.some(([key]) => key === "vault")) throw new PhoneError("locked", LOCKED);
+      const records = await Promise.all(KEYED.map(async (store) => Promise.all(before[store].map(([, record]) => sealing._sealed(store, record)))));
+      const values = await Promise.all(
+        VALUES.map((store) =>
+          Promise.all(before[store].filter(([key]) => store !== "meta" || !OPEN_SETTINGS.includes(key)).map(async ([key, value]) => [key, await sealing._sealedValue(`${store} ${key}`, value)])),
+        ),
+      );
+      const done = await this._change([...KEYED, ...VALUES], async (transaction) => {
+        const now = await everything(transaction);
+        if (!alike(now, before)) return false; // a terminal's record or a mark changed meanwhile: seal what is there now
+        const writes = KEYED.flatMap((store, index) => records[index].map((record) => answer(transaction.objectStore(store).put(record))));
+        VALUES.forEach((store, index) => {
+          for (const [key, value] of values[index]) writes.push(answer(transaction.objectStore(store).put(value, key)));
+        });
+        writes.push(answer(transaction.objectStore("meta").put(vault, "vault")));
+        await Promise.all(writes);
+        return true;
+      });
+      if (done) return this.use(cipher);
+    }
   }
 
   /** @returns {Promise<IDBDatabase>} */
@@ -191,8 +372,8 @@ export class Store {
    * @param {string} key
    * @returns {Promise<any>} undefined when there is none
    */
-  meta(key) {
-    return this._run(["meta"], "readonly", (transaction) => answer(transaction.objectStore("meta").get(key)));
+  async meta(key) {
+    return this._openedValue(`meta ${key}`, await this._run(["meta"], "readonly", (transaction) => answer(transaction.objectStore("meta").get(key))));
   }
 
   /**
@@ -200,14 +381,17 @@ export class Store {
    * @param {unknown} value undefined removes the setting
    */
   async setMeta(key, value) {
-    await this._run(["meta"], "readwrite", async (transaction) => {
+    const kept = OPEN_SETTINGS.includes(key) ? value : await this._sealedValue(`meta ${key}`, value);
+    const body = async (/** @type {IDBTransaction} */ transaction) => {
       const store = transaction.objectStore("meta");
-      await answer(/** @type {IDBRequest<any>} */ (value === undefined ? store.delete(key) : store.put(value, key)));
-    });
+      await answer(/** @type {IDBRequest<any>} */ (kept === undefined ? store.delete(key) : store.put(kept, key)));
+    };
+    // Wrong PINs are counted while the records are locked.
+    await (OPEN_SETTINGS.includes(key) ? this._run(["meta"], "readwrite", body) : this._change(["meta"], body));
   }
 
   /**
-   * The small settings whose key begins with `prefix`, as [rest of the key, value].
+   * The small settings whose key begins with `prefix`, as [rest of the key, value]; for settings that are not sealed.
    * @param {string} prefix
    * @returns {Promise<[string, any][]>}
    */
@@ -221,8 +405,13 @@ export class Store {
   }
 
   /** @returns {Promise<Terminal[]>} every terminal this user ever enrolled in this browser */
-  terminals() {
-    return this._run(["terminals"], "readonly", (transaction) => answer(transaction.objectStore("terminals").getAll()));
+  async terminals() {
+    return this._openedAll("terminals", await this._run(["terminals"], "readonly", (transaction) => answer(transaction.objectStore("terminals").getAll())));
+  }
+
+  /** @returns {Promise<string[]>} the codes of those terminals, locked or not */
+  async codes() {
+    return (await this._run(["terminals"], "readonly", (transaction) => answer(transaction.objectStore("terminals").getAllKeys()))).map(String);
   }
 
   /**
@@ -231,10 +420,20 @@ export class Store {
    * @param {Partial<Terminal>} fields
    */
   async updateTerminal(code, fields) {
-    await this._run(["terminals"], "readwrite", async (transaction) => {
-      const store = transaction.objectStore("terminals");
-      await answer(store.put({ ...(await answer(store.get(code))), ...fields, code }));
-    });
+    for (;;) {
+      const before = await this._run(["terminals"], "readonly", (transaction) => answer(transaction.objectStore("terminals").get(code)));
+      const after = await this._sealed("terminals", { ...(await this._opened("terminals", before)), ...fields, code });
+      const { open } = split(fields, OPEN.terminals.more);
+      const done = await this._change(["terminals"], async (transaction) => {
+        const store = transaction.objectStore("terminals");
+        const now = await answer(store.get(code));
+        if (!sameBytes(now?.sealed, before?.sealed)) return false; // changed in another tab meanwhile: its change counts as well
+        // What is readable is written by `mark` too, and as it stands now.
+        await answer(store.put(this._cipher ? { ...after, ...split(now ?? {}, OPEN.terminals.more).open, ...open } : { ...now, ...fields, code }));
+        return true;
+      });
+      if (done) return;
+    }
   }
 
   /**
@@ -243,7 +442,8 @@ export class Store {
    * @returns {Promise<Head>}
    */
   async head(terminal) {
-    return (await this._run(["heads"], "readonly", (transaction) => answer(transaction.objectStore("heads").get(terminal)))) ?? emptyHead(terminal);
+    const stored = await this._run(["heads"], "readonly", (transaction) => answer(transaction.objectStore("heads").get(terminal)));
+    return (await this._opened("heads", stored)) ?? emptyHead(terminal);
   }
 
   /**
@@ -254,7 +454,18 @@ export class Store {
    */
   async append({ entry, head, payment, update, snapshot, visit }) {
     const stores = ["heads", "entries", ...(payment || update ? ["payments"] : []), ...(snapshot ? ["snapshot"] : []), ...(visit ? ["visits"] : [])];
-    await this._run(stores, "readwrite", async (transaction) => {
+    /** @type {StoredEntry} */
+    const stored = { terminal: entry.terminal, seq: entry.seq, entry, unsent: 1, status: null, reason: null };
+    // Sealed first: a transaction does not outlive a wait for anything but its own requests.
+    const [entryKept, headKept, paymentKept, updateKept, snapshotKept, visitKept] = await Promise.all([
+      this._sealed("entries", stored),
+      this._sealed("heads", head),
+      payment && this._sealed("payments", payment),
+      update && this._sealed("payments", update),
+      snapshot && this._sealedValue("snapshot current", snapshot),
+      visit && this._sealed("visits", visit),
+    ]);
+    await this._change(stores, async (transaction) => {
       const heads = transaction.objectStore("heads");
       const current = (await answer(heads.get(entry.terminal))) ?? emptyHead(entry.terminal);
       if (current.seq !== entry.seq - 1 || current.hash !== entry.prev) throw new HeadMoved();
@@ -262,19 +473,17 @@ export class Store {
       if (payment) {
         const payments = transaction.objectStore("payments");
         if ((await answer(payments.count(payment.payment))) > 0) throw new IntentTaken();
-        writes.push(answer(payments.add(payment)));
+        writes.push(answer(payments.add(paymentKept)));
       }
-      if (update) writes.push(answer(transaction.objectStore("payments").put(update)));
+      if (update) writes.push(answer(transaction.objectStore("payments").put(updateKept)));
       if (visit) {
         const visits = transaction.objectStore("visits");
         if ((await answer(visits.count(visit.visit))) > 0) throw new IntentTaken();
-        writes.push(answer(visits.add(visit)));
+        writes.push(answer(visits.add(visitKept)));
       }
-      /** @type {StoredEntry} */
-      const stored = { terminal: entry.terminal, seq: entry.seq, entry, unsent: 1, status: null, reason: null };
-      writes.push(answer(transaction.objectStore("entries").add(stored)));
-      writes.push(answer(heads.put(head)));
-      if (snapshot) writes.push(answer(transaction.objectStore("snapshot").put(snapshot, "current")));
+      writes.push(answer(transaction.objectStore("entries").add(entryKept)));
+      writes.push(answer(heads.put(headKept)));
+      if (snapshot) writes.push(answer(transaction.objectStore("snapshot").put(snapshotKept, "current")));
       await Promise.all(writes);
     });
   }
@@ -286,9 +495,21 @@ export class Store {
    * @param {number} [to]
    * @returns {Promise<StoredEntry[]>}
    */
-  entries(terminal, from, to = Infinity) {
+  async entries(terminal, from, to = Infinity) {
     const range = this._browser.keyRange.bound([terminal, from], [terminal, to]);
-    return this._run(["entries"], "readonly", (transaction) => answer(transaction.objectStore("entries").getAll(range)));
+    return this._openedAll("entries", await this._run(["entries"], "readonly", (transaction) => answer(transaction.objectStore("entries").getAll(range))));
+  }
+
+  /**
+   * Where each entry from `from` on is (`unsent`, `status`, `reason`), without what it says: much faster than `entries`.
+   * @param {string} terminal
+   * @param {number} from
+   * @returns {Promise<Omit<StoredEntry, "entry">[]>}
+   */
+  async places(terminal, from) {
+    const range = this._browser.keyRange.bound([terminal, from], [terminal, Infinity]);
+    const stored = await this._run(["entries"], "readonly", (transaction) => answer(transaction.objectStore("entries").getAll(range)));
+    return Promise.all(stored.map((record) => (record.why ? this._opened("entries", record) : { ...record, reason: record.reason ?? null })));
   }
 
   /**
@@ -297,13 +518,15 @@ export class Store {
    * @param {number} [limit]
    * @returns {Promise<StoredEntry[]>}
    */
-  unsent(terminal, limit) {
-    return this._run(["entries"], "readonly", (transaction) =>
+  async unsent(terminal, limit) {
+    const stored = await this._run(["entries"], "readonly", (transaction) =>
       answer(transaction.objectStore("entries").index("unsent").getAll(this._marked(terminal), limit)),
     );
+    return this._openedAll("entries", stored);
   }
 
   /**
+   * How many entries wait and since when; also while the phone is locked.
    * @param {string} terminal
    * @returns {Promise<{count: number, oldest_at: string|null}>}
    */
@@ -312,7 +535,7 @@ export class Store {
       const index = transaction.objectStore("entries").index("unsent");
       const counting = answer(index.count(this._marked(terminal)));
       const [first] = await answer(index.getAll(this._marked(terminal), 1));
-      return { count: await counting, oldest_at: first ? first.entry.at : null };
+      return { count: await counting, oldest_at: first ? (first.at ?? first.entry.at) : null };
     });
   }
 
@@ -321,10 +544,11 @@ export class Store {
    * @param {string} terminal
    * @returns {Promise<StoredEntry[]>}
    */
-  troubles(terminal) {
-    return this._run(["entries"], "readonly", (transaction) =>
+  async troubles(terminal) {
+    const stored = await this._run(["entries"], "readonly", (transaction) =>
       answer(transaction.objectStore("entries").index("problem").getAll(this._marked(terminal))),
     );
+    return this._openedAll("entries", stored);
   }
 
   /** @param {string} terminal */
@@ -339,15 +563,20 @@ export class Store {
    * @param {number} acknowledgedSeq
    * @returns {Promise<number>}
    */
-  mark(terminal, verdicts, acknowledgedSeq) {
-    return this._run(["entries", "terminals"], "readwrite", async (transaction) => {
+  async mark(terminal, verdicts, acknowledgedSeq) {
+    /** @type {Map<number, Uint8Array>} the portal's reasons: they may name people */
+    const reasons = new Map();
+    for (const { seq, hash, reason } of verdicts) {
+      if (this._cipher && reason !== null) reasons.set(seq, await this._cipher.seal(`${placeOf("entries", { terminal, seq, hash })} why`, reason));
+    }
+    return this._change(["entries", "terminals"], async (transaction) => {
       const entries = transaction.objectStore("entries");
       let count = 0;
       for (const verdict of verdicts) {
         const stored = await answer(entries.get([terminal, verdict.seq]));
-        if (!stored || stored.entry.hash !== verdict.hash) continue;
+        if (!stored || (stored.hash ?? stored.entry.hash) !== verdict.hash) continue;
         if (stored.unsent) count += 1;
-        await answer(entries.put(marked(stored, verdict)));
+        await answer(entries.put(stored.sealed ? markedSealed(stored, verdict, reasons.get(verdict.seq)) : marked(stored, verdict)));
       }
       const terminals = transaction.objectStore("terminals");
       const record = await answer(terminals.get(terminal));
@@ -363,7 +592,7 @@ export class Store {
    */
   async unmark(terminal, acknowledgedSeq) {
     const range = this._browser.keyRange.bound([terminal, acknowledgedSeq + 1], [terminal, Infinity]);
-    await this._run(["entries"], "readwrite", async (transaction) => {
+    await this._change(["entries"], async (transaction) => {
       const entries = transaction.objectStore("entries");
       for (const stored of await answer(entries.getAll(range))) await answer(entries.put({ ...stored, unsent: 1 }));
     });
@@ -374,7 +603,7 @@ export class Store {
    * @returns {Promise<PaymentRecord|null>}
    */
   async payment(id) {
-    return (await this._run(["payments"], "readonly", (transaction) => answer(transaction.objectStore("payments").get(id)))) ?? null;
+    return (await this._opened("payments", await this._run(["payments"], "readonly", (transaction) => answer(transaction.objectStore("payments").get(id))))) ?? null;
   }
 
   /**
@@ -383,9 +612,10 @@ export class Store {
    * @param {number} from
    * @returns {Promise<PaymentRecord[]>}
    */
-  payments(terminal, from) {
+  async payments(terminal, from) {
     const range = this._browser.keyRange.bound([terminal, from], [terminal, Infinity]);
-    return this._run(["payments"], "readonly", (transaction) => answer(transaction.objectStore("payments").index("place").getAll(range)));
+    const stored = await this._run(["payments"], "readonly", (transaction) => answer(transaction.objectStore("payments").index("place").getAll(range)));
+    return this._openedAll("payments", stored);
   }
 
   /**
@@ -393,7 +623,7 @@ export class Store {
    * @returns {Promise<VisitRecord|null>}
    */
   async visit(id) {
-    return (await this._run(["visits"], "readonly", (transaction) => answer(transaction.objectStore("visits").get(id)))) ?? null;
+    return (await this._opened("visits", await this._run(["visits"], "readonly", (transaction) => answer(transaction.objectStore("visits").get(id))))) ?? null;
   }
 
   /**
@@ -402,14 +632,16 @@ export class Store {
    * @param {number} from
    * @returns {Promise<VisitRecord[]>}
    */
-  visits(terminal, from) {
+  async visits(terminal, from) {
     const range = this._browser.keyRange.bound([terminal, from], [terminal, Infinity]);
-    return this._run(["visits"], "readonly", (transaction) => answer(transaction.objectStore("visits").index("place").getAll(range)));
+    const stored = await this._run(["visits"], "readonly", (transaction) => answer(transaction.objectStore("visits").index("place").getAll(range)));
+    return this._openedAll("visits", stored);
   }
 
   /** @returns {Promise<Snapshot|null>} the downloaded list of SOAs */
   async snapshot() {
-    return (await this._run(["snapshot"], "readonly", (transaction) => answer(transaction.objectStore("snapshot").get("current")))) ?? null;
+    const stored = await this._run(["snapshot"], "readonly", (transaction) => answer(transaction.objectStore("snapshot").get("current")));
+    return (await this._openedValue("snapshot current", stored)) ?? null;
   }
 }
 
