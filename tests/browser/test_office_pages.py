@@ -26,7 +26,7 @@ from tests.blueprints.office_site import cookie_of, fill
 WIDE, SMALL = {"width": 1366, "height": 768}, {"width": 360, "height": 740}
 PAGES = (
     "/", "/syncs", "/syncs/1", "/collector-codes", "/collector-codes/one?code=A1", "/collector-codes/unassigned",
-    "/collector-codes/downloads", "/incidents",
+    "/collector-codes/downloads", "/incidents", "/missing-numbers",
 )  # fmt: skip
 
 
@@ -146,6 +146,29 @@ def test_a_failed_record_is_copied_and_the_button_says_so(chromium: Browser, off
     expect(button).to_contain_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == '{"id": "X9", "amount_due": "NaN"}'
     expect(button).to_contain_text("Copy", timeout=5000)
+    context.close()
+
+
+def test_a_narrow_screen_shows_the_list_first_and_the_filters_when_asked(chromium: Browser, office: Office) -> None:
+    context = browse(chromium, office, SMALL)
+    page = context.new_page()
+    page.goto(f"{office.address}/payments?tender=cash")
+    fold, tender = page.get_by_role("button", name="Filters (1)"), page.get_by_label("Tender")
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    expect(tender).to_be_hidden()
+    expect(page.get_by_role("searchbox")).to_be_visible()
+    fold.click()
+    tender.select_option("check")
+    expect(page).to_have_url(re.compile("tender=check"))
+    expect(tender).to_be_visible()
+    page.get_by_label("Collector").select_option(index=0)
+    tender.select_option("")
+    expect(page.get_by_role("button", name="Filters", exact=True)).to_have_attribute("aria-expanded", "true")
+    page.goto(f"{office.address}/payments?from=31/31/2026")
+    expect(page.get_by_label("From")).to_be_visible()
+    page.set_viewport_size(WIDE)
+    expect(page.get_by_role("button", name=re.compile("^Filters"))).to_be_hidden()
+    expect(tender).to_be_visible()
     context.close()
 
 

@@ -74,7 +74,22 @@ document.addEventListener("click", (event) => {
   const copy = target?.closest("[data-copy]");
   if (copy instanceof HTMLElement) void copyText(copy);
   if (target?.closest("[data-theme-toggle]")) toggleTheme();
+  const fold = target?.closest("[data-fold]");
+  fold?.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") === "false"));
 });
+
+/** Say on the button that hides filters how many of them are set. */
+function countFilters() {
+  const button = document.querySelector("[data-fold]");
+  const form = button?.closest("form");
+  const fields = [...(form?.elements ?? [])].filter((field) => field instanceof HTMLSelectElement || (field instanceof HTMLInputElement && field.type !== "search"));
+  const set = fields.filter((field) => (field instanceof HTMLSelectElement ? field.selectedIndex > 0 : field.type === "checkbox" ? field.checked : field.type === "date" && field.value));
+  const words = button?.querySelector("[data-chosen]");
+  if (words) words.textContent = set.length ? ` (${set.length})` : "";
+}
+document.addEventListener("change", countFilters);
+document.addEventListener("htmx:load", countFilters);
+countFilters();
 
 /** @param {HTMLElement} source */
 async function toClipboard(source) {
