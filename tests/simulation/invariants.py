@@ -696,6 +696,27 @@ def i22_only_what_is_wrong_is_quarantined(world: World, known: Known) -> None:
 
 
 @at_the_end
+def every_visit_once(world: World, known: Known) -> None:
+    """Each visit in a journal is kept once, as it was noted, and no other one is."""
+    noted = {
+        (terminal, seq): (
+            kind,
+            (payload := json.loads(text))["soa"],
+            payload.get("reason", ""),
+            payload.get("promised_on"),
+            payload.get("amount"),
+        )
+        for terminal, seq, kind, text in world.portal.rows(
+            "SELECT terminal_id, seq, kind, payload FROM journal_entries WHERE verdict = 'stored' AND kind IN ('no_collection', 'promise')"
+        )
+    }
+    kept = world.portal.rows("SELECT terminal_id, journal_seq, kind, soa_id, reason, promised_on, amount FROM visits")
+    if len(kept) != len(noted) or {(row[0], row[1]): row[2:] for row in kept} != noted:
+        wrong = sorted({(row[0], row[1]) for row in kept} ^ noted.keys())
+        raise Violation("I20", "the visits that are kept are not those that phones noted", wrong)
+
+
+@at_the_end
 def i28_own_terminals_only(world: World, known: Known) -> None:
     """I28: every payment belongs to the collector whose phone took it."""
     users = {code: phone.user for phone in world.phones for code in phone.disk.terminals}

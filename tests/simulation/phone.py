@@ -402,6 +402,19 @@ class Phone:
         _, registry = self.open_registry_now()
         self.write("cash_drop", {"registry": registry.id, "amount": rng.randrange(1, 100000), "description": "to the cashier"})
 
+    def note_visit(self, rng: Random) -> None:
+        """Note that nothing was collected, or what was promised for which day. Raises Refused."""
+        self.may_collect()
+        soas = (self.disk.snapshot or {}).get("soas", [])
+        if not soas:
+            raise Refused("no list")
+        payload: dict[str, Any] = {"visit": uuid4(rng), "soa": rng.choice(soas)["id"], "note": rng.choice((None, "gate closed"))}
+        if rng.random() < 0.5:
+            self.write("no_collection", {**payload, "reason": "Nobody home"})
+        else:
+            day = (self.wall() + timedelta(days=rng.randrange(1, 30))).date().isoformat()
+            self.write("promise", {**payload, "promised_on": day, "amount": rng.choice((None, rng.randrange(1, 100000)))})
+
     def ask_void(self, payment_id: str) -> None:
         """Ask the office to void a payment of this terminal, with the next void number. Raises Refused while one waits or is approved."""
         head, registry = self.open_registry_now()

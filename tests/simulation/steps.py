@@ -206,6 +206,14 @@ def take_payment(world: World, rng: Random, phone: Phone, risk: float = 0.06) ->
     world.on_phone(rng, phone, work, risk)
 
 
+@step("visit", 6)
+def visit(world: World, rng: Random) -> None:
+    """Cannot collect, or a promise."""
+    phone = a_phone(world, rng)
+    world.note(f"{phone.name} notes a visit")
+    world.on_phone(rng, phone, lambda: phone.note_visit(rng))
+
+
 @step("reprint", 8)
 def reprint(world: World, rng: Random) -> None:
     """Print a receipt again."""
