@@ -17,7 +17,7 @@ from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.packing import packed
 from portal.security import start_session
-from portal.services import journal, restore, settings, snapshot, terminals, users, voids
+from portal.services import journal, phone_lock, restore, settings, snapshot, terminals, users, voids
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -96,12 +96,22 @@ def log_in() -> ResponseReturnValue:
     name, password = data.get("username"), data.get("password")
     if not isinstance(name, str) or not isinstance(password, str):
         raise InvalidInput("Enter a username and a password.")
+    phone = phone_lock.phone_number(data.get("phone"))
     person, token = users.sign_in(name, password, request.remote_addr or "", request.user_agent.string, clock.now())
     if "collector" not in person.roles:
         users.sign_out(token, person.name, clock.now())
         raise NotACollector("This login is not a collector's. Office users work on the office pages.")
     start_session(person, token)
-    return jsonify(greeting())
+    answer = greeting()
+    if phone is not None:  # only here, after the password: a session that is still alive on a lost phone must not open its records
+        answer["recovery"] = phone_lock.secrets(person.name, phone, signing_keys())
+        answer["terminals"] = phone_lock.terminals_of(person.id)
+    return jsonify(answer)
+
+
+def signing_keys() -> list[str]:
+    """The portal's secret, and those it replaced that are still taken."""
+    return [current_app.config["SECRET_KEY"], *(current_app.config.get("SECRET_KEY_FALLBACKS") or ())]
 
 
 @bp.delete("/session")

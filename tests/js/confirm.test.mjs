@@ -184,7 +184,7 @@ test("a payment whose code cannot be signed is stored and printed all the same; 
   const subtle = new Proxy(crypto.subtle, {
     get: (real, name) => (name === "sign" && broken ? () => Promise.reject(new DOMException("no key", "OperationError")) : real[name].bind(real)),
   });
-  const phone = await w.ready(undefined, { crypto: { subtle, randomUUID: () => crypto.randomUUID() } });
+  const phone = await w.ready(undefined, { crypto: { subtle, randomUUID: () => crypto.randomUUID(), getRandomValues: (array) => crypto.getRandomValues(array) } });
   const { payment, receipt_number } = await phone.confirm(draft(100));
   assert.equal(receipt_number, "T07-00000001");
   assert.equal((await phone.receipt(payment)).code, null);

@@ -60,6 +60,8 @@ export class FakePortal {
       ["ben", "secret"],
     ]);
     this.sessions = new Map();
+    /** The portal's own keys, the present one first. */
+    this.keys = ["key-1"];
     /** Who may not log in any more. */
     this.disabled = new Set();
     /** the browser's cookie; one browser talks to this portal */
@@ -127,8 +129,16 @@ export class FakePortal {
     return this.sessions.get(this.cookie) ?? null;
   }
 
-  greeting() {
+  /** What opens this user's records on this phone without the PIN, as portal/services/phone_lock.py makes it. */
+  secretsFor({ username, phone }) {
+    const terminals = [...this.terminals.values()].filter(({ user, state }) => user === username && state !== "revoked");
+    const known = terminals.map(({ code, name, entries }) => ({ terminal: code, name, entries: entries.length, last_contact_at: new Date(this.now()).toISOString() }));
+    return phone ? { recovery: this.keys.map((key) => `${key} ${username} ${phone}`.padEnd(43, "=")), terminals: known } : {};
+  }
+
+  greeting(more = {}) {
     return this.json(200, {
+      ...more,
       portal: "ok",
       time: new Date(this.now()).toISOString(),
       user: this.user,
@@ -147,7 +157,7 @@ export class FakePortal {
       this.cookie = `cookie-${this.sessions.size + 1}`;
       this.sessions.set(this.cookie, body.username);
       this.csrf = `token-${this.sessions.size}`;
-      return this.greeting();
+      return this.greeting(this.secretsFor(body));
     }
     if (path === "/api/v1/journal/disabled") {
       const { user } = this.terminals.get(body.terminal) ?? {};

@@ -26,6 +26,9 @@ export class Locks {
   }
 }
 
+/** The PIN of every collector in these tests. */
+export const PIN = "271828";
+
 export class World {
   constructor() {
     this.browser = new Browser();
@@ -34,6 +37,14 @@ export class World {
     this.mono = 1000;
     this.portal = new FakePortal({ now: () => this.wall });
     this.phones = [];
+    /** @type {string|null} every collector's PIN; null: they set none */
+    this.pin = PIN;
+    /** What a browser keeps beside its databases. */
+    this.beside = new Map();
+    this.memo = {
+      like: (prefix) => [...this.beside].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key.slice(prefix.length), value]),
+      set: (key, value) => void this.beside.set(key, value),
+    };
   }
 
   /** Let time pass: both clocks go on. */
@@ -42,8 +53,15 @@ export class World {
     this.mono += milliseconds;
   }
 
-  /** Open the app in a tab. */
+  /** Open the app in a tab, and unlock it where a PIN was set. */
   async open(given = {}) {
+    const phone = await this.openLocked(given);
+    if (phone.state.locked) await phone.unlock(this.pin);
+    return phone;
+  }
+
+  /** Open the app in a tab, as a reload leaves it. */
+  async openLocked(given = {}) {
     const phone = await openPhone({
       openStore: (name) => this.browser.openStore(name),
       openShared: () => this.browser.openShared(),
@@ -57,17 +75,21 @@ export class World {
       onLine: () => true,
       version: "test",
       automatic: false,
+      pin_work: 1000,
+      memo: this.memo,
+      installed: () => true,
       ...given,
     });
     this.phones.push(phone);
     return phone;
   }
 
-  /** A phone that is logged in, enrolled, with an open registry and a downloaded list. */
+  /** A phone that is logged in, has a PIN, is enrolled, with an open registry and a downloaded list. */
   async ready(soas = [makeSoa(1, [[100000, 5000], [200000, 0]]), makeSoa(2, [[50000, 0]])], given = {}) {
     this.portal.soas = soas;
     const phone = await this.open(given);
     await phone.logIn("nena", "secret");
+    if (this.pin) await phone.setPin(this.pin);
     await phone.enroll("Nena's phone");
     await phone.openRegistry(50000);
     await phone.download();

@@ -73,7 +73,7 @@ test("quarantined entries count as uploaded and show their reason, also after a 
   assert.equal(phone.state.unsent.count, 0);
   const [, bad] = await phone.transactions();
   assert.deepEqual([bad.status, bad.reason], ["quarantined", "The number is taken."]);
-  await w.browser.openStore("mpos-nena").unmark("T07", 3);
+  await phone._session.store.unmark("T07", 3);
   await phone.upload();
   assert.equal((await phone.transactions())[1].status, "quarantined");
 }));

@@ -57,11 +57,16 @@ export class Api {
     return { ...this._greeting(answer), started };
   }
 
-  /** @param {string} username @param {string} password */
-  async logIn(username, password) {
+  /**
+   * Also answers what opens this phone's records without the PIN, and which terminals the portal knows of this user.
+   * @param {string} username @param {string} password @param {string} phone the UUID of this browser
+   * @returns {Promise<Awaited<ReturnType<Api["ping"]>> & {recovery?: string[], terminals?: {terminal: string, name: string, entries: number, last_contact_at: string|null}[]}>}
+   */
+  async logIn(username, password, phone) {
     const started = this._browser.monotonic();
-    const answer = await this._change("POST", "/api/v1/session", { username, password });
-    return { ...this._greeting(answer), started };
+    const answer = await this._change("POST", "/api/v1/session", { username, password, phone });
+    const texts = Array.isArray(answer.recovery) && answer.recovery.length > 0 && answer.recovery.every((/** @type {unknown} */ one) => typeof one === "string" && one.length >= 40);
+    return { ...this._greeting(answer), started, recovery: texts ? answer.recovery : undefined, terminals: Array.isArray(answer.terminals) ? answer.terminals : undefined };
   }
 
   /** End the sign-in on the portal. */

@@ -187,6 +187,11 @@ export class Store {
     this._cipher = cipher;
   }
 
+  /** What seals and opens these records; null while they are locked, or without a PIN. */
+  get cipher() {
+    return this._cipher;
+  }
+
   /** @param {string} store @param {any} record @returns {Promise<any>} the record as it is stored */
   async _sealed(store, record) {
     if (!this._cipher) return record;

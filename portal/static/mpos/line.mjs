@@ -7,7 +7,8 @@ import { write } from "./confirm.mjs";
 import { makeKeys, signUpload } from "./domain/journal.mjs";
 import { readDecisions } from "./domain/voids.mjs";
 import { PhoneError } from "./errors.mjs";
-import { nameOfList, PREPARED, Sessions, waiting } from "./session.mjs";
+import { Lock } from "./lock.mjs";
+import { nameOfList, PREPARED, waiting } from "./session.mjs";
 import { BATCH, compare, download, drain } from "./sync.mjs";
 import { writeDecision } from "./voids.mjs";
 
@@ -26,13 +27,14 @@ const PASSING = [...UNREACHABLE, "busy", "strange_answer", "signed_out"];
 const SIGNED_OUT = "The portal has ended your log-in. Everything is saved on this phone. Log in again to go on uploading. If you may not log in any more, Upload Payments still sends what you collected.";
 
 /** What the phone and the portal say to each other. */
-export class Line extends Sessions {
+export class Line extends Lock {
   /**
-   * Open a user's records and finish what was cut short.
-   * @param {{name: string, display_name: string}} user
+   * Open a user's records and finish what was cut short; without their key, stand before the lock.
+   * @param {import("./session.mjs").User} user
+   * @param {import("./vault.mjs").Cipher|null} [cipher]
    */
-  async _openUser(user) {
-    await this._openSession(user);
+  async _openUser(user, cipher = null) {
+    if (!(await this._openSession(user, cipher))) return;
     const { terminal, head } = this._needSession();
     if (terminal && head && !terminal.stopped) {
       if (head.seq === 0) await this._writeEnrolled(terminal); // the app was closed between the portal's yes and the first entry
@@ -215,21 +217,66 @@ export class Line extends Sessions {
   }
 
   /**
-   * Sign in to the portal and open this user's records.
+   * Open the records of whoever locked this phone, with the PIN. Needs no connection.
+   * @param {string} pin
+   */
+  async unlock(pin) {
+    const user = this._locked;
+    if (!user) return;
+    const { vault, key } = await this._tryPin(user.name, pin);
+    if (this._locked !== user) return; // somebody else logged in meanwhile, in another tab
+    await this._unlocked(user, this._cipher(vault, key));
+  }
+
+  /**
+   * Log in with the PIN that this user set on this phone before. Needs no connection; the portal asks for the password when it has ended the log-in.
+   * @param {string} username
+   * @param {string} pin
+   */
+  async logInWithPin(username, pin) {
+    const name = String(username).trim().toLowerCase();
+    const known = new Set([...(await this._from.databases().catch(() => [])), ...[...this._holds.keys()].map((other) => `mpos-${other}`)]);
+    if (!known.has(`mpos-${name}`)) throw new PhoneError("no_pin", "No PIN was set under that username on this phone. Log in with the password; that needs a connection.");
+    const { vault, key } = await this._tryPin(name, pin);
+    const cipher = this._cipher(vault, key);
+    const user = await this._peek(name, (store) => {
+      store.use(cipher);
+      return store.meta("who");
+    });
+    await this._leave();
+    await this._shared.set("log_out", undefined);
+    await this._shared.set("user", user);
+    this._tabs?.postMessage({ kind: "user" });
+    await this._unlocked(user, cipher);
+  }
+
+  /** @param {import("./session.mjs").User} user @param {import("./vault.mjs").Cipher} cipher */
+  async _unlocked(user, cipher) {
+    this._touch();
+    await this._openUser(user, cipher);
+    await this._recount();
+    this._publish();
+    if (this._from.automatic) this._background(this._contact());
+  }
+
+  /**
+   * Sign in to the portal and open this user's records. Throws PhoneError needs_pin when the portal took the password but cannot open them.
    * @param {string} username
    * @param {string} password
+   * @param {{forgotten?: boolean}} [options] `forgotten`: the PIN is, so a new one is chosen next
    */
-  async logIn(username, password) {
+  async logIn(username, password, { forgotten = false } = {}) {
     let hello;
+    const typed = String(username).trim();
     try {
-      hello = await this._api.logIn(String(username).trim(), String(password));
+      hello = await this._api.logIn(typed, String(password), await this._phoneNumber(typed.toLowerCase()));
     } catch (error) {
       if (error instanceof PortalError && error.status !== 401) {
         this._failedCall(error);
         this._publish();
       }
       if (error instanceof PortalError && error.code === "offline") {
-        throw new PhoneError("offline", "The portal cannot be reached. Logging in needs a connection; try again when there is one.", { cause: error });
+        throw new PhoneError("offline", "The portal cannot be reached. Logging in with a password needs a connection; try again when there is one. With a PIN set on this phone, log in with that.", { cause: error });
       }
       throw error;
     }
@@ -237,13 +284,24 @@ export class Line extends Sessions {
     const user = { name: hello.user, display_name: hello.display_name ?? hello.user };
     await this._shared.set("log_out", undefined);
     await this._shared.set("user", user);
+    this._recovery = hello.recovery ? { user: user.name, secrets: hello.recovery } : null;
+    this._known = hello.terminals ?? [];
     if (this._session?.user.name !== user.name) {
       await this._leave();
-      await this._openUser(user);
+      this._touch();
+      await this._openUser(user, await this._openByPassword(user));
       await this._recount();
     }
     this._tabs?.postMessage({ kind: "user" });
+    if (!this._session) {
+      this._publish();
+      throw new PhoneError("needs_pin", "The portal knows you, but its key does not open this phone's records. Enter your PIN; everything is saved.");
+    }
     const session = this._needSession();
+    if (session.hasPin) {
+      this._newPin = forgotten;
+      if (!forgotten) this._recovery = null; // it has done its work; nothing that opens records stays around
+    }
     session.user = user;
     session.problem = null;
     session.failures = 0;
@@ -266,9 +324,10 @@ export class Line extends Sessions {
    */
   async logOut({ force = false } = {}) {
     const session = this._session;
-    if (session) {
+    const leaving = session?.user.name ?? this._locked?.name;
+    if (leaving) {
       await this._refresh();
-      const { count } = session.unsent;
+      const { count } = this.state.unsent;
       if (count && !force) {
         const what = count === 1 ? "1 entry is" : `${count} entries are`;
         throw new PhoneError(
@@ -277,9 +336,13 @@ export class Line extends Sessions {
         );
       }
     }
-    if (session) await this._shared.set("log_out", session.user.name);
+    if (leaving) await this._shared.set("log_out", leaving);
     await this._shared.set("user", undefined);
     await this._leave();
+    this._locked = null;
+    this._recovery = null;
+    this._newPin = false;
+    this._known = [];
     await this._recount();
     this._tabs?.postMessage({ kind: "user" });
     this._publish();

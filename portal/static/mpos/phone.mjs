@@ -38,7 +38,46 @@ export function browser() {
     version: said("mpos-version"),
     demo: said("mpos-demo") === "1",
     automatic: true,
+    pin_work: /** @type {number|undefined} */ (undefined),
+    memo: memo(),
+    installed: () => (globalThis.matchMedia ? globalThis.matchMedia("(display-mode: standalone), (display-mode: fullscreen)").matches : null),
   };
+}
+
+/** A second place beside the records, for the marks of openings: browsers erase the two by different rules. It may be missing, and nothing depends on it. */
+function memo() {
+  /** @type {() => Storage|null} */
+  const place = () => {
+    try {
+      return globalThis.window?.localStorage ?? null;
+    } catch {
+      return null; // forbidden by the browser's settings
+    }
+  };
+  return {
+    /** @param {string} prefix @returns {[string, any][]} */
+    like(prefix) {
+      const storage = place();
+      return Object.keys(storage ?? {}).filter((key) => key.startsWith(prefix)).map((key) => [key.slice(prefix.length), readJson(storage?.getItem(key) ?? "null")]);
+    },
+    /** @param {string} key @param {unknown} value */
+    set(key, value) {
+      try {
+        place()?.setItem(key, JSON.stringify(value));
+      } catch {
+        console.warn("The mark of this opening could not be kept beside the records.");
+      }
+    },
+  };
+}
+
+/** @param {string} text */
+function readJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // somebody else's value under our name
+  }
 }
 
 /**
@@ -67,6 +106,7 @@ export class Phone extends Till {
     const user = await this._shared.get("user");
     if (user) await this._openUser(user);
     await this._recount();
+    await this._findLost();
     this._listen();
     this._publish();
     if (this._from.automatic) this._background(this._contact());
@@ -84,6 +124,7 @@ export class Phone extends Till {
       if (document?.visibilityState === "hidden") this._clock.hidden();
       else this._background(this._shown());
     });
+    this._watchTouches();
     const tabs = channel("mpos");
     if (tabs) {
       tabs.onmessage = (/** @type {MessageEvent} */ event) => this._background(this._heardTab(event.data));
@@ -107,6 +148,7 @@ export class Phone extends Till {
   }
 
   async _shown() {
+    await this._lockWhenIdle();
     await this._watchClock();
     this._clock.shown();
     await this._refresh();
@@ -117,10 +159,18 @@ export class Phone extends Till {
   async _heardTab(message) {
     if (message?.kind === "user") {
       const user = (await this._shared.get("user")) ?? null;
-      if (user?.name === this._session?.user.name) return;
+      if (user?.name === (this._session?.user.name ?? this._locked?.name)) return;
       await this._leave();
+      this._locked = null;
+      this._recovery = null;
       if (user) await this._openUser(user);
       await this._recount();
+      this._publish();
+    } else if (message?.kind === "sealed" && message.user === this._session?.user.name) {
+      // Another tab put these records under a PIN: this one has no key to them.
+      const { user } = this._needSession();
+      await this._leave();
+      await this._openUser(user);
       this._publish();
     } else if (message?.kind === "changed" && message.user === this._session?.user.name) {
       await this._refresh();

@@ -4,6 +4,7 @@ import { Api } from "./api.mjs";
 import { Clock } from "./clock.mjs";
 import { lessLocal, watchClock } from "./confirm.mjs";
 import { PhoneError } from "./errors.mjs";
+import { CANARY } from "./storage.mjs";
 import { listOf } from "./sync.mjs";
 
 /** @typedef {import("./records.mjs").Head} Head */
@@ -15,16 +16,18 @@ import { listOf } from "./sync.mjs";
 /** @typedef {import("./records.mjs").Terminal} Terminal */
 /** @typedef {import("./records.mjs").VisitRecord} VisitRecord */
 /** @typedef {ReturnType<typeof import("./phone.mjs").browser>} From What is taken from the browser. */
+/** @typedef {import("./storage.mjs").Canary} Canary */
+/** @typedef {{name: string, display_name: string}} User */
 
 /**
  * Everything that belongs to the user who is logged in on this phone. Replaced as a whole, so that nothing of one user reaches the next.
- * @typedef {{user: {name: string, display_name: string}, store: import("./db.mjs").Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
+ * @typedef {{user: User, hasPin: boolean, lockAfter: number, store: import("./db.mjs").Store, signedIn: boolean, terminals: Terminal[], terminal: Terminal|null, head: Head|null,
  *   snapshot: Snapshot|null, list: SoaList|null, owed: Float64Array, payments: PaymentRecord[], paidBySoa: Map<string, PaymentRecord[]>,
  *   visits: Map<string, VisitRecord>, visitsOf: string, views: Map<number, SoaView>, viewsOf: string, unsent: {count: number, oldest_at: string|null}, problems: {seq: number, status: string, reason: string|null}[],
- *   problem: Problem|null, listOf: string, failures: number, lastFailure: string, quietUntil: number, enrollAgainAt: number, checked: boolean}} Session */
+ *   problem: Problem|null, listOf: string, listBytes: number, failures: number, lastFailure: string, quietUntil: number, enrollAgainAt: number, checked: boolean}} Session */
 
 /** Begins the name of each user's database. */
-const OWN = "mpos-";
+export const OWN = "mpos-";
 /** Begins the key, in the shared database, of how many unsent entries a user's own database holds. A hint for people: the truth is the user's own database. */
 const UNSENT = "unsent:";
 
@@ -37,14 +40,14 @@ const VISITS = 2000;
 /** @typedef {{count: number, oldest_at: string|null}} Unsent */
 
 /**
- * The unsent entries of all terminals in one user's database, and the instant of the oldest.
+ * The unsent entries of all terminals in one user's database, and the instant of the oldest; locked or not.
  * @param {import("./db.mjs").Store} store
- * @param {Terminal[]} terminals
+ * @param {string[]} codes
  * @returns {Promise<Unsent>}
  */
-async function unsentOf(store, terminals) {
+async function unsentOf(store, codes) {
   const found = [];
-  for (const { code } of terminals) found.push(await store.unsentSummary(code));
+  for (const code of codes) found.push(await store.unsentSummary(code));
   return sum(found);
 }
 
@@ -88,6 +91,16 @@ export class Sessions {
     this._clock = new Clock({ now: from.now, monotonic: from.monotonic });
     /** @type {Session|null} */
     this._session = null;
+    /** @type {User|null} whose records are here, behind their PIN */
+    this._locked = null;
+    /** @type {{user: string, secrets: string[]}|null} the portal's secrets, from a log-in with the password until the PIN is set */
+    this._recovery = null;
+    /** The PIN was forgotten: after the password a new one is chosen first. */
+    this._newPin = false;
+    /** @type {{user: string, terminal: string, date: string}[]} whose records this browser has erased, as far as it is remembered beside them */
+    this._lost = [];
+    /** @type {{terminal: string, name: string, entries: number, last_contact_at: string|null}[]} the terminals the portal knows of whoever logged in with the password */
+    this._known = [];
     this._online = from.onLine();
     this._demo = from.demo;
     this._uploading = 0;
@@ -140,12 +153,19 @@ export class Sessions {
     const registry = session?.head?.registry ?? null;
     const snapshot = session?.snapshot ?? null;
     const others = [...this._holds]
-      .filter(([name, { count }]) => count > 0 && name !== session?.user.name)
+      .filter(([name, { count }]) => count > 0 && name !== (session?.user.name ?? this._locked?.name))
       .map(([name, unsent]) => Object.freeze({ name, ...unsent }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
     const problem = terminal?.stopped ?? session?.problem ?? null;
     return Object.freeze({
       user: session && Object.freeze({ ...session.user }),
+      locked: this._locked && Object.freeze({ ...this._locked }),
+      has_pin: session?.hasPin ?? false,
+      pin_can_be_set: Boolean(session && this._recovery?.user === session.user.name),
+      new_pin: Boolean(session && this._newPin),
+      lock_after: session?.lockAfter ?? null,
+      lost: Object.freeze(this._lost.map((item) => Object.freeze({ ...item }))),
+      known_terminals: Object.freeze(session ? this._known.filter(({ terminal: code }) => !session.terminals.some((own) => own.code === code)) : []),
       signed_in: session?.signedIn ?? false,
       online: this._online,
       demo: this._demo,
@@ -163,7 +183,8 @@ export class Sessions {
       last_registry: session?.head?.last_registry ? Object.freeze({ business_date: session.head.last_registry.business_date }) : null,
       voids_waiting: session?.head?.voids_waiting?.length ?? 0,
       today: this._clock.today(),
-      unsent: Object.freeze(session ? { ...session.unsent } : sum(others)), // of whoever is logged in; of the whole phone when nobody is
+      // Of whoever is logged in, or has locked this phone; of the whole phone when nobody is.
+      unsent: Object.freeze(session ? { ...session.unsent } : this._locked ? { ...(this._holds.get(this._locked.name) ?? { count: 0, oldest_at: null }) } : sum(others)),
       others: Object.freeze(others), // who else left unsent entries here: names and numbers, nothing of what they hold
       uploading: this._uploading > 0,
       problem: problem?.message ?? null,
@@ -188,12 +209,26 @@ export class Sessions {
     this._publish();
   }
 
-  /** @param {{name: string, display_name: string}} user */
-  async _openSession(user) {
+  /**
+   * Open a user's records, or stand before their lock. Answers whether they are open.
+   * @param {User} user
+   * @param {import("./vault.mjs").Cipher|null} cipher the key, when there is a lock
+   */
+  async _openSession(user, cipher) {
     const store = this._from.openStore(`${OWN}${user.name}`);
     await store.ready();
+    const vault = await store.vault();
+    if (vault?.id !== cipher?.vault) {
+      this._locked = user;
+      await store.close();
+      return false;
+    }
+    store.use(cipher);
+    this._locked = null;
     this._session = {
       user,
+      hasPin: vault !== null,
+      lockAfter: (await store.meta("lock_after")) ?? 5,
       store,
       signedIn: false,
       terminals: [],
@@ -212,6 +247,7 @@ export class Sessions {
       problems: [],
       problem: null,
       listOf: "",
+      listBytes: 0,
       failures: 0,
       lastFailure: "",
       quietUntil: 0,
@@ -219,12 +255,14 @@ export class Sessions {
       checked: false,
     };
     await this._refresh();
+    return true;
   }
 
   async _leave() {
     const session = this._session;
     this._session = null;
     this._from.clearTimeout(this._uploadTimer);
+    session?.store.use(null); // the key is gone with the session
     await session?.store.close();
   }
 
@@ -243,7 +281,7 @@ export class Sessions {
         const [stored, prepared] = await Promise.all([store.snapshot(), store.meta(PREPARED)]);
         this._takeList(session, stored, stored && listOf(stored, prepared?.of === name ? prepared : undefined), name);
       }
-      const unsent = await unsentOf(store, terminals);
+      const unsent = await unsentOf(store, terminals.map(({ code: own }) => own));
       session.terminals = terminals;
       session.terminal = terminal;
       session.head = head;
@@ -286,8 +324,9 @@ export class Sessions {
    */
   _takeList(session, snapshot, list, name) {
     if (snapshot) {
-      const { body: _body, soas: _soas, ...head } = snapshot;
+      const { body, soas: _soas, ...head } = snapshot;
       session.snapshot = head;
+      session.listBytes = body?.length ?? 0;
     } else session.snapshot = null;
     session.list = list;
     session.owed = list?.table.amounts ?? new Float64Array();
@@ -328,7 +367,7 @@ export class Sessions {
       if (name === own) continue;
       const store = this._from.openStore(`${OWN}${name}`);
       try {
-        await this._note(name, await unsentOf(store, await store.terminals()));
+        await this._note(name, await unsentOf(store, await store.codes()));
       } catch (error) {
         if (!(error instanceof PhoneError)) throw error;
         console.warn("Another user's records could not be counted:", error);
@@ -336,6 +375,21 @@ export class Sessions {
         await store.close();
       }
     }
+  }
+
+  /** Find out whose records this browser has erased, by the marks that their openings left beside them. */
+  async _findLost() {
+    /** @type {typeof this._lost} */
+    const lost = [];
+    for (const [user, mark] of this._from.memo.like(CANARY)) {
+      const store = this._from.openStore(`${OWN}${user}`);
+      try {
+        if (mark && !(await store.codes()).includes(mark.terminal)) lost.push({ user, terminal: mark.terminal, date: mark.date });
+      } finally {
+        await store.close();
+      }
+    }
+    this._lost = lost;
   }
 
   /** Up to which journal entry the list's figures hold a terminal's payments. @param {Session} session @param {string} [code] */

@@ -8,6 +8,7 @@ import { factsOf, signReceipt } from "./domain/receipt_code.mjs";
 import { lastVoid } from "./domain/voids.mjs";
 import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
+import { askBrowser, CANARY, canaryState, judge } from "./storage.mjs";
 import { noteVisit } from "./visits.mjs";
 import { requestVoid } from "./voids.mjs";
 
@@ -23,6 +24,9 @@ import { requestVoid } from "./voids.mjs";
 
 /** How many journal entries before the registry's are looked through for earlier payments. */
 const EARLIER = 1000;
+/** Where the store keeps the payments whose paper nobody has seen, and how many it keeps at most: a question about an old receipt helps nobody. */
+const PAPER_OPEN = "paper_open";
+const MOST_OPEN_PAPERS = 200;
 
 /** What a collector does between opening and closing a registry. */
 export class Till extends Line {
@@ -91,9 +95,12 @@ export class Till extends Line {
     if (this._session?.terminal && this._session.terminal.state !== "active") await this._contact(); // it may have been approved by now
     const { session, terminal } = this._needActive();
     if (!isCentavos(changeFund)) throw new PhoneError("invalid_amount", "The change fund must be an amount of zero or more.");
-    await this._persist();
+    const present = await session.store.head(terminal.code);
+    const closed = present.registry || present.last_registry?.business_date === this._clock.today(); // said below, whatever the storage is like
+    const refused = closed ? null : (await this.checkStorage()).find(({ level }) => level === "refused");
+    if (refused) throw new PhoneError("storage_gate", `${refused.name}: ${refused.words}`);
     const id = this._from.crypto.randomUUID();
-    await write(this._writing(session, terminal.code), (head, at) => {
+    const { head: opened } = await write(this._writing(session, terminal.code), (head, at) => {
       if (head.registry) {
         throw new PhoneError("registry_open", `The registry of ${day(head.registry.business_date)} is still open. Make its Z-Reading and close it first.`);
       }
@@ -124,9 +131,40 @@ export class Till extends Line {
         head: { registry },
       };
     });
+    await this._leaveMark(session, opened);
     await this._writeDecisions(session, terminal.code); // what the office decided since the last Z-Reading
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
+  }
+
+  /**
+   * How well this browser keeps what is stored, as asked before each opening; works without a connection.
+   * @returns {Promise<import("./storage.mjs").Finding[]>}
+   */
+  async checkStorage() {
+    const session = this._needSession();
+    const { store, head, user } = session;
+    const list = session.listBytes;
+    const asked = await askBrowser(this._from, store, list);
+    this._persistent = asked.persisted;
+    this._publish();
+    const beside = new Map(this._from.memo.like(CANARY)).get(user.name) ?? null;
+    const canary = canaryState(beside, (await store.meta("canary")) ?? null, await store.codes(), head);
+    const opened_before = Boolean(head?.registry ?? head?.last_registry);
+    return judge({ ...asked, canary, before: beside, pin: session.hasPin, opened_before, online: this._online });
+  }
+
+  /** Remember an opening in the records, then beside them: whichever is missing later was erased. @param {Session} session @param {Head} head */
+  async _leaveMark(session, head) {
+    const mark = { terminal: head.terminal, seq: head.seq, date: day(head.registry?.business_date) };
+    try {
+      await session.store.setMeta("canary", mark);
+    } catch (error) {
+      if (!(error instanceof PhoneError)) throw error;
+      return console.warn("The mark of this opening could not be kept:", error); // the registry is open all the same
+    }
+    this._from.memo.set(`${CANARY}${session.user.name}`, mark);
+    await this._findLost();
   }
 
   /**
@@ -248,6 +286,7 @@ export class Till extends Line {
       code: record.code ?? null,
       printed: prints.customer > 0,
       reprints: Math.max(prints.customer - 1, 0),
+      unseen: (await this._paperUnseen()).includes(record.payment),
       status: whereItIs(stored),
       reason: stored?.reason ?? null,
       void: await this._void(record),
@@ -291,6 +330,7 @@ export class Till extends Line {
     let reprint = 0;
     /** @type {string|null} */
     let code = null;
+    await this._paperOpen(paymentId, true); // before the entry: killed in between, the question is asked once too often and never once too little
     await write(this._writing(session, terminal.code), async () => {
       const record = await this._payment(paymentId);
       reprint = record.prints[which];
@@ -304,6 +344,25 @@ export class Till extends Line {
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
     return { reprint, code };
+  }
+
+  /** The printer, or whoever looked, says that the paper of a payment came out. @param {string} paymentId */
+  async paperCame(paymentId) {
+    await this._paperOpen(paymentId, false);
+    await this._changed();
+  }
+
+  /** Payments whose last paper nobody has seen. @returns {Promise<string[]>} */
+  async _paperUnseen() {
+    return (await this._needSession().store.meta(PAPER_OPEN)) ?? [];
+  }
+
+  /** @param {string} paymentId @param {boolean} open */
+  async _paperOpen(paymentId, open) {
+    const before = await this._paperUnseen();
+    if (before.includes(paymentId) === open) return;
+    const others = before.filter((id) => id !== paymentId);
+    await this._needSession().store.setMeta(PAPER_OPEN, open ? [...others, paymentId].slice(-MOST_OPEN_PAPERS) : others);
   }
 
   /** The open registry, or the last one. @returns {Registry|null} */
@@ -328,7 +387,7 @@ export class Till extends Line {
    * @param {(record: PaymentRecord) => boolean} wanted
    */
   async _rows(session, code, from, wanted) {
-    const [records, entries] = await Promise.all([session.store.payments(code, from), session.store.entries(code, from)]);
+    const [records, entries, unseen] = await Promise.all([session.store.payments(code, from), session.store.entries(code, from), this._paperUnseen()]);
     const bySeq = new Map(entries.map((stored) => [stored.seq, stored]));
     return Promise.all(records.filter(wanted).map(async (record) => {
       const stored = bySeq.get(record.seq);
@@ -341,6 +400,7 @@ export class Till extends Line {
         reason: stored?.reason ?? null,
         printed: record.prints.customer > 0,
         reprints: Math.max(record.prints.customer - 1, 0),
+        unseen: unseen.includes(record.payment),
         void: await this._void(record),
       };
     }));
