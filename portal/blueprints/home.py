@@ -18,7 +18,7 @@ from portal.blueprints.collectors import edition_words
 from portal.blueprints.pages import answer, wants_partial
 from portal.blueprints.sync import measured
 from portal.filters import day as show_day
-from portal.store import collector_codes, dashboard, downloads, ledger, remittances, soas, sync_history, sync_runs
+from portal.store import collector_codes, dashboard, downloads, ledger, missing, remittances, soas, sync_history, sync_runs
 from portal.store.sync_runs import RunRow
 
 bp = Blueprint("home", __name__)
@@ -150,6 +150,7 @@ def all_tasks() -> Sequence[Task]:
     plain: dict[str, Any] = {"status": "pending", "void": "none", "flag": "none"}
     flagged = plain | {"flag": "any"}
     aside = incidents.get("quarantined")
+    gaps = missing.waiting()
     return [
         Task(
             "refused", payments.refused.count, "payment PSCloud refused", "payments PSCloud refused",
@@ -179,6 +180,10 @@ def all_tasks() -> Sequence[Task]:
         Task(
             "remittances", desk.unapproved, "remittance to approve", "remittances to approve",
             url_for("remittances.index", state="waiting"), ("supervisor",), note="Short, or a tender does not agree.",
+        ),
+        Task(
+            "missing", gaps.count, "gap in the numbers of a phone", "gaps in the numbers of phones", url_for("missing.index"),
+            ("supervisor",), gaps.oldest, "Find what is missing, or explain it.", risk=True,
         ),
         Task(
             "aside", aside.count if aside else 0, "journal entry set aside", "journal entries set aside",

@@ -65,6 +65,10 @@ ACTIONS: Mapping[str, Action] = {
     "remittance_received": Action("Received a remittance", "remittance"),
     "remittance_approved": Action("Approved a remittance", "remittance"),
     "incident_closed": Action("Closed an incident", "incident"),
+    "number_missing": Action("A number did not arrive", "terminal"),
+    "missing_arrived": Action("A missing number arrived", "terminal"),
+    "missing_explained": Action("Explained a missing number", "terminal"),
+    "missing_reopened": Action("Took an explanation back", "terminal"),
     "settings_changed": Action("Changed settings", "settings"),
     "database_restored": Action("Database put back from a backup"),
 }

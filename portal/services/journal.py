@@ -20,7 +20,7 @@ from portal.domain.money import from_centavos
 from portal.domain.payments import Payment, Reader, read_instant, read_payment
 from portal.domain.visits import read_visit
 from portal.extensions import db
-from portal.services import readings, terminals, voids
+from portal.services import missing, readings, terminals, voids
 from portal.services.bookings import Bookings, Sender
 from portal.store import audit, incidents, users, visits
 from portal.store import journal as store
@@ -172,6 +172,7 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
         taken = {"collector": uploader.name, "entries": len(entries), "first": entries[0].seq, "last": last.seq}
         audit.add(uploader.handed_in_by, "rescue_file_taken", code, taken, now)
     terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
+    missing.notice(terminal, uploader.name, now)
     decisions = voids.decisions_for(terminal.id)
     db.session.commit()
     return Answer(batch.head_seq, verdicts, batch.approved, decisions)

@@ -13,7 +13,7 @@ from portal.domain.money import centavos
 from portal.domain.payments import read_instant
 from portal.extensions import db
 from portal.services.payments import MANILA
-from portal.store import audit, incidents
+from portal.store import audit
 from portal.store import terminals as terminal_store
 from portal.store import voids as store
 from portal.store.terminals import TerminalRow
@@ -49,9 +49,6 @@ def request(entry: Entry, terminal: TerminalRow, who: str, now: datetime) -> Non
     if state is not None:
         raise Conflict(f"A void of receipt {asked.receipt_number} {'is approved' if state == 'approved' else 'waits'} already.")
     last = terminal_store.by_code(terminal.code) or terminal
-    if number > last.last_void + 1:
-        gap = f"{receipts.void_number(code, last.last_void + 1)} to {receipts.void_number(code, number - 1)}"
-        incidents.add("missing_voids", f"Voids {gap} never arrived.", now, terminal.id, asked.void_number)
     if number > last.last_void:
         terminal_store.set_fields(terminal.id, last_void=number)
     store.add(

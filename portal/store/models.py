@@ -34,6 +34,7 @@ def plain(length: int) -> String:
 ROLES = ("collector", "office", "supervisor", "admin")
 NOT_REFUSED = text("state <> 'refused'")
 NOT_RESOLVED = text("resolved_at IS NULL")
+HELD = text("state = 'held'")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
 EXPORT_KINDS = ("soas", "payments", "differences")
@@ -369,6 +370,7 @@ class JournalAside(Model):
     __table_args__ = (
         UniqueConstraint("terminal_id", "seq", "hash"),
         CheckConstraint(one_of("state", ("held", "conflict", "released")), name="state"),
+        Index("ix_journal_asides_held", "terminal_id", "seq", sqlite_where=HELD, postgresql_where=HELD),
     )
 
 
@@ -909,4 +911,4 @@ class ScheduleSlot(Model):
     last_slot: Mapped[datetime] = mapped_column(Instant)
 
 
-from portal.store import staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above
+from portal.store import missing_tables, staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above

@@ -24,6 +24,7 @@ COUNTS = {
     "/payments": "payment-count",
     "/remittances": "remittance-count",
     "/incidents": "incident-count",
+    "/missing-numbers": "missing-count",
     "/terminals": "terminal-count",
     "/voids": "void-shown",
     "/collector-codes/downloads": "download-count",

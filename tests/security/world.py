@@ -24,10 +24,11 @@ from portal.domain.reconciliation import Differing
 from portal.extensions import db
 from portal.services import journal, remittances, saved_filters, terminals
 from portal.services.journal import Policy, Uploader
-from portal.store import audit, incidents
+from portal.store import audit, incidents, missing
 from portal.store import exports as export_store
 from portal.store import reconciliations as reconciliation_store
 from portal.store import remittances as remittance_store
+from portal.store import terminals as terminal_store
 from portal.store import users as user_store
 from portal.store.models import SyncFailure
 from portal.store.reconciliations import NewDifference
@@ -156,6 +157,8 @@ def fill(world: World) -> None:
     incidents.add("clock_jump", "The clock of a phone was moved by an hour.", NOW, subject="T01/9")
     db.session.flush()
     world.ids["incident"] = db.session.execute(text("SELECT max(id) FROM incidents")).scalar_one()
+    missing.add(terminal_store.of_user(world.ids["collector_a"])[0].id, "receipt", [(90, 92)], NOW)
+    world.ids["missing"] = db.session.execute(text("SELECT max(id) FROM missing_numbers")).scalar_one()
     cashier = world.ids["cashier"]
     world.ids["reconciliation"] = finished_reconciliation()
     world.ids["filter"] = saved_filters.save(cashier, "soas", "With penalty", "penalty=1", NOW)
@@ -273,6 +276,14 @@ CASES: dict[str, dict[str, Case]] = {
         "open": lambda w, p: Call(f"/incidents/{w.ids['incident']}/close", form={"resolution": "Looked at it"}),
         "without a word": lambda w, p: Call(f"/incidents/{w.ids['incident']}/close", form={}),
         "none": lambda w, p: Call("/incidents/999999/close", form={"resolution": "Looked at it"}),
+    },
+    "POST /missing-numbers/<int:missing_id>/explain": {
+        "open": lambda w, p: Call(f"/missing-numbers/{w.ids['missing']}/explain", form={"reason": "A test print"}),
+        "without a word": lambda w, p: Call(f"/missing-numbers/{w.ids['missing']}/explain", form={}),
+        "none": lambda w, p: Call("/missing-numbers/999999/explain", form={"reason": "A test print"}),
+    },
+    "POST /missing-numbers/<int:missing_id>/reopen": {
+        "open": lambda w, p: Call(f"/missing-numbers/{w.ids['missing']}/reopen", form={"reason": "The paper was found"}),
     },
     "POST /collector-codes/remove": {"none": lambda w, p: Call("/collector-codes/remove", form={"code": "NONE"})},
     "GET /payments/<uuid:payment_id>": {

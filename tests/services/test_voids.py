@@ -15,7 +15,7 @@ from portal.domain.journal import Entry
 from portal.extensions import db
 from portal.services import voids
 from portal.services.journal import Answer
-from portal.store import audit, incidents, readings
+from portal.store import audit, missing, readings
 from portal.store import terminals as terminal_store
 from portal.store import voids as store
 from tests.factories import NOW, Phone, make_phone, make_soa, make_user, store_soas
@@ -166,11 +166,11 @@ def test_a_request_that_cannot_be_right_is_quarantined_in_plain_words(phone: Pho
     assert len(store.of_payment(paid.payload["payment"])) == 1
 
 
-def test_a_hole_in_the_void_numbers_is_an_incident_and_no_void_enters_a_registry_after_its_z(phone: Phone) -> None:
+def test_a_hole_in_the_void_numbers_is_told_and_no_void_enters_a_registry_after_its_z(phone: Phone) -> None:
     paid, other = phone.pay(make_soa(), 5000), phone.pay(make_soa("S2"), 100)
     phone.voids = 2
     asked(phone, paid)
-    assert "missing_voids" in [incident.kind for incident in incidents.open_incidents()]
+    assert [(gap.series, gap.run) for gap in missing.not_arrived(phone.terminal.id)] == [("void", (1, 2))]
     terminal = terminal_store.by_code(phone.code)
     assert terminal and terminal.last_void == 3
     phone.z_reading()
