@@ -5,6 +5,9 @@ import { problemsOf } from "./visits.mjs";
 import { isVoided } from "./domain/voids.mjs";
 import { DENOMINATIONS, countTotal, parts, xReading, zReading } from "./domain/readings.mjs";
 
+import { judge } from "./storage.mjs";
+import { flawOfPin, MOST_TRIES } from "./vault.mjs";
+
 export { PhoneError };
 
 const NAMES = [
@@ -46,7 +49,8 @@ export async function openPhone() {
   const data = saved ?? { soas: [], payments: [], visits: [], counts: [], readings: {}, last: null, entries: 0, holds: {}, z: 0, accumulated: 0 };
   let state = saved?.state ?? {
     user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: asked.get("problem"),
-    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, voids_waiting: 0, today: day(0), storage_persistent: true, problems: [], version: "test",
+    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, voids_waiting: 0, today: day(0), storage_persistent: true, problems: [],
+    locked: null, has_pin: false, pin_can_be_set: false, new_pin: false, lock_after: 5, lost: asked.has("lost") ? [{ user: "nena", terminal: "T03", date: "19 Nov 2026" }] : [], known_terminals: [], version: "test",
   };
   window.addEventListener("online", () => set({ online: true }));
   window.addEventListener("offline", () => set({ online: false }));
@@ -79,16 +83,51 @@ export async function openPhone() {
   const phone = {
     get state() { return state; },
     subscribe(fn) { listeners.add(fn); return () => listeners.delete(fn); },
-    async logIn(username, password) {
+    async logIn(username, password, { forgotten = false } = {}) {
       await pause(50);
       if (!state.online) throw new PhoneError("offline", "There is no connection, and nobody has logged in on this phone before. Connect once, then log in.");
       if (password !== "secret") throw new PhoneError("wrong_login", "User name or password is wrong. Check both and try again; ask the office for a new password if you forgot it.");
-      set({ user: { name: username, display_name: username === "nena" ? "Nena Salazar" : username }, signed_in: true, ...unsentFor(username) });
+      set({ user: { name: username, display_name: username === "nena" ? "Nena Salazar" : username }, signed_in: true, locked: null, pin_can_be_set: true, has_pin: Boolean(data.pin), new_pin: forgotten && Boolean(data.pin), ...unsentFor(username) });
     },
+    async setPin(pin) {
+      const flaw = flawOfPin(pin);
+      if (flaw) throw new PhoneError("invalid", flaw, { fields: [{ field: "pin", message: flaw }] });
+      data.pin = pin;
+      data.tries = 0;
+      set({ has_pin: true, new_pin: false, pin_can_be_set: false });
+    },
+    async changePin(present, pin) {
+      if (present !== data.pin) throw new PhoneError("wrong_pin", "That is not the PIN.");
+      await phone.setPin(pin);
+    },
+    async lockAfter(minutes) { set({ lock_after: minutes }); },
+    async lock() {
+      data.holds[state.user.name] = state.unsent;
+      set({ user: null, locked: state.user });
+    },
+    async pinState() { return { tries: data.tries ?? 0, wait: 0, blocked: (data.tries ?? 0) >= MOST_TRIES }; },
+    async unlock(pin) {
+      if (pin !== data.pin) {
+        data.tries = (data.tries ?? 0) + 1;
+        throw new PhoneError(data.tries >= MOST_TRIES ? "pin_blocked" : "wrong_pin", "That is not the PIN.");
+      }
+      data.tries = 0;
+      set({ user: state.locked, locked: null });
+    },
+    async logInWithPin(username, pin) {
+      if (!data.pin || pin !== data.pin) throw new PhoneError("wrong_pin", "That is not the PIN.");
+      set({ user: { name: username, display_name: username }, signed_in: false, ...unsentFor(username) });
+    },
+    async checkStorage() {
+      const full = asked.has("full");
+      return judge({ persisted: !asked.has("weak"), installed: !asked.has("weak"), worker: true, quota: 5e9, usage: full ? 4.999e9 : 1e6, needed: 2e7, writes: null, canary: state.last_registry ? "intact" : "new", before: null, pin: state.has_pin, opened_before: false, online: state.online });
+    },
+    sealDraft(draft) { return draft; },
+    async openDraft(draft) { return draft; },
     async logOut({ force } = {}) {
       if (state.unsent.count && !force) throw new PhoneError("unsent_entries", "There are unsent entries.");
-      data.holds[state.user.name] = state.unsent;
-      set({ user: null, signed_in: false, ...unsentFor(null) });
+      if (state.user) data.holds[state.user.name] = state.unsent;
+      set({ user: null, locked: null, signed_in: false, ...unsentFor(null) });
     },
     async enroll(name) { entry({ terminal: { code: "T07", name, state: "active" } }); },
     async openRegistry(fund) { entry({ registry: { id: crypto.randomUUID(), business_date: day(Number(asked.get("opened") ?? 0)), change_fund: fund, opened_at: instant(), z_done: false } }); data.counts = []; },
@@ -152,8 +191,13 @@ export async function openPhone() {
     async recordPrint(id, copy) {
       const one = data.payments.find((payment) => payment.payment === id);
       if (copy === "customer") one.prints += 1;
+      one.unseen = true;
       entry();
       return { reprint: copy === "customer" ? one.prints - 1 : 0, code: CODE };
+    },
+    async paperCame(id) {
+      data.payments.find((payment) => payment.payment === id).unseen = false;
+      set({});
     },
     async requestVoid(id, reason, intent) {
       const one = data.payments.find((payment) => payment.payment === id);

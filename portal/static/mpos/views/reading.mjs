@@ -3,8 +3,10 @@
 import { button, h, notice } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { counted, day, showPesos, timeOn, waitingVoids } from "./format.mjs";
+import { put } from "./printing.mjs";
+import { sharing } from "./sharing.mjs";
 import { readingPaper, reportPaper } from "../paper.mjs";
-import { drawPaper, print } from "../printer.mjs";
+import { drawPaper } from "../printer.mjs";
 
 const BACK = { name: "readings", text: "Readings" };
 
@@ -60,14 +62,15 @@ export async function reportScreen(ctx) {
   const report = await ctx.phone.collectionReport();
   if (!report) return none("No Collection Report yet", "It lists the payments of a registry; open one under Collection.");
   const paper = reportPaper(report);
+  const says = messages(ctx);
   return {
     title: "Collection Report",
     lead: `${counted(report.rows.length, "payment")}, ${showPesos(report.totals.amount)}${report.totals.less_void > 0 ? `, less void ${showPesos(report.totals.less_void)}` : ""}`,
     back: BACK,
     nav: "readings",
     look: "receipt",
-    body: [h("div", { class: "preview" }, drawPaper(paper))],
-    bar: button("Print report", () => print(paper), { icon: "printer", class: "button primary wide" }),
+    body: [says.node, h("div", { class: "preview" }, drawPaper(paper)), sharing(says, () => paper)],
+    bar: button("Print report", () => put(ctx, says, { make: () => paper }), { icon: "printer", class: "button primary wide" }),
   };
 }
 
@@ -75,14 +78,15 @@ export async function reportScreen(ctx) {
 function shown(ctx, title, kind, reading) {
   const { business, demo, user } = ctx.phone.state;
   const paper = readingPaper(kind, reading, { business, demo, collector: user?.display_name || user?.name || reading.collector });
+  const says = messages(ctx);
   return {
     title,
     lead: null,
     back: BACK,
     nav: "readings",
     look: "receipt",
-    body: [waitingNotice(ctx.phone.state), h("div", { class: "preview" }, drawPaper(paper))],
-    bar: button("Print reading", () => print(paper), { icon: "printer", class: "button primary wide" }),
+    body: [waitingNotice(ctx.phone.state), says.node, h("div", { class: "preview" }, drawPaper(paper)), sharing(says, () => paper)],
+    bar: button("Print reading", () => put(ctx, says, { make: () => paper }), { icon: "printer", class: "button primary wide" }),
   };
 }
 

@@ -3,8 +3,10 @@
 import { button, fill, h, pill, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { counted, dayTime, showPesos, stateWord, tenderName, voidWord, voidWords } from "./format.mjs";
+import { put } from "./printing.mjs";
+import { sharing } from "./sharing.mjs";
 import { receiptPaper } from "../paper.mjs";
-import { drawPaper, print } from "../printer.mjs";
+import { drawPaper } from "../printer.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function receiptScreen(ctx) {
@@ -40,21 +42,25 @@ export async function receiptScreen(ctx) {
     }
     state.dataset.drawn = drawn;
     const next = receipt.printed ? receipt.reprints + 1 : 0;
-    setText(prints, !receipt.printed ? "Issued, print unconfirmed." : `Printed${receipt.reprints > 0 ? `, reprinted ${counted(receipt.reprints, "time")}` : ""}. The next print is marked REPRINT ${next}.`);
+    setText(prints, !receipt.printed ? "Issued, print unconfirmed." : `${receipt.unseen ? "Printed, paper not confirmed" : "Printed"}${receipt.reprints > 0 ? `, reprinted ${counted(receipt.reprints, "time")}` : ""}. The next print is marked REPRINT ${next}.`);
     fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint: next, origin: location.origin })));
   }
 
+  /** Noted before it leaves the phone: whatever the printer does, no second unmarked original can appear. @param {"customer" | "collector"} copy */
+  async function noted(copy) {
+    const { reprint, code } = await phone.recordPrint(id, copy);
+    return receiptPaper({ ...receipt, code }, { copy, reprint: reprint ?? 0, origin: location.origin });
+  }
+
   /** @param {"customer" | "collector"} copy */
-  async function put(copy) {
-    says.clear();
-    try {
-      // Noted before it is printed: whatever the printer does, no second unmarked original can appear.
-      const { reprint, code } = await phone.recordPrint(id, copy);
-      print(receiptPaper({ ...receipt, code }, { copy, reprint: reprint ?? 0, origin: location.origin }));
-      await refresh();
-    } catch (error) {
-      says.fail(error);
-    }
+  async function printed(copy) {
+    await put(ctx, says, { make: () => noted(copy), came: () => phone.paperCame(id), next: () => (copy === "customer" ? `REPRINT ${receipt.reprints + 1}` : "as a reprint") });
+    await refresh();
+  }
+
+  async function shared() {
+    await phone.paperCame(id); // the other app has it, whole
+    await refresh();
   }
 
   await refresh();
@@ -78,10 +84,11 @@ export async function receiptScreen(ctx) {
       prints,
       voiding,
       preview,
+      sharing(says, () => noted("customer"), shared),
     ],
     bar: h("div", { class: "bar-grid" },
-      button("Print receipt", () => put("customer"), { icon: "printer", class: "button primary wide" }),
-      button("Collector's copy", () => put("collector"), { class: "button" }),
+      button("Print receipt", () => printed("customer"), { icon: "printer", class: "button primary wide" }),
+      button("Collector's copy", () => printed("collector"), { class: "button" }),
       button("Done", () => ctx.toList(), { class: "button" })),
     update: refresh,
   };

@@ -1,9 +1,10 @@
 // @ts-check
-/** Settings: paper, this phone, rescue file, update, Log out. */
-import { button, fill, h, notice, radios } from "./dom.mjs";
+/** Settings: printer, this phone, rescue file, update, Log out. */
+import { button, fill, h, notice } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
 import { counted, day, dayTime, showPesos, today } from "./format.mjs";
-import { paperWidth, setPaperWidth } from "../printer.mjs";
+import { lockSection } from "./lock_settings.mjs";
+import { printerSection } from "./printer_settings.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function settingsScreen(ctx) {
@@ -67,7 +68,8 @@ export function settingsScreen(ctx) {
     nav: "settings",
     body: [
       update, session, others.node,
-      radios("Paper width", [{ value: "58", text: "58 mm" }, { value: "80", text: "80 mm" }], String(paperWidth()), (value) => setPaperWidth(Number(value))),
+      printerSection(ctx),
+      lockSection(ctx),
       h("section", {}, h("h2", {}, "This phone"), facts),
       h("section", {}, h("h2", {}, "Rescue file"),
         h("p", { class: "hint" }, "A copy of your unsent entries, for the day this phone cannot upload any more."),

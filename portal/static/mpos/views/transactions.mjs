@@ -3,8 +3,8 @@
 import { button, fill, h, notice, pill } from "./dom.mjs";
 import { messages, reasons } from "./errors.mjs";
 import { counted, day, show, showPesos, stateWord, tenderName, timeOn, voidWord, voidWords } from "./format.mjs";
+import { put } from "./printing.mjs";
 import { receiptPaper } from "../paper.mjs";
-import { print } from "../printer.mjs";
 
 const STEP = 50;
 
@@ -23,7 +23,7 @@ export async function transactionsScreen(ctx) {
     const rows = await phone.transactions();
     const earlier = withEarlier ? await phone.earlierTransactions() : [];
     const all = [...rows, ...earlier];
-    const print = JSON.stringify([shown, withEarlier, phone.state.registry?.z_done, all.map((/** @type {any} */ one) => [one.payment, one.status, one.printed, one.reason, one.void])]);
+    const print = JSON.stringify([shown, withEarlier, phone.state.registry?.z_done, all.map((/** @type {any} */ one) => [one.payment, one.status, one.printed, one.unseen, one.reason, one.void])]);
     if (print === drawn) return;
     drawn = print;
     const total = rows.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.amount, 0);
@@ -60,7 +60,7 @@ export async function transactionsScreen(ctx) {
           number, " ", h("span", {}, one.customer_name), " ",
           h("span", { class: "hint" }, `${timeOn(one.at, (phone.state.registry ?? phone.state.last_registry)?.business_date)}, ${tenderName(one.tender, one.channel)}${one.reference ? ` ${one.reference}` : ""}`)), " ",
         h("span", { class: `line-amount ${one.void?.state === "approved" ? "voided" : ""}` }, show(one.amount))),
-      h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed && pill("person", "issued, print unconfirmed"), mark && pill(mark.tone, mark.text)),
+      h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed ? pill("person", "issued, print unconfirmed") : one.unseen && pill("plain", "paper not confirmed"), mark && pill(mark.tone, mark.text)),
       one.reason && h("p", { class: "hint" }, one.reason),
       one.void && h("p", { class: "hint" }, voidWords(one.void)),
       h("div", { class: "line-foot" },
@@ -70,14 +70,15 @@ export async function transactionsScreen(ctx) {
 
   /** @param {any} one */
   async function reprint(one) {
-    says.clear();
-    try {
-      const { reprint: count } = await phone.recordPrint(one.payment, "customer");
-      print(receiptPaper(await phone.receipt(one.payment), { copy: "customer", reprint: count ?? 0, origin: location.origin }));
-      await draw();
-    } catch (error) {
-      says.fail(error);
-    }
+    await put(ctx, says, {
+      make: async () => {
+        const { reprint: count, code } = await phone.recordPrint(one.payment, "customer");
+        return receiptPaper({ ...(await phone.receipt(one.payment)), code }, { copy: "customer", reprint: count ?? 0, origin: location.origin });
+      },
+      came: () => phone.paperCame(one.payment),
+      next: () => "as a reprint",
+    });
+    await draw();
   }
 
   await draw();

@@ -3,10 +3,11 @@
 import { button, field, h, notice, pill } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { dayTime, showPesos, tenderName, voidWord, voidWords } from "./format.mjs";
+import { put } from "./printing.mjs";
 import { receiptOf } from "./receipt.mjs";
 import { closedForVoids, LONGEST_REASON } from "../domain/voids.mjs";
 import { voidPaper } from "../paper.mjs";
-import { drawPaper, print } from "../printer.mjs";
+import { drawPaper } from "../printer.mjs";
 
 /** @typedef {{intent: string, reason: string, sure: boolean}} Form  sure: the second look was asked for */
 
@@ -54,6 +55,7 @@ function facts(receipt, reason) {
 function stands(ctx, receipt) {
   const item = receipt.void;
   const word = voidWord(item);
+  const says = messages(ctx);
   const cash = receipt.tender === "cash" && item.state === "approved";
   const next = item.state === "approved"
     ? `This payment counts no more.${cash ? ` ${showPesos(receipt.amount)} less cash is expected.` : ""}`
@@ -63,10 +65,11 @@ function stands(ctx, receipt) {
     body: [
       h("div", { class: "headline" }, h("p", { class: "state", role: "status" }, pill(word.tone, word.text)), h("p", { class: "figure" }, showPesos(receipt.amount)),
         h("p", { class: "hint" }, voidWords(item)), h("p", {}, next)),
+      says.node,
       h("div", { class: "preview" }, drawPaper(voidPaper(receipt))),
     ],
     bar: h("div", { class: "bar-grid" },
-      button("Print void slip", () => print(voidPaper(receipt)), { icon: "printer", class: "button primary wide" }),
+      button("Print void slip", () => put(ctx, says, { make: () => voidPaper(receipt) }), { icon: "printer", class: "button primary wide" }),
       button("Receipt", () => ctx.go("receipt", receipt.payment), { class: "button" }),
       button("Done", () => ctx.back("transactions"), { class: "button" })),
   };
@@ -80,7 +83,7 @@ function form(ctx, receipt) {
   const kept = /** @type {Form | undefined} */ (ctx.place.draft);
   /** @type {Form} */
   const draft = kept && kept.intent !== receipt.void?.intent ? { ...kept } : { intent: crypto.randomUUID(), reason: "", sure: false };
-  const refused = receipt.void && notice("person", `${voidWords(receipt.void)} It can be asked for again.`, button("Print void slip", () => print(voidPaper(receipt)), { class: "button small" }));
+  const refused = receipt.void && notice("person", `${voidWords(receipt.void)} It can be asked for again.`, button("Print void slip", () => put(ctx, says, { make: () => voidPaper(receipt) }), { class: "button small" }));
   const figure = h("p", { class: "figure" }, showPesos(receipt.amount));
   const headline = h("div", { class: "headline" }, figure, h("p", {}, h("strong", {}, receipt.customer_name)),
     h("p", { class: "hint" }, `${receipt.receipt_number}, ${tenderName(receipt.tender, receipt.channel)}, ${dayTime(receipt.at)}`));
