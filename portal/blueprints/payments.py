@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, redirect, request, url_for
+from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import clock, doorbell
-from portal.access import roles
-from portal.blueprints.pages import Query, answer, own_way_back
+from portal.access import plain_reads, roles
+from portal.blueprints.pages import Query, answer, own_way_back, wants_partial
 from portal.domain.errors import InvalidInput, NotFound
 from portal.domain.payments import TENDER_WORDS
 from portal.filters import FLAG_WORDS, STATUS_WORDS
@@ -26,13 +26,21 @@ FLAGS = {"any": "Any flag", "none": "No flag", **FLAG_WORDS}
 VOIDS = {"none": "Neither", "requested": "Asked for", "approved": "Voided"}
 
 
+def collectors() -> list[tuple[str, str]]:
+    """(name, display name) of everybody who ever collected; a request asks once."""
+    if "payment_collectors" not in g:
+        g.payment_collectors = ledger.collectors()
+    found: list[tuple[str, str]] = g.payment_collectors
+    return found
+
+
 def read_filter(query: Query) -> PaymentFilter:
     """The filter in the address (INTERFACES, payment list query)."""
     date_from, date_to = query.days("from", "From", "to", "To")
     return PaymentFilter(
         date_from=date_from,
         date_to=date_to,
-        collector=query.choice("collector", "Collector", dict(ledger.collectors())),
+        collector=query.choice("collector", "Collector", dict(collectors()) if request.args.get("collector") else {}),
         tender=query.choice("tender", "Tender", TENDER_WORDS),
         status=query.choice("status", "Status", CHOICES),
         flag=query.choice("flag", "Flag", FLAGS),
@@ -43,19 +51,23 @@ def read_filter(query: Query) -> PaymentFilter:
 
 @bp.get("/payments")
 @roles("office", "admin")
+@plain_reads
 def index() -> Response:
     """The list with its totals and a count per status; htmx gets the part that changes."""
     query = Query("payments.index")
     wanted = read_filter(query)
+    if wants_partial() and request.args.get("part") == "totals":
+        return make_response(render_template("payments/_totals.html", totals=ledger.totals(wanted), query=query, statuses=STATUSES))
+    page = ledger.list_page(wanted, after=query.cursor("after"), before=query.cursor("before"))
+    totals = ledger.totals(wanted) if request.args.get("part") == "counted" else ledger.totals_at_once(wanted, page)
     return answer(
         "payments/index.html",
         "payments/_partial.html",
         query=query,
         filter=wanted,
-        page=ledger.list_page(wanted, after=query.cursor("after"), before=query.cursor("before")),
-        totals=ledger.totals(wanted),
-        counts=ledger.status_counts(wanted),
-        collectors=ledger.collectors(),
+        page=page,
+        totals=totals,
+        collectors=[] if wants_partial() else collectors(),
         statuses=STATUSES,
         tenders=TENDER_WORDS,
         flags=FLAGS,

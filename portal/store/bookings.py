@@ -15,7 +15,7 @@ from sqlalchemy import Executable, Insert, bindparam, func, insert, select
 from portal.domain.allocation import Allocation
 from portal.domain.payments import Payment as Collected
 from portal.extensions import db
-from portal.store import ledger, restores, soas
+from portal.store import ledger, payment_totals, restores, soas
 from portal.store.models import JournalEntry, Payment, PaymentAllocation, PaymentFlag, Posting, Registry, Terminal, UnaskedPayment
 from portal.store.soas import SoaDetail
 from portal.store.terminals import RegistryRow, registry_columns
@@ -179,3 +179,4 @@ def write(rows: Rows) -> None:
         values = getattr(rows, name)
         if values:
             db.session.execute(statement, values)
+    payment_totals.booked(rows.payments, rows.flags)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Executable, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import Executable, and_, bindparam, func, or_, select, update
 
 from portal.domain.allocation import Allocation, Kind, Vat
 from portal.domain.money import ZERO, centavos
-from portal.domain.payments import FLAGS, STATUSES, TENDERS
 from portal.domain.readings import Taken
 from portal.extensions import db
+from portal.store import payment_list, payment_totals
 from portal.store.models import (
     JournalEntry,
     Payment,
@@ -27,79 +25,23 @@ from portal.store.models import (
     ReadingPayment,
     Registry,
     SyncRun,
-    Terminal,
     UnconfirmedSoa,
     User,
     Void,
 )
+from portal.store.payment_list import UNPOSTED as UNPOSTED
+from portal.store.payment_list import PaymentFilter as PaymentFilter
+from portal.store.payment_list import PaymentPage as PaymentPage
+from portal.store.payment_list import PaymentRow as PaymentRow
+from portal.store.payment_list import PaymentTotals as PaymentTotals
+from portal.store.payment_list import collectors as collectors
+from portal.store.payment_list import iterate as iterate
+from portal.store.payment_list import list_page as list_page
+from portal.store.payment_list import totals as totals
+from portal.store.payment_list import totals_at_once as totals_at_once
 
+payments_of_soa = payment_list.of_soa
 VOIDED = select(Void.payment_id).where(Void.state == "approved")
-UNPOSTED = ("approved", "processing", "failed")
-"""Statuses of payments that are to be posted and are not in PSCloud yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentFilter:
-    """What the payment list shows; empty = all. Dates are business dates, `collector` a user name; `status` may also be `unposted`:
-    UNPOSTED and not voided; `flag` any, none, or one of them."""
-
-    date_from: date | None = None
-    date_to: date | None = None
-    collector: str = ""
-    tender: str = ""
-    status: str = ""
-    flag: str = ""
-    q: str = ""
-    void: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentRow:
-    """One payment in a list. Money in pesos, instants in UTC; `void` is `requested` or `approved` when one waits or is, else empty."""
-
-    id: str
-    receipt_number: str
-    collected_at: datetime
-    received_at: datetime
-    business_date: date
-    customer_name: str
-    account_number: str
-    soa_id: str
-    soa_number: str
-    collector_name: str
-    collector_display: str
-    terminal: str
-    tender: str
-    channel: str | None
-    reference: str | None
-    amount: Decimal
-    status: str
-    status_reason: str
-    flags: tuple[str, ...]
-    posted_at: datetime | None
-    pscloud_id: str | None
-    void: str
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentPage:
-    """One page of a list; `next` and `previous` are cursors or None."""
-
-    rows: list[PaymentRow]
-    next: str | None
-    previous: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentTotals:
-    """Totals of a filter: pesos, but `count` and `held` are numbers of payments. What is voided stands in `count` and `voided` alone."""
-
-    count: int
-    active_collection: Decimal
-    synced_payments: Decimal
-    vat_amount: Decimal
-    held: int
-    voided: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,166 +102,12 @@ class PaymentDetail:
     posting: PostingRow | None
 
 
-def _where(query: Any, wanted: PaymentFilter) -> Any:
-    if wanted.date_from:
-        query = query.where(Payment.business_date >= wanted.date_from)
-    if wanted.date_to:
-        query = query.where(Payment.business_date <= wanted.date_to)
-    if wanted.collector:
-        query = query.where(Payment.user_id.in_(select(User.id).where(User.name == wanted.collector)))
-    if wanted.tender in TENDERS:
-        query = query.where(Payment.tender == wanted.tender)
-    if wanted.status in STATUSES:
-        query = query.where(Payment.status == wanted.status)
-    elif wanted.status == "unposted":
-        query = query.where(Payment.status.in_(UNPOSTED), Payment.id.not_in(VOIDED))
-    if wanted.flag == "any":
-        query = query.where(Payment.id.in_(select(PaymentFlag.payment_id)))
-    elif wanted.flag == "none":
-        query = query.where(Payment.id.not_in(select(PaymentFlag.payment_id)))
-    elif wanted.flag in FLAGS:
-        query = query.where(Payment.id.in_(select(PaymentFlag.payment_id).where(PaymentFlag.flag == wanted.flag)))
-    if wanted.void == "none":
-        query = query.where(Payment.id.not_in(select(Void.payment_id).where(Void.state != "refused")))
-    elif wanted.void in {"requested", "approved"}:
-        query = query.where(Payment.id.in_(select(Void.payment_id).where(Void.state == wanted.void)))
-    for word in wanted.q.split():
-        needle = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        columns = (Payment.customer_name, Payment.account_number, Payment.soa_number, Payment.claimed_receipt_number, Payment.reference)
-        query = query.where(or_(*(column.ilike(needle, escape="\\") for column in columns)))
-    return query
-
-
-def _cursor(row: PaymentRow) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row.received_at.isoformat(), row.receipt_number, row.id]).encode()).decode()
-
-
-def _read_cursor(text: str | None) -> tuple[datetime, str, str] | None:
-    if not text:
-        return None
-    try:
-        at, number, payment_id = json.loads(base64.urlsafe_b64decode(text))
-        instant = datetime.fromisoformat(at)
-        mark = (instant.astimezone(UTC), str(number), str(payment_id))
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        return None
-    return mark if instant.tzinfo and mark[1].isprintable() and mark[2].isprintable() else None
-
-
-def _rows(query: Any) -> list[PaymentRow]:
-    found = [
-        (payment, user_name, display_name, code)
-        for payment, user_name, display_name, code in db.session.execute(
-            query.join(User, User.id == Payment.user_id).join(Terminal, Terminal.id == Payment.terminal_id)
-        )
-    ]
-    flags: dict[str, list[str]] = {}
-    ids = [payment.id for payment, *_ in found]
-    for payment_id, flag in db.session.execute(
-        select(PaymentFlag.payment_id, PaymentFlag.flag).where(PaymentFlag.payment_id.in_(ids)).order_by(PaymentFlag.flag)
-    ):
-        flags.setdefault(payment_id, []).append(flag)
-    open_voids = select(Void.payment_id, Void.state).where(Void.payment_id.in_(ids), Void.state != "refused")
-    voids: dict[str, str] = {row.payment_id: row.state for row in db.session.execute(open_voids)}
-    return [
-        PaymentRow(
-            p.id,
-            p.receipt_number or p.claimed_receipt_number,
-            p.collected_at,
-            p.received_at,
-            p.business_date,
-            p.customer_name,
-            p.account_number,
-            p.soa_id,
-            p.soa_number,
-            user_name,
-            display_name,
-            code,
-            p.tender,
-            p.channel,
-            p.reference,
-            p.amount,
-            p.status,
-            p.status_reason,
-            tuple(flags.get(p.id, ())),
-            p.posted_at,
-            p.pscloud_id,
-            voids.get(p.id, ""),
-        )
-        for p, user_name, display_name, code in found
-    ]
-
-
-def _base() -> Any:
-    return select(Payment, User.name, User.display_name, Terminal.code)
-
-
-def list_page(wanted: PaymentFilter, after: str | None = None, before: str | None = None, limit: int = 50) -> PaymentPage:
-    """One page, newest arrival first, receipts of one upload in their order. A broken cursor means the first page."""
-    query = _where(_base(), wanted)
-    order = (Payment.received_at, Payment.claimed_receipt_number, Payment.id)
-    key = tuple_(*order)
-    later, earlier = _read_cursor(before), _read_cursor(after)
-    if later:
-        query = query.where(key > later).order_by(*order)
-    else:
-        if earlier:
-            query = query.where(key < earlier)
-        query = query.order_by(*(column.desc() for column in order))
-    rows = _rows(query.limit(limit + 1))
-    more = len(rows) > limit
-    rows = rows[:limit]
-    if later:
-        rows.reverse()
-        return PaymentPage(rows, _cursor(rows[-1]) if rows else None, _cursor(rows[0]) if more else None)
-    return PaymentPage(rows, _cursor(rows[-1]) if more else None, _cursor(rows[0]) if earlier and rows else None)
-
-
-def iterate(wanted: PaymentFilter) -> Iterator[PaymentRow]:
-    """Every payment of a filter, in receipt order per terminal, read in pages."""
-    after: tuple[str, str] | None = None
-    while True:
-        query = _where(_base(), wanted).order_by(Payment.claimed_receipt_number, Payment.id).limit(1000)
-        if after:
-            query = query.where(tuple_(Payment.claimed_receipt_number, Payment.id) > after)
-        rows = _rows(query)
-        yield from rows
-        if len(rows) < 1000:
-            return
-        after = (rows[-1].receipt_number, rows[-1].id)
-
-
-def totals(wanted: PaymentFilter) -> PaymentTotals:
-    """Totals of a filter."""
-    flagged, good = select(PaymentFlag.payment_id), Payment.id.not_in(VOIDED)
-    query = _where(
-        select(
-            func.count(),
-            func.sum(Payment.amount).filter(good),
-            func.sum(Payment.amount).filter(Payment.status == "completed", good),
-            func.sum(Payment.vat_amount).filter(good),
-            func.count().filter(and_(Payment.status == "pending", Payment.id.in_(flagged), good)),
-            func.sum(Payment.amount).filter(Payment.id.in_(VOIDED)),
-        ).select_from(Payment),
-        wanted,
-    )
-    count, amount, synced, vat, held, voided = db.session.execute(query).one()
-    return PaymentTotals(count, amount or ZERO, synced or ZERO, vat or ZERO, held, voided or ZERO)
-
-
-def status_counts(wanted: PaymentFilter) -> dict[str, int]:
-    """Number of payments per status, for the tabs; the filter's own status is left out."""
-    query = _where(select(Payment.status, func.count()), replace(wanted, status="")).group_by(Payment.status)
-    counts = {row[0]: row[1] for row in db.session.execute(query)}
-    return {status: counts.get(status, 0) for status in STATUSES}
-
-
 def get(payment_id: str) -> PaymentDetail | None:
     """Everything of one payment, or None."""
     payment = db.session.get(Payment, payment_id, populate_existing=True)
     if payment is None:
         return None
-    row = _rows(_base().where(Payment.id == payment_id))[0]
+    (row,) = payment_list.of_ids([payment_id])
     parts = list(
         db.session.execute(
             select(PaymentAllocation)
@@ -369,17 +157,6 @@ def get(payment_id: str) -> PaymentDetail | None:
         if posting
         else None,
     )
-
-
-def payments_of_soa(soa_id: str) -> list[PaymentRow]:
-    """The payments of one SOA, newest first."""
-    return _rows(_base().where(Payment.soa_id == soa_id).order_by(Payment.received_at.desc(), Payment.id))
-
-
-def collectors() -> list[tuple[str, str]]:
-    """(name, display name) of everybody who ever collected."""
-    query = select(User.name, User.display_name).where(User.id.in_(select(Payment.user_id))).order_by(User.display_name)
-    return [(name, display) for name, display in db.session.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,7 +287,10 @@ def set_status(payment_id: str, was: str, status: str, reason: str, now: datetim
     """Move a payment's status, if it still is what it was; says whether it did."""
     changed = {"status": status, "status_reason": reason, "status_at": now, **values}
     done = db.session.execute(_set_status(tuple(changed)), {"of_payment": payment_id, "was": was, **changed})
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+    if not done.rowcount:  # type: ignore[attr-defined]
+        return False
+    payment_totals.moved([payment_id], was, status)
+    return True
 
 
 @cache

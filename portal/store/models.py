@@ -34,6 +34,8 @@ def plain(length: int) -> String:
 ROLES = ("collector", "office", "supervisor", "admin")
 NOT_REFUSED = text("state <> 'refused'")
 NOT_RESOLVED = text("resolved_at IS NULL")
+NOT_CASH = text("tender <> 'cash'")
+PAYMENT_ORDER = ("business_date", "received_at", "claimed_receipt_number", "id")
 HELD = text("state = 'held'")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
@@ -414,7 +416,7 @@ class Payment(Model):
     __tablename__ = "payments"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     terminal_id: Mapped[int] = mapped_column(ForeignKey("terminals.id"), index=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     registry_id: Mapped[str] = mapped_column(String(36), index=True)
     journal_seq: Mapped[int] = mapped_column()
     entry_hash: Mapped[str] = mapped_column(String(64))
@@ -437,7 +439,7 @@ class Payment(Model):
     vat_exempt: Mapped[Decimal] = mapped_column(Pesos)
     zero_rated: Mapped[Decimal] = mapped_column(Pesos)
     balance_after: Mapped[Decimal] = mapped_column(Pesos)
-    business_date: Mapped[date] = mapped_column(index=True)
+    business_date: Mapped[date] = mapped_column()
     collected_at: Mapped[datetime] = mapped_column(Instant)
     received_at: Mapped[datetime] = mapped_column(Instant, index=True)
     allocation_generation: Mapped[int] = mapped_column(default=0)
@@ -454,8 +456,10 @@ class Payment(Model):
         CheckConstraint("tendered IS NULL OR tendered - change = amount", name="change"),
         CheckConstraint(one_of("tender", TENDERS), name="tender"),
         CheckConstraint(one_of("status", STATUSES), name="status"),
-        Index("ix_payments_list", "received_at", "claimed_receipt_number", "id"),
-        Index("ix_payments_status", "status", "received_at", "claimed_receipt_number", "id"),
+        Index("ix_payments_list", *PAYMENT_ORDER),
+        Index("ix_payments_status", "status", *PAYMENT_ORDER),
+        Index("ix_payments_collector", "user_id", *PAYMENT_ORDER),
+        Index("ix_payments_tender", "tender", *PAYMENT_ORDER, sqlite_where=NOT_CASH, postgresql_where=NOT_CASH),
     )
 
 
@@ -911,4 +915,4 @@ class ScheduleSlot(Model):
     last_slot: Mapped[datetime] = mapped_column(Instant)
 
 
-from portal.store import missing_tables, staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above
+from portal.store import missing_tables, money_tables, staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above

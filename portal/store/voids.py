@@ -15,6 +15,7 @@ from portal.domain.money import ZERO, centavos
 from portal.domain.readings import Voided
 from portal.domain.voids import STATES
 from portal.extensions import db
+from portal.store import payment_totals
 from portal.store.models import Payment, Posting, Terminal, User, Void
 
 Collector, Decider = aliased(User), aliased(User)
@@ -224,6 +225,7 @@ def add(**values: object) -> None:
     """Insert a request. UNIQUE on the number, and on payments whose void waits or is approved, settle two at once."""
     db.session.add(Void(**values))
     db.session.flush()
+    payment_totals.voided(str(values["payment_id"]), "", "requested")
 
 
 def lock_posting(payment_id: str) -> str | None:
@@ -241,7 +243,8 @@ def decide(void_id: int, state: str, who: str, reason: str, now: datetime, to_ps
     values: dict[str, object] = {"state": state, "decided_by": who, "decided_at": now, "decision_reason": reason}
     if to_pscloud:
         values |= {"posting_status": "due", "next_attempt_at": now}
-    db.session.execute(update(Void).where(Void.id == void_id).values(**values))
+    payment_id = db.session.execute(update(Void).where(Void.id == void_id).values(**values).returning(Void.payment_id)).scalar_one()
+    payment_totals.voided(payment_id, "requested", "" if state == "refused" else state)
 
 
 def write_down(void_id: int, registry_id: str, seq: int) -> None:

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from portal import clock
 from portal.extensions import db
-from portal.store import dashboard, incidents, ledger, sync_runs, terminals
+from portal.store import dashboard, incidents, ledger, payment_totals, sync_runs, terminals
 from tests.blueprints.office_site import Site, attributes, element, text_of, upload
 from tests.factories import NOW, make_invoice, make_phone, make_soa, make_user, store_soas
 
@@ -84,6 +84,7 @@ def fill_the_day(site: Site) -> date:
         numbers = [row.id for row in db.session.execute(payments.select().order_by(payments.c.claimed_receipt_number))]
         for number, status in ((0, "failed"), (3, "completed"), (4, "approved"), (5, "processing")):
             db.session.execute(payments.update().where(payments.c.id == numbers[number]).values(status=status))
+        payment_totals.rebuild()
         terminals.add("Borrowed phone", phone.terminal.user_id, "{}", "f" * 64, "waiting", now)
         incidents.add("quarantined", "T01, entry 9: unreadable", now, phone.terminal.id)
         db.session.commit()
