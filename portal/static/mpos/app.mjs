@@ -15,6 +15,7 @@ import { openRegistryScreen } from "./views/open_registry.mjs";
 import { paymentScreen } from "./views/payment.mjs";
 import { reportScreen, xReadingScreen, zReadingScreen } from "./views/reading.mjs";
 import { readingsScreen } from "./views/readings.mjs";
+import { pinScreen, unlockScreen } from "./views/pin.mjs";
 import { receiptScreen } from "./views/receipt.mjs";
 import { settingsScreen } from "./views/settings.mjs";
 import { startShield } from "./views/shield.mjs";
@@ -82,7 +83,9 @@ const tabs = /** @type {HTMLElement} */ (document.getElementById("tabs"));
 
 /** The screen for a route, given what this phone may do already. @param {any} state @param {string} name */
 function screenFor(state, name) {
+  if (state.locked && name !== "log-in") return unlockScreen;
   if (!state.user || name === "log-in") return logInScreen;
+  if (state.new_pin || name === "pin") return pinScreen;
   if (name === "settings") return settingsScreen;
   if (!state.terminal) return enrollScreen;
   if (name !== "collection") return SCREENS[name] ?? collectionScreen;
@@ -92,7 +95,7 @@ function screenFor(state, name) {
 
 /** What decides which screen a gated route shows. @param {any} state */
 function gate(state) {
-  return JSON.stringify([state.user?.name, state.terminal?.code, state.terminal?.state, state.registry?.id, state.registry?.z_done, state.today]);
+  return JSON.stringify([state.user?.name, state.new_pin, state.terminal?.code, state.terminal?.state, state.registry?.id, state.registry?.z_done, state.today]);
 }
 
 async function start() {
@@ -102,9 +105,23 @@ async function start() {
   /** @type {Screen | null} */ let screen = null;
   let turn = 0;
   let shownGate = "";
-  let shownUser = phone.state.user?.name;
+  let shownUser = phone.state.user?.name ?? (phone.state.locked && `${phone.state.locked.name}, locked`);
   const frame = startFrame(phone);
   const shield = startShield(document);
+
+  let kept = 0;
+  /**
+   * Keep a form in the history entry, sealed where there is a PIN; what was typed last wins.
+   * @param {unknown} form @param {() => boolean} isCurrent
+   */
+  function keep(form, isCurrent) {
+    const nth = (kept += 1);
+    const sealed = phone.sealDraft(form);
+    if (!(sealed instanceof Promise)) return routing.keep(sealed);
+    void sealed.then((draft) => {
+      if (nth === kept && isCurrent()) routing.keep(draft);
+    });
+  }
 
   /** @param {import("./routing.mjs").Route} route @param {import("./routing.mjs").Place} place */
   async function show(route, place) {
@@ -115,15 +132,18 @@ async function start() {
     screen = null;
     clearPrinter();
     shownGate = gate(phone.state);
+    const draft = await phone.openDraft(place.draft);
+    if (mine !== turn) return;
     /** @type {(() => unknown)[]} */ const after = [];
     /** @type {Context} */
     const ctx = {
-      phone, route, place, version, memory,
+      phone, route, version, memory,
+      place: { ...place, draft },
       go: (name, id) => routing.go(name, id),
       replace: (name, id, mark) => routing.replace(name, id, mark),
       back: (name, id) => routing.back(name, id),
       toList: () => routing.toList(),
-      keep: (draft) => { if (mine === turn) routing.keep(draft); },
+      keep: (form) => { if (mine === turn) keep(form, () => mine === turn); },
       again: () => routing.again(),
       refresh: () => { if (mine === turn) routing.again(); },
       isCurrent: () => mine === turn,
@@ -183,7 +203,7 @@ async function start() {
 
   phone.subscribe(() => {
     frame.update();
-    const user = phone.state.user?.name;
+    const user = phone.state.user?.name ?? (phone.state.locked && `${phone.state.locked.name}, locked`);
     if (user !== shownUser) {
       shownUser = user;
       for (const key of Object.keys(memory)) delete memory[key];

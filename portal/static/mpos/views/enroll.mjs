@@ -2,6 +2,8 @@
 /** Enroll this phone as a terminal, and wait for the office's yes where the office wants to give one. */
 import { button, field, h, notice } from "./dom.mjs";
 import { messages } from "./errors.mjs";
+import { pinCard } from "./pin.mjs";
+import { lostNotices } from "./storage.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function enrollScreen(ctx) {
@@ -13,7 +15,7 @@ export function enrollScreen(ctx) {
     lead: "It becomes a terminal with its own receipt numbers. This is done once, with a connection.",
     back: null,
     nav: "collection",
-    body: enrollForm(ctx, "button primary wide"),
+    body: [...lostNotices(state), ...enrollForm(ctx, "button primary wide"), pinCard(ctx)],
   };
 }
 

@@ -65,6 +65,7 @@ export function startFrame(phone) {
 
 /** @param {any} state */
 function registryWords(state) {
+  if (state.locked) return "Locked";
   if (!state.user) return "Logged out";
   if (!state.terminal) return "";
   if (!state.registry) return "Registry not open";

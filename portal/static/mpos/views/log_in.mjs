@@ -2,6 +2,7 @@
 /** Log in: the only screen before a collector is known; also renews the portal session during the day. */
 import { button, field, h, quiet } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
+import { lostNotices } from "./storage.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function logInScreen(ctx) {
@@ -20,18 +21,23 @@ export function logInScreen(ctx) {
   password.node.append(reveal);
   password.node.classList.add("with-reveal");
 
+  const withPin = h("button", { type: "button", class: "button wide" }, "Use my PIN");
+  withPin.addEventListener("click", () => submit(true));
+
   let busy = false;
-  async function submit() {
+  /** @param {boolean} byPin */
+  async function submit(byPin) {
     if (busy) return;
     const name = username.input.value.trim();
     username.wrong(name ? "" : "Type your username.");
-    password.wrong(password.input.value ? "" : "Type your password.");
+    password.wrong(password.input.value ? "" : byPin ? "Type your PIN here, in place of the password." : "Type your password.");
     if (!name) return username.input.focus();
     if (!password.input.value) return password.input.focus();
     busy = true;
-    says.say("info", "Checking with the portal …");
+    says.say("info", byPin ? "Opening …" : "Checking with the portal …");
     try {
-      await ctx.phone.logIn(name, password.input.value);
+      if (byPin) await ctx.phone.logInWithPin(name, password.input.value);
+      else await ctx.phone.logIn(name, password.input.value);
       says.clear();
       if (ctx.route.name === "log-in") ctx.back("collection");
       else ctx.refresh();
@@ -44,23 +50,24 @@ export function logInScreen(ctx) {
     }
   }
 
+  const again = ctx.route.name === "log-in" && known;
   const form = h(
     "form",
-    { class: "stack", novalidate: true, onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); submit(); } },
+    { class: "stack", novalidate: true, onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); submit(false); } },
     username.node,
     password.node,
     says.node,
     h("button", { type: "submit", class: "button primary wide" }, "Log in"),
+    again ? null : withPin,
   );
-  const again = ctx.route.name === "log-in" && known;
   return {
     title: again ? "Renew your session" : "Mobile Collection",
     lead: again
       ? "The portal asks who you are before it takes more payments. Everything on this phone is kept."
-      : "Log in once while connected; after that this phone works all day without a connection.",
+      : "Log in once with your password while connected; after that this phone works all day without a connection, and your PIN opens it.",
     back: again ? { name: "readings", text: "Back" } : null,
     nav: again ? "readings" : null,
-    body: [others.node, form, again ? button("Not now", () => ctx.back("collection"), { class: "button plain wide" }) : null],
+    body: [...lostNotices(ctx.phone.state), others.node, form, again ? button("Not now", () => ctx.back("collection"), { class: "button plain wide" }) : null],
     update: others.draw,
   };
 }

@@ -4,6 +4,8 @@ import { button, field, h } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { day, doneWords, today, typedAmount } from "./format.mjs";
 import { numpad } from "./numpad.mjs";
+import { pinCard } from "./pin.mjs";
+import { storageGate } from "./storage.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function openRegistryScreen(ctx) {
@@ -38,17 +40,22 @@ export function openRegistryScreen(ctx) {
         await ctx.phone.openRegistry(value);
         says.clear();
       } catch (error) {
-        says.fail(error);
+        if (/** @type {any} */ (error)?.code !== "storage_gate") return says.fail(error);
+        says.clear();
+        await gate.look();
+        gate.node.scrollIntoView({ block: "nearest" });
       }
     },
     { class: "button primary wide" },
   );
+  const gate = storageGate(ctx);
+  ctx.later(gate.look);
   return {
     title: "Start the day",
     lead: `Business date ${day(today(new Date()))}. It stays on every receipt until this registry is closed.`,
     back: null,
     nav: "collection",
-    body: [h("div", { class: "stack" }, fund.node, says.node)],
+    body: [h("div", { class: "stack" }, fund.node, says.node), gate.node, pinCard(ctx)],
     bar: h("div", {}, pad.node, open),
   };
 }

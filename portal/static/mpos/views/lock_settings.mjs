@@ -1,0 +1,20 @@
+// @ts-check
+/** Settings of the lock: change the PIN, lock now, lock after a while. */
+import { button, h, radios } from "./dom.mjs";
+import { pinCard } from "./pin.mjs";
+
+const AFTER = [1, 5, 15, 60];
+
+/** @param {import("../app.mjs").Context} ctx */
+export function lockSection(ctx) {
+  const { phone } = ctx;
+  const { state } = phone;
+  if (!state.user) return null;
+  if (!state.has_pin) return pinCard(ctx);
+  return h("section", {}, h("h2", {}, "PIN"),
+    h("p", { class: "hint" }, "What this phone keeps is sealed under your PIN. While it is locked nothing is uploaded."),
+    radios("Lock after", AFTER.map((minutes) => ({ value: String(minutes), text: minutes === 60 ? "1 hour" : `${minutes} min` })), String(state.lock_after), (value) => phone.lockAfter(Number(value))),
+    h("div", { class: "stack tight lock-actions" },
+      button("Lock now", () => phone.lock(), { class: "button" }),
+      button("Change PIN", () => ctx.go("pin"), { class: "button" })));
+}
