@@ -147,6 +147,7 @@ def all_tasks() -> Sequence[Task]:
     """Everything that can wait, in the order of what hurts most; some of it none."""
     payments, desk, incidents = dashboard.waiting_payments(), remittances.desk(), dashboard.open_incidents()
     voids, refused_voids, terminals = dashboard.waiting_voids(), dashboard.refused_voids(), dashboard.waiting_terminals()
+    drop = sync_history.undecided()
     plain: dict[str, Any] = {"status": "pending", "void": "none", "flag": "none"}
     flagged = plain | {"flag": "any"}
     aside = incidents.get("quarantined")
@@ -160,6 +161,17 @@ def all_tasks() -> Sequence[Task]:
         Task(
             "refused-voids", refused_voids.count, "void PSCloud refused", "voids PSCloud refused",
             url_for("voids.index", state="failed"), ("office",), refused_voids.oldest, "The payment still stands there.", risk=True,
+        ),
+        *(
+            []
+            if drop is None
+            else [
+                Task(
+                    "drop", drop.soas, "missing SOA to close or keep", "missing SOAs to close or keep",
+                    f"{url_for('sync.show', run_id=drop.run_id)}#waiting-to-close", ("supervisor",), drop.since,
+                    "PSCloud did not send them. Until then collectors keep them.",
+                )
+            ]
         ),
         Task(
             "flagged", payments.flagged.count, "flagged payment to decide", "flagged payments to decide",

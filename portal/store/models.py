@@ -39,6 +39,7 @@ PAYMENT_ORDER = ("business_date", "received_at", "claimed_receipt_number", "id")
 HELD = text("state = 'held'")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
+CHANGE_KINDS = ("added", "changed", "closed", "reopened")
 EXPORT_KINDS = ("soas", "payments", "differences")
 FILTER_KINDS = ("soas", "payments")
 COMPARED = ("soa", "payment")
@@ -152,6 +153,7 @@ class SyncRun(Model):
     last_change_id: Mapped[int | None] = mapped_column()
     all_seen: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
+        Index("ix_sync_runs_undecided", "id", sqlite_where=text("waiting_to_close > 0"), postgresql_where=text("waiting_to_close > 0")),
         CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
         CheckConstraint("(active_slot IS NOT NULL) = (status IN ('pending', 'processing'))", name="active_slot"),
         CheckConstraint(one_of("trigger", ("scheduled", "manual")), name="trigger"),
@@ -287,10 +289,13 @@ class SoaChange(Model):
     __tablename__ = "soa_changes"
     id: Mapped[int] = mapped_column(primary_key=True)
     soa_id: Mapped[str] = mapped_column(String(100), index=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("sync_runs.id"))
     kind: Mapped[str] = mapped_column(String(10))
     changes: Mapped[str] = mapped_column(Text, default="{}")
-    __table_args__ = (CheckConstraint(one_of("kind", ("added", "changed", "closed", "reopened")), name="kind"),)
+    __table_args__ = (
+        CheckConstraint(one_of("kind", CHANGE_KINDS), name="kind"),
+        Index("ix_soa_changes_list", "run_id", "kind", "id"),
+    )
 
 
 class Terminal(Model):
@@ -391,7 +396,10 @@ class Registry(Model):
     z_seq: Mapped[int | None] = mapped_column()
     closed_seq: Mapped[int | None] = mapped_column()
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
-    __table_args__ = (UniqueConstraint("terminal_id", "opened_seq"),)
+    __table_args__ = (
+        UniqueConstraint("terminal_id", "opened_seq"),
+        Index("ix_registries_open", "id", sqlite_where=text("z_seq IS NULL"), postgresql_where=text("z_seq IS NULL")),
+    )
 
 
 class SoaDownload(Model):
@@ -471,7 +479,10 @@ class PaymentFlag(Model):
     flag: Mapped[str] = mapped_column(String(24), primary_key=True)
     detail: Mapped[str] = mapped_column(Text, default="")
     raised_at: Mapped[datetime] = mapped_column(Instant)
-    __table_args__ = (CheckConstraint(one_of("flag", tuple(FLAGS)), name="flag"),)
+    __table_args__ = (
+        CheckConstraint(one_of("flag", tuple(FLAGS)), name="flag"),
+        Index("ix_payment_flags_late", "payment_id", sqlite_where=text("flag = 'late'"), postgresql_where=text("flag = 'late'")),
+    )
 
 
 class PaymentAllocation(Model):

@@ -9,12 +9,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, literal_column, select, union
 
 from portal.domain.money import from_centavos
 from portal.domain.readings import only_late_differs
 from portal.extensions import db
-from portal.store.models import Payment, Reading, ReadingPayment, Registry, Terminal, User
+from portal.store.models import Payment, PaymentFlag, Reading, ReadingPayment, Registry, Terminal, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,11 @@ class UncoveredRow:
 
 
 def uncovered() -> list[UncoveredRow]:
-    """What is booked and in no Z-reading yet, by terminal: of open registries, and late payments that wait for the terminal's next Z."""
+    """What is booked and in no Z-reading yet, by terminal: of open registries, and late payments that wait for the terminal's next Z.
+
+    Only those two are looked through: a payment whose registry had ended when it was booked is always flagged late."""
+    of_open = select(Payment.id).join(Registry, Registry.id == Payment.registry_id).where(Registry.z_seq.is_(None))
+    late = select(PaymentFlag.payment_id).where(PaymentFlag.flag == literal_column("'late'"))
     ended = select(Registry.id).where(Registry.id == Payment.registry_id, Registry.z_seq.is_(None)).exists()
     query = (
         select(
@@ -158,7 +162,9 @@ def uncovered() -> list[UncoveredRow]:
         )
         .join(Terminal, Terminal.id == Payment.terminal_id)
         .join(User, User.id == Payment.user_id)
-        .where(~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists())
+        .where(
+            Payment.id.in_(union(of_open, late)), ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists()
+        )
         .group_by(Terminal.code, User.name, User.display_name)
         .order_by(func.min(Payment.business_date), Terminal.code)
     )

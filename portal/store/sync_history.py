@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal_column, select
 
 from portal.extensions import db
-from portal.store.models import RUN_STATUSES, Soa, SoaChange, SyncFailure, SyncRun
+from portal.store.models import CHANGE_KINDS, RUN_STATUSES, Soa, SoaChange, SyncFailure, SyncRun
 from portal.store.soa_changes import FieldChange, field_words
 from portal.store.sync_runs import FailureRow, RunRow
 
@@ -50,6 +50,15 @@ class StandingFailures:
 
     run_id: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndecidedDrop:
+    """A completed download that lacked so many open SOAs that none was closed; `since` then they wait for a supervisor's word, UTC."""
+
+    run_id: int
+    soas: int
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +169,17 @@ def standing_failures(limit: int = 5) -> list[StandingFailures]:
     return [StandingFailures(run_id, failed) for run_id, failed in db.session.execute(query)]
 
 
+def undecided() -> UndecidedDrop | None:
+    """The download whose missing SOAs wait for a supervisor, or None; there is at most one."""
+    query = select(SyncRun.id, SyncRun.waiting_to_close, SyncRun.finished_at).where(SyncRun.waiting_to_close > literal_column("0"))
+    row = db.session.execute(query.order_by(SyncRun.id.desc()).limit(1)).one_or_none()
+    return None if row is None else UndecidedDrop(*row)
+
+
 def last_asked_since(since: datetime) -> RunRow | None:
     """The latest download asked for since then, or None."""
-    row = db.session.execute(_runs().where(SyncRun.requested_at >= since).order_by(SyncRun.id.desc()).limit(1)).one_or_none()
+    query = _runs().where(SyncRun.requested_at >= since).order_by(SyncRun.requested_at.desc(), SyncRun.id.desc()).limit(1)
+    row = db.session.execute(query).one_or_none()
     return None if row is None else RunRow(*row)
 
 
@@ -187,15 +204,17 @@ def failures(run_id: int) -> Iterator[FailureRow]:
 
 def changes(run_id: int, kind: str = "", after_id: int = 0, limit: int = 50) -> list[RunChange]:
     """What a download changed, SOA by SOA in the order in which it was written, those after `after_id`; of one kind when it is given."""
-    query = (
-        select(SoaChange, Soa.customer_name, Soa.account_number)
-        .outerjoin(Soa, Soa.id == SoaChange.soa_id)
-        .where(SoaChange.run_id == run_id, SoaChange.id > after_id)
-        .order_by(SoaChange.id)
-        .limit(limit)
-    )
-    if kind:
-        query = query.where(SoaChange.kind == kind)
+    rows: list[Any] = []
+    for one in (kind,) if kind else CHANGE_KINDS:  # each by itself: their index parts them, so that a rare kind is not looked for in all
+        query = (
+            select(SoaChange, Soa.customer_name, Soa.account_number)
+            .outerjoin(Soa, Soa.id == SoaChange.soa_id)
+            .where(SoaChange.run_id == run_id, SoaChange.kind == one, SoaChange.id > after_id)
+            .order_by(SoaChange.id)
+            .limit(limit)
+        )
+        rows += db.session.execute(query)
+    rows.sort(key=lambda found: found[0].id)
     return [
         RunChange(
             row.id,
@@ -205,5 +224,5 @@ def changes(run_id: int, kind: str = "", after_id: int = 0, limit: int = 50) -> 
             row.kind,
             [FieldChange(field, field_words(field), was, now) for field, (was, now) in json.loads(row.changes).items()],
         )
-        for row, name, account in db.session.execute(query)
+        for row, name, account in rows[:limit]
     ]

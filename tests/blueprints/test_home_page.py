@@ -49,7 +49,7 @@ def count_of(page: str, address: str) -> str:
     path, _, place = address.partition("#")
     path = path.partition("?")[0]
     if path.startswith("/syncs/"):
-        return element(page, "failure-count" if place == "failures" else "run-total")
+        return element(page, {"failures": "failure-count", "waiting-to-close": "waiting-to-close-count"}.get(place, "run-total"))
     return element(page, "to-remit-count" if place == "to-remit" else COUNTS[path])
 
 
@@ -137,6 +137,23 @@ def test_each_role_is_told_first_what_it_may_do(site: Site) -> None:
     assert {"pending", "refused", "remit"} <= mine["carla"] and not mine["carla"] & {"flagged", "voids", "terminals", "incidents"}
     assert {"pending", "flagged", "voids", "incidents"} <= mine["ramon"] and "terminals" not in mine["ramon"]
     assert {"terminals", "incidents"} <= mine["ada"] and not mine["ada"] & {"pending", "flagged", "voids", "remit"}
+
+
+def test_a_drop_that_waits_for_a_supervisor_is_a_task_on_home(site: Site) -> None:
+    with site.app.app_context():
+        run_id = store_soas(make_soa("S1"), make_soa("S2"))
+        sync_runs.change_numbers(run_id, waiting_to_close=1)
+        db.session.commit()
+    for name, may in (("ramon", True), ("carla", False)):
+        part = site.page(name, "/?part=waiting", HX_Request="true")
+        mine, _, others = part.partition("Waits for others")
+        assert ("drop" in attributes(mine, "data-task")) is may and ("drop" in attributes(others, "data-task")) is not may
+        (address,) = (address for identifier, address, _ in links(part, "data-number") if identifier == "task-drop")
+        assert address == f"/syncs/{run_id}#waiting-to-close"
+        page = site.page(name, f"/syncs/{run_id}")
+        assert element(page, "waiting-to-close-count") == "1" and ('id="close-absent"' in page) is may
+    assert site.post("ramon", f"/syncs/{run_id}/absent", {"answer": "keep"}).status_code == 303
+    assert "task-drop" not in site.page("ramon", "/")
 
 
 def test_each_part_renews_itself_alone_and_the_page_works_without_script(site: Site) -> None:
