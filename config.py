@@ -123,7 +123,8 @@ class Config:
             "receipt_phrase": env.get("RECEIPT_PHRASE", "THIS DOCUMENT IS NOT VALID FOR CLAIM OF INPUT TAX"),
         }
 
-        self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, object] = {}
+        # The connection used last is the one with its statements prepared and its pages at hand.
+        self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, object] = {"pool_use_lifo": True}
         self.MAX_CONTENT_LENGTH = 2 * 1024 * 1024
         self.MAX_FORM_MEMORY_SIZE = 256 * 1024
         self.MAX_FORM_PARTS = 200

@@ -26,9 +26,9 @@ def address(app: Flask, endpoint: str, **values: Any) -> str:
     return _kept(app, request.environ.get("SCRIPT_NAME", ""), endpoint, tuple(values.items()))
 
 
-def in_address(text: str) -> str:
-    """A text as part of an address, as Jinja's urlencode has it; nearly every number of ours is one already."""
-    return text if text.isascii() and text.isalnum() else quote(text)
+def in_address(text: str, before: str = "") -> str:
+    """A text as part of an address, as Jinja's urlencode has it, behind what comes before it; nearly every number of ours is one."""
+    return before + (text if text.isascii() and text.isalnum() else quote(text))
 
 
 def once(kept: dict[tuple[Any, ...], str], macro: Macro, *values: str | int | tuple[str, ...]) -> str:

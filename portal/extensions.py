@@ -75,7 +75,10 @@ def _open_sqlite(connection: Any, _record: Any) -> None:
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Any) -> None:
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience.get():d}")
+        wait, known = patience.get(), connection.connection.info
+        if known.get("patience", PATIENCE) != wait:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait:d}")
+            known["patience"] = wait
         connection.exec_driver_sql("BEGIN" if read_only.get() else "BEGIN IMMEDIATE")
 
 

@@ -27,7 +27,9 @@ def answer(page: str, partial: str, /, **context: Any) -> Response:
     if wants_partial():
         response = make_response(render_template(partial, **context))
     else:
-        response = make_response(render_template(page, voids_waiting=voids.count_waiting(), **context))
+        if "voids_waiting" not in context:
+            context["voids_waiting"] = voids.count_waiting()
+        response = make_response(render_template(page, **context))
     response.vary.add("HX-Request")
     return response
 

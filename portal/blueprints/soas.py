@@ -17,12 +17,12 @@ from portal.blueprints.pages import Query, answer, wants_partial
 from portal.domain.allocation import Allocation
 from portal.domain.errors import NotFound
 from portal.domain.money import from_centavos
-from portal.store import collector_codes, ledger, saved_filters, soas
-from portal.store.soa_totals import Totals
+from portal.store import ledger, soa_frame, soas
 from portal.store.soas import SoaFilter, Status
 
 bp = Blueprint("soas", __name__)
 SORTS = ("name", "account_number", "due_date", "amount_due", "collector_code")
+EVERY = SoaFilter(status="all")
 COUNTED, LARGE = 5_000, 100_000
 """Up to so many SOAs that hold a text are counted before the page is shown, unless there are so many in all."""
 INVOICES, PAYMENTS, EVENTS = 12, 8, 25
@@ -61,10 +61,15 @@ def index() -> Response:
     filter, page = soas.find(typed, today, after=query.cursor("after"), before=query.cursor("before"))
     if filter.q != typed.q:
         query.replace("q", filter.q, f"Text: {filter.q}")
-    if request.args.get("part") == "counted":
-        totals: Totals | None = soas.totals(filter, today)
+    text, whole = soas.has_text(filter), not wants_partial()
+    kept = filter if not text else EVERY if whole else None
+    frame = soa_frame.read(current_user.id, whole, kept, today)
+    if not text:
+        totals = frame.totals
+    elif request.args.get("part") == "counted":
+        totals = soas.totals(filter, today)
     else:
-        later = wants_partial() or (filter.q and soas.stored() > LARGE)
+        later = frame.totals is None or frame.totals.count > LARGE
         totals = soas.totals_at_once(filter, today, page, most=0 if later else COUNTED)
     return answer(
         "soas/index.html",
@@ -74,9 +79,10 @@ def index() -> Response:
         filter=filter,
         page=page,
         totals=totals,
-        codes=() if wants_partial() else tuple(collector_codes.known_codes()),
-        data_as_of=soas.data_as_of(),
-        saved=saved_filters.of_user(current_user.id, "soas"),
+        codes=frame.codes,
+        data_as_of=frame.data_as_of,
+        saved=frame.saved,
+        voids_waiting=frame.voids_waiting,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Executable,
     Select,
     UnaryExpression,
@@ -157,26 +158,31 @@ def _is_rare_number(begins: tuple[tuple[str, str], ...]) -> bool:
     if db.engine.dialect.name != "sqlite":
         return False
     some = _some_numbers(tuple(name for name, _ in begins), FEW + 1)
-    return len(db.session.connection().execute(some, Asked(begins=begins).values).all()) <= FEW
+    return db.session.connection().execute(some, Asked(begins=begins).values).scalar_one() <= FEW
 
 
 @cache
-def _some_numbers(columns: tuple[str, ...], most: int) -> Executable:
+def _some_numbers(columns: tuple[str, ...], most: int) -> Select[int]:
     parts = (select(Soa.id).where(*_range(name, place)) for place, name in enumerate(columns))
-    return union_all(*parts).limit(literal_column(str(most)))
+    return _counted(union_all(*parts).limit(literal_column(str(most))))
 
 
-def _hits() -> Select[tuple[int]]:
+def _hits() -> Select[int]:
     return select(_INDEX.c.rowid).where(literal_column("soa_search").op("MATCH")(bindparam("match")))
 
 
 def _is_rare(phrase: str) -> bool:
-    return len(db.session.connection().execute(_some_hits(FEW + 1), {"match": phrase}).all()) <= FEW
+    return db.session.connection().execute(_some_hits(FEW + 1), {"match": phrase}).scalar_one() <= FEW
 
 
 @cache
-def _some_hits(most: int) -> Executable:
-    return _hits().limit(literal_column(str(most)))
+def _some_hits(most: int) -> Select[int]:
+    return _counted(_hits().limit(literal_column(str(most))))
+
+
+def _counted(rows: Select[Any] | CompoundSelect[Any]) -> Select[int]:
+    """How many those are: rows that nobody looks at would cost more to hand over than to find."""
+    return select(func.count()).select_from(rows.subquery())
 
 
 def _escaped(word: str) -> str:

@@ -35,17 +35,27 @@ class Totals:
 def read(status: str, code: str | None, since: date | None, until: date | None, penalty: bool) -> Totals:
     """Count and pesos of the SOAs with this status ("" for any) and collector code ("" for none, None for any), due from `since` to
     `until`, both included, with a penalty only when asked so."""
+    query, values = asked(status, code, since, until, penalty)
+    return told(*db.session.connection().execute(query, values).one())
+
+
+def told(count: int | None, amount: Decimal | None, penalty: Decimal | None) -> Totals:
+    """The row of such a query as totals: nothing adds up to no value."""
+    return Totals(int(count or 0), amount or ZERO, penalty or ZERO)
+
+
+def asked(status: str, code: str | None, since: date | None, until: date | None, penalty: bool) -> tuple[Select[Any], dict[str, Any]]:
+    """What read() asks, and the values to ask it with; each kind of question is made once and may be part of another."""
     since, until = since or date.min, until or date.max
     values: dict[str, Any] = {"status": status or "active", "other": status or "closed", "code": code, "since": since, "until": until}
     months = code is None and until - since > LONG
     if months:
         values["first"], values["last"] = (since + timedelta(31)).replace(day=1), until.replace(day=1)
-    count, amount, owed = db.session.connection().execute(_sums(code is None, months, penalty), values).one()
-    return Totals(int(count or 0), amount or ZERO, owed or ZERO)
+    return _sums(code is None, months, penalty), values
 
 
 @cache
-def _sums(any_code: bool, months: bool, penalty: bool) -> Executable:
+def _sums(any_code: bool, months: bool, penalty: bool) -> Select[Any]:
     """Made once each: every page of the list asks. Of a long time whole months are added up, and the days before and after them."""
     since, until, first, last = (bindparam(name, type_=Date) for name in ("since", "until", "first", "last"))
     days, month = SoaDayTotal.due_date, SoaMonthTotal.month

@@ -251,11 +251,14 @@ def totals(filter: SoaFilter, today: date) -> Totals:
     return Totals(count, amount or ZERO, penalty or ZERO)
 
 
+def has_text(filter: SoaFilter) -> bool:
+    """Whether it looks for a text, whose totals nobody has added up beforehand."""
+    return bool(search.words_of(filter.q))
+
+
 def totals_at_once(filter: SoaFilter, today: date, page: SoaPage, most: int) -> Totals | None:
-    """totals(), when a page need not wait for them: those of a text are counted row by row, up to `most` rows. None when there are more.
+    """totals() of a text, when a page need not wait for them: they are counted row by row, up to `most` rows. None when there are more.
     Nothing is counted when `page`, found without a mark, holds all."""
-    if not search.words_of(filter.q):
-        return _kept_totals(filter, today)
     if not (page.next or page.previous or page.marked):
         return Totals(len(page.rows), sum((row.amount_due for row in page.rows), ZERO), sum((row.penalty for row in page.rows), ZERO))
     if most <= len(page.rows):
@@ -265,11 +268,6 @@ def totals_at_once(filter: SoaFilter, today: date, page: SoaPage, most: int) -> 
     query = select(func.count(), func.sum(some.c.amount_due), func.sum(some.c.penalty)).select_from(some)
     count, amount, penalty = db.session.execute(query, values).one()
     return None if count > most else Totals(count, amount or ZERO, penalty or ZERO)
-
-
-def stored() -> int:
-    """How many SOAs there are, closed ones too."""
-    return soa_totals.read("", None, None, None, penalty=False).count
 
 
 def count(filter: SoaFilter, today: date, most: int | None = None) -> int:
@@ -384,8 +382,13 @@ def _conditions(where: _Where) -> list[ColumnElement[bool]]:
 
 
 def _kept_totals(filter: SoaFilter, today: date) -> Totals:
+    return soa_totals.read(*kept_by(filter, today))
+
+
+def kept_by(filter: SoaFilter, today: date) -> tuple[str, str | None, date | None, date | None, bool]:
+    """What soa_totals is asked with for all that this filter lets through; its text, which nobody adds up beforehand, is left out."""
     code = {"": None, "-": "", "=": filter.collector_code, "0": NEVER}[_code(filter)]
-    return soa_totals.read("" if filter.status == "all" else filter.status, code, filter.due_from, _until(filter, today), filter.penalty)
+    return "" if filter.status == "all" else filter.status, code, filter.due_from, _until(filter, today), filter.penalty
 
 
 def _sort(sort: str) -> tuple[str, bool]:
@@ -464,6 +467,15 @@ def _by_ids() -> Select[Any]:
     return _whole_query(select(Soa).where(Soa.id.in_(bindparam("ids", expanding=True))))
 
 
+def by_account(accounts: Sequence[str]) -> dict[str, str]:
+    """Account number -> id of its open SOA; an account with none, or with several, is not in the answer."""
+    wanted = sorted({account for account in accounts if account and "\x00" not in account})
+    if not wanted:
+        return {}
+    query = select(Soa.account_number, func.min(Soa.id)).where(Soa.status == "active", Soa.account_number.in_(wanted))
+    return dict(db.session.execute(query.group_by(Soa.account_number).having(func.count() == 1)).tuples().all())
+
+
 def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
     """Active SOAs of these collector codes, ordered by id."""
     wanted = sorted({code for code in codes if code and "\x00" not in code})
@@ -474,13 +486,13 @@ def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
 
 def data_as_of() -> tuple[int, datetime] | None:
     """(id, moment of the data) of the last completed run; None when none has completed."""
-    run = db.session.connection().execute(_last_run()).one_or_none()
+    run = db.session.connection().execute(last_run()).one_or_none()
     return None if run is None else (run[0], run[1] or run[2] or run[3])
 
 
 @cache
-def _last_run() -> Executable:
-    """Made once: every page of the list asks."""
+def last_run() -> Select[*tuple[Any, ...]]:
+    """Asks for the last completed download: its id and the moments that may say of when its data are, the best first."""
     moments = (SyncRun.as_of, SyncRun.finished_at, SyncRun.requested_at)
     return select(SyncRun.id, *moments).where(SyncRun.status == "completed").order_by(SyncRun.id.desc()).limit(literal_column("1"))
 
