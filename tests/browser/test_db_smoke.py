@@ -64,6 +64,19 @@ def page(address: str, chromium: Browser) -> Iterator[Page]:
 
 HELPERS = """async () => {
   const { Store, emptyHead } = await import("/mpos/db.mjs");
+  const { Cipher, newVault, openWithPin } = await import("/mpos/vault.mjs");
+  const lockStore = async (store) => {
+    const { vault, key } = await newVault({ crypto, pin_work: 1000 }, "271828", "secret", "phone");
+    await store.sealAll(vault, new Cipher(vault.id, key, crypto));
+    return vault;
+  };
+  const opened = async (name, pin = "271828") => {
+    const store = new Store(name, from);
+    const vault = await store.vault();
+    const key = await openWithPin({ crypto }, vault, pin);
+    store.use(key && new Cipher(vault.id, key, crypto));
+    return store;
+  };
   const journal = await import("/mpos/domain/journal.mjs");
   const from = { indexedDB, keyRange: IDBKeyRange };
   const entryAfter = async (head, payload = {}) => journal.append(
@@ -81,7 +94,7 @@ HELPERS = """async () => {
   const failing = async (work) => {
     try { await work(); return null; } catch (error) { return typeof error.code === "string" ? error.code : error.name; }
   };
-  Object.assign(window, { Store, emptyHead, journal, from, append, entryAfter, payment, failing });
+  Object.assign(window, { lockStore, opened, Store, emptyHead, journal, from, append, entryAfter, payment, failing });
 }"""
 
 
@@ -302,3 +315,182 @@ def test_an_older_phone_keeps_its_unsent_work_and_can_note_visits_after_the_upgr
           none: await store.visit("v2"), head: (await store.head("T07")).seq };""",
     )
     assert result == {"unsent": 2, "payment": 1, "twice": "IntentTaken", "visits": ["v1"], "none": None, "head": 2}
+
+
+OLD = """async (name) => {
+  const old = await new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, 2);
+    request.onupgradeneeded = () => {
+      const db = request.result;
+      for (const store of ["meta", "snapshot"]) db.createObjectStore(store);
+      db.createObjectStore("terminals", { keyPath: "code" });
+      db.createObjectStore("heads", { keyPath: "terminal" });
+      const entries = db.createObjectStore("entries", { keyPath: ["terminal", "seq"] });
+      for (const mark of ["unsent", "problem"]) entries.createIndex(mark, ["terminal", mark, "seq"]);
+      for (const [store, key] of [["payments", "payment"], ["visits", "visit"]]) {
+        db.createObjectStore(store, { keyPath: key }).createIndex("place", ["terminal", "seq"]);
+      }
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const keys = await journal.makeKeys(crypto.subtle);
+  const made = { entries: [], payments: [], visits: [] };
+  let head = emptyHead("T07");
+  for (let seq = 1; seq <= 40; seq += 1) {
+    const entry = await entryAfter(head, { customer: `Customer ${seq}` });
+    head = { ...head, seq, hash: entry.hash, receipt: seq };
+    const mark = seq > 30 ? { unsent: 1, status: null, reason: null } : { status: "stored", reason: null };
+    const trouble = seq === 7 ? { problem: 1, status: "quarantined", reason: "Customer 7 is unknown." } : mark;
+    made.entries.push({ terminal: "T07", seq, entry, ...trouble });
+    if (seq % 2) made.payments.push({ ...payment(`p${seq}`, seq), code: null });
+    else {
+      const payload = { note: "secret note" };
+      made.visits.push({ visit: `v${seq}`, terminal: "T07", seq, at: "", kind: "promise", soa: "S-1", payload });
+    }
+  }
+  const body = new TextEncoder().encode("the list of Customer 1");
+  await new Promise((resolve, reject) => {
+    const transaction = old.transaction([...old.objectStoreNames], "readwrite");
+    transaction.objectStore("meta").put("T07", "terminal");
+    transaction.objectStore("meta").put({ of: "list T07 2", order: Int32Array.from([2, 0, 1]), keys: "customer 1" }, "prepared");
+    const terminal = { code: "T07", name: "Nena's phone", state: "active", business: null, stopped: null, acknowledged_seq: 30 };
+    transaction.objectStore("terminals").put({ ...terminal, ...keys });
+    transaction.objectStore("heads").put(head);
+    for (const [store, records] of Object.entries(made)) for (const record of records) transaction.objectStore(store).put(record);
+    transaction.objectStore("snapshot").put({ snapshot: "s1", count: 1, body }, "current");
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+  old.close();
+}"""
+"""A database as the version before left it in Chromium: forty entries, ten of them unsent, one held by the office."""
+
+TOLD = """const told = async (store) => JSON.stringify([
+  await store.entries("T07", 1), await store.payments("T07", 1), await store.visits("T07", 1),
+  await store.head("T07"), await store.troubles("T07"),
+  (await store.terminals()).map(({ private_key, ...rest }) => [rest, private_key.type]),
+  new TextDecoder().decode((await store.snapshot()).body),
+  await store.meta("terminal"), Array.from((await store.meta("prepared")).order), await store.unsentSummary("T07"),
+  (await store.unsent("T07", 3)).map(({ seq }) => seq),
+], (_key, value) => (value && value.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value));"""
+
+
+def test_a_phone_of_the_version_before_is_sealed_in_place_and_not_a_row_is_lost(page: Page) -> None:
+    result = run(
+        page,
+        f"""await ({OLD})(store.name);
+        {TOLD}
+        const before = await told(store);
+        await lockStore(store);
+        const after = await told(store);
+        await store.close();
+        const again = await told(await opened(store.name));
+        const locked = new Store(store.name, from);
+        const refused = [
+          await failing(() => locked.entries("T07", 1)), await failing(() => locked.head("T07")), await failing(() => locked.snapshot()),
+          await failing(() => append(locked)), await failing(() => locked.setMeta("terminal2", "T08")),
+        ];
+        const wrong = (await opened(store.name, "314159")).cipher;
+        const open = [await locked.codes(), await locked.unsentSummary("T07"), await locked.meta("terminal")];
+        const raw = await new Promise((resolve) => {{
+          const request = indexedDB.open(store.name);
+          request.onsuccess = () => {{
+            const db = request.result;
+            const transaction = db.transaction([...db.objectStoreNames]);
+            const texts = [];
+            for (const name of db.objectStoreNames) {{
+              transaction.objectStore(name).getAll().onsuccess = (event) => texts.push(JSON.stringify(event.target.result));
+            }}
+            transaction.oncomplete = () => {{ db.close(); resolve(texts.join()); }};
+          }};
+        }});
+        return {{ same: before === after && after === again, rows: JSON.parse(before)[0].length, refused, wrong, open,
+          leaks: ["Customer", "secret note", "S-1", "Nena"].filter((text) => raw.includes(text)) }};""",
+    )
+    assert result == {
+        "same": True,
+        "rows": 40,
+        "refused": ["locked"] * 5,
+        "wrong": None,
+        "open": [["T07"], {"count": 10, "oldest_at": "2026-11-20T08:00:00.000+08:00"}, "T07"],
+        "leaks": [],
+    }
+
+
+def test_a_phone_killed_while_it_is_sealed_is_wholly_open_or_wholly_sealed(page: Page) -> None:
+    result = run(
+        page,
+        f"""await ({OLD})(store.name);
+        {TOLD}
+        const before = await told(store);
+        const original = IDBObjectStore.prototype.put;
+        let writes = 0;
+        IDBObjectStore.prototype.put = function (...args) {{
+          writes += 1;
+          if (writes === 30) throw new DOMException("no space left", "QuotaExceededError");
+          return original.apply(this, args);
+        }};
+        let error;
+        try {{ error = await failing(() => lockStore(store)); }} finally {{ IDBObjectStore.prototype.put = original; }}
+        const fresh = new Store(store.name, from);
+        return {{ error, vault: await fresh.vault(), same: before === (await told(fresh)), next: (await append(fresh)).seq }};""",
+    )
+    assert result == {"error": "disk_full", "vault": None, "same": True, "next": 41}
+
+
+def test_what_is_written_under_a_pin_is_sealed_and_marked_as_before(page: Page) -> None:
+    result = run(
+        page,
+        f"""await ({OLD})(store.name);
+        await lockStore(store);
+        const snapshot = {{ snapshot: "s2", body: new Uint8Array([1, 2, 3]) }};
+        const entry = await append(store, {{ payment: payment("p41", 41), snapshot }});
+        const again = await opened(store.name);
+        await again.updateTerminal("T07", {{ name: "another name", voids: [{{ payment: "p1" }}] }});
+        const [held] = await again.entries("T07", 31, 31);
+        const verdicts = [{{ seq: 31, hash: held.entry.hash, status: "quarantined", reason: "Customer 31 is closed." }},
+          {{ seq: 41, hash: entry.hash, status: "stored", reason: null }}];
+        const marked = await again.mark("T07", verdicts, 41);
+        await again.mark("T07", [{{ ...verdicts[0], status: "repeat", reason: null }}], 41);
+        const troubles = (await again.troubles("T07")).map(({{ seq, reason }}) => [seq, reason]);
+        const places = (await again.places("T07", 31)).map(({{ seq, unsent, status, reason }}) => [seq, unsent ?? 0, status, reason]);
+        const [terminal] = await again.terminals();
+        const body = Array.from((await again.snapshot()).body);
+        return {{ marked, troubles, places: [places[0], places[1], places[10]], body, name: terminal.name,
+          acknowledged: terminal.acknowledged_seq, twice: await failing(() => append(again, {{ payment: payment("p41", 42) }})),
+          stale: await failing(async () => again.append({{ entry: await entryAfter(emptyHead("T07")), head: await again.head("T07") }})),
+          payment: (await again.payment("p41")).payload.soa }};""",
+    )
+    assert result == {
+        "marked": 2,
+        "troubles": [[7, "Customer 7 is unknown."], [31, "Customer 31 is closed."]],
+        "places": [[31, 0, "quarantined", "Customer 31 is closed."], [32, 1, None, None], [41, 0, "stored", None]],
+        "body": [1, 2, 3],
+        "name": "another name",
+        "acknowledged": 41,
+        "twice": "IntentTaken",
+        "stale": "HeadMoved",
+        "payment": "S-1",
+    }
+
+
+def test_an_old_tab_in_the_way_of_the_upgrade_is_told(page: Page) -> None:
+    result = run(
+        page,
+        f"""await ({OLD})(store.name);
+        const stubborn = await new Promise((resolve) => {{
+          const request = indexedDB.open(store.name, 2);
+          request.onsuccess = () => resolve(request.result);
+        }});
+        const blocked = await failing(() => store.head("T07"));
+        stubborn.close();
+        const seq = (await store.head("T07")).seq;
+        const old = await new Promise((resolve) => {{
+          const request = indexedDB.open(store.name, 2);
+          request.onerror = () => resolve(request.error.name);
+          request.onsuccess = () => resolve("opened");
+        }});
+        return {{ blocked, seq, old }};""",
+    )
+    assert result == {"blocked": "blocked", "seq": 40, "old": "VersionError"}
