@@ -134,7 +134,8 @@ class Config:
         self.WTF_CSRF_SSL_STRICT = True
         self.RATELIMIT_ENABLED = True
         self.RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
-        self.LOGIN_ATTEMPTS = env.get("LOGIN_ATTEMPTS", "10 per minute")
+        self.LOGIN_ATTEMPTS = env.get("LOGIN_ATTEMPTS", "10 per minute; 30 per hour")
+        self.LOGIN_ATTEMPTS_OF_AN_ADDRESS = env.get("LOGIN_ATTEMPTS_OF_AN_ADDRESS", "40 per minute; 200 per hour")
         self.IDLE_MINUTES = _number(env, "IDLE_MINUTES", 12 * 60, 5, 10080)
         self.SIGN_IN_HOURS = _number(env, "SIGN_IN_HOURS", 7 * 24, 1, 744)
 

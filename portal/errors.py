@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from werkzeug.exceptions import HTTPException
 
 from portal.domain.errors import PortalError
-from portal.extensions import db
+from portal.extensions import db, limiter
 
 log = structlog.get_logger(__name__)
 WORTH_TAKING = 64 * 1024 * 1024
@@ -41,7 +41,6 @@ TEXTS = {
     405: "This address does not answer that kind of request.",
     413: "What was sent is larger than the portal accepts. Send less at once.",
     415: "The portal expects JSON here.",
-    429: "Wait a minute, then try again.",
 }
 CODES = {
     400: "bad_request",
@@ -86,6 +85,11 @@ def _take_the_rest() -> None:
         left -= len(part)
 
 
+def _seconds_to_wait() -> int:
+    """Until the limits that were exceeded allow another try."""
+    return max(1, round(max((limit.reset_at for limit in limiter.current_limits if limit.breached), default=0) - time.time()))
+
+
 def _lacks_something(error: DBAPIError) -> bool:
     """Whether a table or column is missing: SQLite says it in words, PostgreSQL by code (undefined_table, undefined_column)."""
     if str(error.orig).startswith(("no such table", "no such column")):
@@ -122,7 +126,11 @@ def register(app: Flask) -> None:
         if status == 413:
             _take_the_rest()
         own_text = error.description if status in {400, 401, 403} and type(error).description != error.description else None
-        headers = {"Retry-After": "60"} if status == 429 else {}
+        headers = {}
+        if status == 429:
+            seconds = _seconds_to_wait()
+            headers["Retry-After"] = str(seconds)
+            own_text = f"Wait {'a minute' if seconds < 90 else f'{round(seconds / 60)} minutes'}, then try again."
         if status == 405 and hasattr(error, "valid_methods"):
             headers["Allow"] = ", ".join(error.valid_methods or ())
         return answer(

@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from portal import clock, doorbell
 from portal.access import ROLES, public, roles
-from portal.blueprints.auth import account_and_address, login_limit, refused
+from portal.blueprints.auth import limited
 from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.packing import packed
@@ -89,7 +89,7 @@ def ping() -> ResponseReturnValue:
 @bp.post("/session")
 @public
 @csrf.exempt
-@limiter.limit(login_limit, key_func=account_and_address, deduct_when=refused)
+@limited
 def log_in() -> ResponseReturnValue:
     """Log a collector in. No CSRF token yet: the browser's own origin headers are checked, and nothing but this sign-in changes."""
     data = body()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from portal import clock
@@ -18,13 +21,8 @@ from portal.services.users import WrongLogin
 bp = Blueprint("auth", __name__)
 
 
-def login_limit() -> str:
-    """How often one address may try to log in."""
-    return str(current_app.config["LOGIN_ATTEMPTS"])
-
-
 def account_and_address() -> str:
-    """Key of the stricter limit: one account from one address, so that a rival elsewhere locks nobody out (S6)."""
+    """Key of the limit for one account from one address, so that a rival elsewhere locks nobody out (S6)."""
     name = request.form.get("username", "")
     if request.is_json:
         sent = json_body()
@@ -46,6 +44,23 @@ def refused(response: Response) -> bool:
     return response.status_code in {401, 403}
 
 
+def limited(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+    """Slows down who guesses passwords (S6): by the account at this address, and by the address for all accounts together. Each has a short
+    and a long window, so that going on means waiting longer, and neither locks the account for those who are elsewhere."""
+    for setting, key in (("LOGIN_ATTEMPTS", account_and_address), ("LOGIN_ATTEMPTS_OF_AN_ADDRESS", get_remote_address)):
+        limit = partial(_setting, setting)
+        view = limiter.shared_limit(limit, setting, key_func=key, exempt_when=_only_looks, deduct_when=refused)(view)
+    return view
+
+
+def _setting(name: str) -> str:
+    return str(current_app.config[name])
+
+
+def _only_looks() -> bool:
+    return request.method != "POST"
+
+
 def own_path(target: str | None) -> str:
     """`target` if it is a path of this site, else the front page (S48)."""
     if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or any(ord(c) < 32 or c == "\\" for c in target):
@@ -56,7 +71,7 @@ def own_path(target: str | None) -> str:
 
 @bp.route("/login", methods=["GET", "POST"])
 @public
-@limiter.limit(login_limit, key_func=account_and_address, methods=["POST"], deduct_when=refused)
+@limited
 def login() -> ResponseReturnValue:
     """The login page; POST logs in and goes to where the person was heading."""
     target = own_path(request.values.get("next"))

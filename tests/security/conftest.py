@@ -74,6 +74,7 @@ def own_app(tmp_path: Path, world: World, rings: list[str]) -> Iterator[Flask]:
 @pytest.fixture
 def limited_app(tmp_path: Path, world: World, rings: list[str]) -> Iterator[Flask]:
     """The same with rate limits in force."""
-    config = TestConfig(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'portal.sqlite3'}", LOGIN_ATTEMPTS="3 per minute")
+    config = TestConfig(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'portal.sqlite3'}", LOGIN_ATTEMPTS="3 per minute; 6 per hour")
+    config.LOGIN_ATTEMPTS_OF_AN_ADDRESS = "8 per minute"
     yield from closing(create_app(config), world)
     limiter.enabled = False  # it is one for all apps, and the shared one came first

@@ -292,6 +292,23 @@ def test_too_many_logins_are_slowed_without_locking_the_account_elsewhere(limite
     assert log_in(limited_app.test_client(), **address(1)).status_code == 303, "and a minute later all is as before"
 
 
+def test_who_goes_on_guessing_waits_longer_and_is_slowed_over_all_accounts(limited_app: Flask, moment: time_machine.Traveller) -> None:
+    client = limited_app.test_client()
+    assert [log_in(client, password="wrong", **address(4)).status_code for _ in range(4)] == [401, 401, 401, 429]
+    moment.shift(61)
+    assert [log_in(client, password="wrong", **address(4)).status_code for _ in range(4)] == [401, 401, 401, 429]
+    moment.shift(61)
+    page = log_in(client, **address(4))
+    assert page.status_code == 429 and 50 * 60 < int(page.headers["Retry-After"]) <= 58 * 60
+    assert "minutes, then try again" in page.get_data(as_text=True)
+    moment.shift(3600)
+    assert log_in(limited_app.test_client(), **address(4)).status_code == 303
+    tried = [log_in(client, f"person{number}", "wrong", **address(5)).status_code for number in range(10)]
+    assert tried == [401] * 8 + [429] * 2
+    assert phone_log_in(client, "nena", **address(5)).status_code == 429, "the phone's login counts with the office's"
+    assert phone_log_in(limited_app.test_client(), "nena", **address(6)).status_code != 429
+
+
 def token(client: FlaskClient) -> dict[str, str]:
     return {"X-CSRFToken": client.get("/api/v1/ping").get_json()["csrf_token"]}
 
