@@ -40,6 +40,10 @@ FLAG_WORDS = {
     "revoked_terminal": "Revoked terminal",
     "disabled_collector": "Disabled collector",
     "number_quarantined": "Receipt number held",
+    "rebuilt": "Rebuilt from receipt",
+    "or_entry": "OR entry",
+    "or_number_taken": "OR number used twice",
+    "large_advance": "Large advance",
 }
 
 INCIDENT_WORDS = {

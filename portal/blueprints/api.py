@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Response, current_app, jsonify, request, session
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from portal import clock, doorbell
 from portal.access import ROLES, public, roles
 from portal.blueprints.auth import limited
+from portal.domain import jpeg
 from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.packing import packed
 from portal.security import start_session
-from portal.services import journal, phone_lock, restore, settings, snapshot, terminals, users, voids
+from portal.services import journal, phone_lock, photos, restore, settings, snapshot, terminals, users, voids
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -229,6 +231,17 @@ def upload_of_disabled() -> ResponseReturnValue:
     data = body()
     policy = approval_policy()
     return uploaded(journal.receive_from_disabled(data.get("terminal"), data.get("entries"), data.get("signature"), policy, clock.now()))
+
+
+@bp.put("/payments/<uuid:payment_id>/photos/<name>")
+@roles("collector")
+@limiter.limit("60 per minute", key_func=own_name)
+def put_photo(payment_id: UUID, name: str) -> ResponseReturnValue:
+    """Keep a photo of an uploaded payment; the same again changes nothing. Its bytes say what it is, not its type or name."""
+    if (request.content_length or 0) > jpeg.LARGEST:
+        raise RequestEntityTooLarge
+    new = photos.keep(str(payment_id), name, request.get_data(cache=False), current_user.name, clock.now())
+    return jsonify({"photo": name, "status": "stored" if new else "repeat"}), 201 if new else 200
 
 
 def approval_policy() -> journal.Policy:

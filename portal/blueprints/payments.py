@@ -15,7 +15,7 @@ from portal.domain.errors import InvalidInput, NotFound
 from portal.domain.payments import TENDER_WORDS
 from portal.filters import FLAG_WORDS, STATUS_WORDS
 from portal.services import payments as service
-from portal.store import ledger, voids
+from portal.store import door, ledger, rebuilt, voids
 from portal.store.ledger import PaymentFilter
 
 bp = Blueprint("payments", __name__)
@@ -89,7 +89,23 @@ def show(payment_id: UUID) -> Response:
         row=detail.row,
         may_approve=may_approve(detail.row),
         voids=voids.of_payment(detail.row.id),
+        extra=door.besides(detail.row.id),
+        photos=door.photos(detail.row.id),
+        rebuilt=rebuilt.row(detail.row.id),
     )
+
+
+@bp.get("/payments/<uuid:payment_id>/photos/<photo_id>")
+@roles("office", "admin")
+def photo(payment_id: UUID, photo_id: str) -> Response:
+    """A photo of a check or slip. Nothing but an image, whatever its bytes hold."""
+    found = door.image(str(payment_id), photo_id) if photo_id.isalnum() else None
+    if found is None:
+        raise NotFound("There is no such photo.")
+    response = Response(found, mimetype="image/jpeg")
+    response.headers["Content-Disposition"] = f'inline; filename="{photo_id[:16]}.jpg"'
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 def may_approve(row: ledger.PaymentRow) -> bool:

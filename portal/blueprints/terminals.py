@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -9,7 +11,7 @@ from flask_login import current_user
 from portal import clock, doorbell
 from portal.access import roles
 from portal.blueprints.pages import Query, answer
-from portal.domain.errors import PortalError
+from portal.domain.errors import InvalidInput, PortalError
 from portal.filters import STATUS_WORDS
 from portal.services import rescue, settings
 from portal.services import terminals as service
@@ -42,7 +44,45 @@ def index() -> Response:
 @roles("office")
 def rescue_form() -> Response:
     """Where a phone's rescue file is handed in."""
-    return answer("terminals/rescue.html", "terminals/_rescue.html", taken=None, problem="")
+    return rescue_page()
+
+
+def rescue_page(status: int = 200, **shown: Any) -> Response:
+    """The page with both ways in, and what became of the one that was tried."""
+    nothing = {"taken": None, "problem": "", "paper": None, "recorded": None, "paper_problem": "", "typed": ""}
+    response = answer("terminals/rescue.html", "terminals/_rescue.html", **(nothing | shown))
+    response.status_code = status
+    return response
+
+
+@bp.post("/rescue/receipt")
+@roles("office")
+def read_receipt() -> Response:
+    """What the code of a receipt says, before anything is recorded."""
+    typed = request.form.get("code", "")
+    try:
+        return rescue_page(paper=rescue.read_paper(typed))
+    except PortalError as error:
+        return rescue_page(422, paper_problem=error.message, typed=typed[:1100])
+
+
+@bp.post("/rescue/receipt/record")
+@roles("office")
+def record_receipt() -> ResponseReturnValue:
+    """Record the payment of a receipt whose phone is lost; it is held for approval."""
+    form, chosen = request.form, settings.current()
+    policy = Policy(chosen.payment_approval, chosen.stale_soa_days)
+    code = form.get("code", "")
+    try:
+        paper = rescue.record_paper(code, form.get("channel", ""), form.get("reference", ""), current_user.name, policy, clock.now())
+    except InvalidInput as error:
+        try:
+            return rescue_page(422, paper=rescue.read_paper(code), paper_problem=error.message)
+        except PortalError:
+            return rescue_page(422, paper_problem=error.message, typed=code[:1100])
+    except PortalError as error:
+        return rescue_page(422, paper_problem=error.message, typed=code[:1100])
+    return rescue_page(recorded=paper)
 
 
 @bp.post("/rescue")
@@ -62,9 +102,7 @@ def take_rescue_file() -> Response:
             problem = error.message
     if taken and any(one.approved for one in taken):
         doorbell.ring("post_payments")
-    response = answer("terminals/rescue.html", "terminals/_rescue.html", taken=taken, problem=problem)
-    response.status_code = 422 if problem else 200
-    return response
+    return rescue_page(422 if problem else 200, taken=taken, problem=problem)
 
 
 @bp.post("/terminals/<code>/revoke")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -29,6 +29,10 @@ FLAGS = {
     "revoked_terminal": "The terminal had been revoked when this payment arrived.",
     "disabled_collector": "The collector's login had been disabled when this payment arrived.",
     "number_quarantined": "The receipt number is taken or out of series; the money is counted, the number is not.",
+    "rebuilt": "Recorded from the code on the customer's receipt, because the phone's own entry had not arrived.",
+    "or_entry": "An official receipt was written by hand, and entered into the phone afterwards.",
+    "or_number_taken": "Another payment carries the same number of a booklet's official receipt.",
+    "large_advance": "Far more was collected than was due; the customer may have been charged by mistake.",
 }
 MOVES = {
     ("pending", "approved"),
@@ -39,6 +43,10 @@ MOVES = {
     ("failed", "approved"),  # Retry
     ("approved", "pending"),  # held by a person before it is posted
 }
+LARGE_ADVANCE = 20_000_00
+"""An advance of so much (centavos) that is more than what the payment pays besides is looked at by a person."""
+UNLISTED = "account:"
+"""Begins the `soa` of an OR entry on an account that was not in the phone's list; the account number follows."""
 LARGEST_PAYMENT = 100_000_000_00
 """One payment above a hundred million pesos is a typing error, not a collection (centavos)."""
 
@@ -50,6 +58,15 @@ def move(current: str, new: str) -> str:
     if (current, new) not in MOVES:
         raise Conflict(f"This payment is {current}, so it cannot become {new}. Reload the page to see where it stands.")
     return new
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the phone was: millionths of a degree, and metres around it."""
+
+    latitude: int
+    longitude: int
+    accuracy: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,22 @@ class Payment:
     allocations: tuple[Allocation, ...]
     vat: Vat
     balance_after: int
+    branch: str | None = None
+    check_date: date | None = None
+    or_number: str | None = None
+    or_date: date | None = None
+    place: Place | None = None
+
+
+def or_key(number: str) -> str:
+    """A booklet number as it is compared: capitals, no spaces and hyphens, no zeros before it."""
+    return re.sub(r"[\s-]", "", number).upper().lstrip("0") or "0"
+
+
+def is_large_advance(allocations: Sequence[Allocation]) -> bool:
+    """Whether so much of a payment is an advance that a person has to look at it."""
+    advance = sum(part.amount for part in allocations if part.kind == "advance")
+    return advance >= LARGE_ADVANCE and advance * 2 > sum(part.amount for part in allocations)
 
 
 def read_payment(payload: Mapping[str, Any]) -> Payment:
@@ -99,13 +132,17 @@ def read_payment(payload: Mapping[str, Any]) -> Payment:
             raise InvalidInput("The change is not what was tendered less the amount.")
     elif not reference:
         raise InvalidInput("A payment that is not cash needs its reference number.")
+    or_number = reader.text("or_number", most=30, optional=True)
+    soa = reader.text("soa", most=100) or ""
+    if soa.startswith(UNLISTED) and or_number is None:
+        raise InvalidInput("Only an OR entry may be for an account that is not in the list.")
     receipt = reader.text("receipt_number", most=20) or ""
     read_receipt_number(receipt)
     return Payment(
         id=reader.uuid("payment"),
         registry=reader.uuid("registry"),
         receipt_number=receipt,
-        soa=reader.text("soa", most=100) or "",
+        soa=soa,
         soa_number=reader.text("soa_number", most=100) or "",
         account_number=reader.text("account_number", most=100) or "",
         customer_name=reader.text("customer_name", most=300) or "",
@@ -121,7 +158,22 @@ def read_payment(payload: Mapping[str, Any]) -> Payment:
         allocations=allocations,
         vat=vat,
         balance_after=reader.centavos("balance_after"),
+        branch=reader.text("branch", most=60, optional=True) if tender == "check" else None,
+        check_date=reader.date("check_date") if tender == "check" and payload.get("check_date") is not None else None,
+        or_number=or_number,
+        or_date=None if or_number is None else reader.date("or_date"),
+        place=_place(payload.get("place")),
     )
+
+
+def _place(value: Any) -> Place | None:
+    """Where the phone was, None for whatever is no place: money is never set aside for a wrong coordinate."""
+    if not isinstance(value, Mapping):
+        return None
+    numbers = [value.get(name) for name in ("latitude", "longitude", "accuracy")]
+    latitude, longitude, accuracy = (number if type(number) is int else -(10**9) for number in numbers)
+    known = abs(latitude) <= 90_000_000 and abs(longitude) <= 180_000_000 and 0 <= accuracy <= 10_000_000
+    return Place(latitude, longitude, accuracy) if known else None
 
 
 def _allocation(item: Mapping[str, Any]) -> Allocation:

@@ -4,18 +4,19 @@ whatever is doubtful is booked and held."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from portal.domain import allocation, receipts
+from portal.domain import soa as soa_rules
 from portal.domain.allocation import Allocation, OpenInvoice
 from portal.domain.errors import Conflict
 from portal.domain.journal import Entry
 from portal.domain.money import from_centavos, show_pesos
-from portal.domain.payments import Payment, read_instant
+from portal.domain.payments import UNLISTED, Payment, is_large_advance, or_key, read_instant
 from portal.services.payments import MANILA, open_invoices, snapshot_instant
-from portal.store import audit, bookings, incidents
+from portal.store import audit, bookings, incidents, rebuilt, soas
 from portal.store import terminals as terminal_store
 from portal.store.soas import SoaDetail
 from portal.store.terminals import DownloadRow, RegistryRow, TerminalRow
@@ -46,6 +47,8 @@ class Bookings:
         nobody else book until the transaction ends, so that two terminals at one SOA see each other."""
         audit.lock()
         self.sender, self.now, self.main_chain = sender, now, main_chain
+        self.unlisted = soas.by_account([payment.soa.removeprefix(UNLISTED) for payment in payments if payment.soa.startswith(UNLISTED)])
+        payments = [self._on_account(payment) for payment in payments]
         self.download = terminal_store.last_download(sender.terminal.id, first_seq)
         since = snapshot_instant(self.download.snapshot) if self.download else LONG_AGO
         self.facts = bookings.facts(sender.terminal.id, payments, first_seq, since)
@@ -62,19 +65,44 @@ class Bookings:
         booked = self.facts.booked.get(payment.id)
         if booked == entry.hash:
             return
+        payment = self._on_account(payment)
+        if booked is not None and len(booked) < len(entry.hash) and entry.hash.startswith(booked):
+            return self._complete(entry, payment)
         if booked is not None:
             raise Conflict(f"A payment with this id and other content is booked already ({payment.receipt_number}); both are kept.")
+        self._work_out(entry, payment, {})
+
+    def take_rebuilt(self, entry: Entry, payment: Payment, detail: str) -> None:
+        """Work out a payment that is known from its receipt alone: nobody has seen what else the phone wrote. `detail` says who did this.
+
+        Raises Conflict when its UUID is booked already."""
+        if payment.id in self.facts.booked:
+            raise Conflict(f"The payment of receipt {payment.receipt_number} is in the books already.")
+        self._work_out(entry, payment, {"rebuilt": detail})
+
+    def _on_account(self, payment: Payment) -> Payment:
+        """An OR entry on an account that was not in the phone's list, on the SOA of that account when there is one."""
+        found = self.unlisted.get(payment.soa.removeprefix(UNLISTED)) if payment.soa.startswith(UNLISTED) else None
+        return payment if found is None else replace(payment, soa=found)
+
+    def _work_out(self, entry: Entry, payment: Payment, flags: dict[str, str]) -> None:
         pesos = _pesos(payment)
         collected = read_instant(entry.at)
-        flags: dict[str, str] = {}
         known = self.facts.soas.get(payment.soa)
         soa = known.soa if known else None
         registry = self.facts.registries.get(payment.registry)
         if soa is None:
-            flags["unassigned_account"] = f"The portal knows no SOA {payment.soa}."
+            unlisted = f"open SOA of account {payment.account_number}" if payment.soa.startswith(UNLISTED) else f"SOA {payment.soa}"
+            flags["unassigned_account"] = f"The portal knows no {unlisted}."
         elif soa.collector_code not in self.sender.codes:
             flags["unassigned_account"] = f"SOA {soa.soa_number} belongs to collector code {soa.collector_code or 'none'}."
-        parts = allocate(payment, known, self.facts.unreflected.get(payment.soa, []), flags) if known else list(payment.allocations)
+        unreflected = self.facts.unreflected.get(payment.soa, [])
+        if "rebuilt" in flags:
+            parts = _from_paper(payment, soa, unreflected, flags)
+            vat = allocation.split_vat(parts, open_invoices(soa)) if soa else allocation.Vat()
+            pesos |= {name: from_centavos(getattr(vat, name)) for name in ("vatable", "vat_amount", "vat_exempt", "zero_rated")}
+        else:
+            parts = allocate(payment, known, unreflected, flags) if known else list(payment.allocations)
         self._check_circumstances(payment, registry, collected, flags)
         day = registry.business_date if registry else collected.astimezone(MANILA).date()
         values = {**pesos, "receipt_number": self._number(payment, flags), "business_date": day, "collected_at": collected}
@@ -93,6 +121,13 @@ class Bookings:
         sender = self.sender
         if self.download is None or collected - self.download.as_of > timedelta(days=sender.stale_soa_days):
             flags["stale_soa"] = _how_stale(self.download)
+        if payment.or_number is not None:
+            flags["or_entry"] = f"Official receipt {payment.or_number} of {payment.or_date:%d %b %Y}."
+            taken = self.facts.or_numbers.get(or_key(payment.or_number))
+            if taken:
+                flags["or_number_taken"] = f"{payment.or_number} is on {taken} too."
+        if is_large_advance(payment.allocations):
+            flags["large_advance"] = ""
         others = self.facts.others.get(payment.soa)
         if others:
             flags["possible_double"] = f"See {', '.join(others[:5])}."
@@ -102,7 +137,9 @@ class Bookings:
             if used:
                 flags["duplicate_reference"] = f"{payment.reference} is on {', '.join(used[:5])} too."
             used.append(payment.receipt_number)
-        if registry is None or registry.closed_seq is not None or registry.z_seq is not None:
+        if "rebuilt" in flags and registry is None:
+            pass  # it is with the phone, as the payment's own entry is
+        elif registry is None or registry.closed_seq is not None or registry.z_seq is not None:
             flags["late"] = "Its registry was closed." if registry else "Its registry never arrived."
         elif payment.registry in self.facts.jumped:
             flags["clock_jump"] = ""
@@ -135,7 +172,7 @@ class Bookings:
         sender, printed = self.sender, list(payment.allocations)
         approved = not flags and sender.approval == "automatic"
         status = "approved" if approved else "pending"
-        generation = 0 if parts == printed else 1
+        generation = 1 if parts != printed or "rebuilt" in flags else 0  # generation 0 is what the phone printed
         self.rows.payments.append(
             {
                 **values,
@@ -162,6 +199,7 @@ class Bookings:
         )
         for number, allocations in enumerate([printed, parts][: generation + 1]):
             self.rows.allocations += [_allocation_row(payment, number, place, part) for place, part in enumerate(allocations)]
+        self._add_extras(payment)
         self.rows.flags += [{"payment_id": payment.id, "flag": flag, "detail": flags[flag], "raised_at": self.now} for flag in flags]
         detail = {
             "receipt_number": payment.receipt_number,
@@ -183,6 +221,64 @@ class Bookings:
         self.approved |= approved
         self.facts.booked[payment.id] = entry.hash
         self.facts.unreflected.setdefault(payment.soa, []).extend(parts)
+
+    def _add_extras(self, payment: Payment) -> None:
+        """What few payments carry, for those that do."""
+        if not (payment.branch or payment.check_date or payment.or_number or payment.place):
+            return
+        key = None if payment.or_number is None else or_key(payment.or_number)
+        taken = key is not None and self.facts.or_numbers.setdefault(key, payment.receipt_number) != payment.receipt_number
+        self.rows.extras.append(
+            {
+                "payment_id": payment.id,
+                "branch": payment.branch,
+                "check_date": payment.check_date,
+                "or_number": payment.or_number,
+                "or_key": None if taken else key,
+                "or_date": payment.or_date,
+                **{name: payment.place and getattr(payment.place, name) for name in ("latitude", "longitude", "accuracy")},
+            }
+        )
+
+    def _complete(self, entry: Entry, payment: Payment) -> None:
+        """The phone's own entry of a payment that was rebuilt from its receipt: one payment, now with all that no paper says.
+
+        Raises Conflict when the entry says something else than the paper did."""
+        collected, pesos = read_instant(entry.at), _pesos(payment)
+        known = rebuilt.booked(payment.id)
+        said = (self.sender.terminal.id, payment.receipt_number, entry.seq, pesos["amount"], payment.tender, payment.soa_number, collected)
+        if known is None or said != known.on_paper:
+            raise Conflict(
+                f"What this entry says of receipt {payment.receipt_number} is not what its paper says; the paper's payment stands."
+            )
+        registry = self.facts.registries.get(payment.registry)
+        values = {
+            **{name: value for name, value in pesos.items() if name != "amount"},
+            "registry_id": payment.registry,
+            "entry_hash": entry.hash,
+            "account_number": payment.account_number,
+            "customer_name": payment.customer_name,
+            "channel": payment.channel,
+            "reference": payment.reference,
+            "mode": payment.mode,
+            "business_date": registry.business_date if registry else known.business_date,
+        }
+        printed = [_allocation_row(payment, 0, place, part) for place, part in enumerate(payment.allocations)]
+        self._add_extras(payment)
+        self.rows.completed.append((payment.id, values, printed, self.now))
+        detail = {"receipt_number": payment.receipt_number, "terminal": self.sender.terminal.code, "seq": entry.seq}
+        self.events.append(audit.Event(self.sender.collector, "rebuilt_payment_arrived", payment.id, detail, self.now))
+        self.facts.booked[payment.id] = entry.hash
+
+
+def _from_paper(payment: Payment, soa: soa_rules.Soa | None, unreflected: Sequence[Allocation], flags: dict[str, str]) -> list[Allocation]:
+    """How a payment is allocated of which only the amount is known: oldest first on what is still owed."""
+    open_now = [] if soa is None or soa.status == "closed" else allocation.less_payments(open_invoices(soa), unreflected)
+    parts = allocation.allocate(payment.amount, open_now)
+    surplus = sum(part.amount for part in parts if part.kind == "advance")
+    if surplus and soa is not None:
+        flags["over_collected"] = f"{show_pesos(from_centavos(surplus))} more than was still owed is kept as an advance."
+    return parts
 
 
 def _pesos(payment: Payment) -> dict[str, Any]:

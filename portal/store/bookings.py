@@ -14,8 +14,10 @@ from sqlalchemy import Executable, Insert, bindparam, func, insert, select
 
 from portal.domain.allocation import Allocation
 from portal.domain.payments import Payment as Collected
+from portal.domain.payments import or_key
 from portal.extensions import db
-from portal.store import ledger, payment_totals, restores, soas
+from portal.store import ledger, payment_totals, rebuilt, restores, soas
+from portal.store.door_tables import PaymentExtra
 from portal.store.models import JournalEntry, Payment, PaymentAllocation, PaymentFlag, Posting, Registry, Terminal, UnaskedPayment
 from portal.store.soas import SoaDetail
 from portal.store.terminals import RegistryRow, registry_columns
@@ -42,6 +44,8 @@ class Facts:
     """(tender, channel, reference), all in small letters -> receipt numbers that carry it; voided ones left out."""
     receipts: set[str]
     """Which of the receipt numbers are taken."""
+    or_numbers: dict[str, str]
+    """Booklet number as it is compared -> receipt number of the payment that has it."""
     last_receipt: int
     restored: bool
     """Whether this database was ever put back from a backup."""
@@ -71,6 +75,7 @@ def facts(terminal_id: int, payments: Sequence[Collected], before_seq: int, othe
         others=others,
         references=references,
         receipts=receipts_taken([payment.receipt_number for payment in payments]),
+        or_numbers=dict(_pairs(_or_numbers(), "keys", [or_key(payment.or_number) for payment in payments if payment.or_number])),
         last_receipt=db.session.execute(_last_receipt(), {"terminal": terminal_id}).scalar_one(),
         restored=restores.ever(),
     )
@@ -101,6 +106,12 @@ def _booked() -> Executable:
 @cache
 def _receipts() -> Executable:
     return select(Payment.receipt_number, Payment.id).where(Payment.receipt_number.in_(bindparam("numbers", expanding=True)))
+
+
+@cache
+def _or_numbers() -> Executable:
+    of_payment = select(PaymentExtra.or_key, Payment.claimed_receipt_number).join(Payment, Payment.id == PaymentExtra.payment_id)
+    return of_payment.where(PaymentExtra.or_key.in_(bindparam("keys", expanding=True)))
 
 
 @cache
@@ -159,6 +170,9 @@ class Rows:
     flags: list[dict[str, Any]] = field(default_factory=list)
     postings: list[dict[str, Any]] = field(default_factory=list)
     unasked: list[dict[str, Any]] = field(default_factory=list)
+    extras: list[dict[str, Any]] = field(default_factory=list)
+    completed: list[tuple[str, dict[str, Any], list[dict[str, Any]], datetime]] = field(default_factory=list)
+    """Rebuilt payments whose own entry arrived: payment, what only the entry says, the allocation printed, the instant of arrival."""
 
 
 @cache
@@ -169,6 +183,7 @@ def _inserts() -> tuple[tuple[str, Insert], ...]:
         ("flags", PaymentFlag),
         ("postings", Posting),
         ("unasked", UnaskedPayment),
+        ("extras", PaymentExtra),
     )
     return tuple((name, insert(model.metadata.tables[model.__tablename__])) for name, model in models)
 
@@ -180,3 +195,5 @@ def write(rows: Rows) -> None:
         if values:
             db.session.execute(statement, values)
     payment_totals.booked(rows.payments, rows.flags)
+    for payment_id, facts, printed, now in rows.completed:
+        rebuilt.complete(payment_id, facts, printed, now)

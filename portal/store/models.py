@@ -926,4 +926,4 @@ class ScheduleSlot(Model):
     last_slot: Mapped[datetime] = mapped_column(Instant)
 
 
-from portal.store import missing_tables, money_tables, staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above
+from portal.store import door_tables, missing_tables, money_tables, staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above

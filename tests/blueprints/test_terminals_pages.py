@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from portal.extensions import db
 from portal.store import terminals
 from tests.blueprints.office_site import Site, attributes, text_of
-from tests.factories import make_phone
+from tests.factories import make_phone, make_soa
 
 
 def state(site: Site) -> str:
@@ -78,3 +78,28 @@ def test_a_rescue_file_is_handed_in_and_tells_what_became_of_it(site: Site) -> N
     wrong = hand_in(b"<html>")
     assert wrong.status_code == 422 and "This is not a rescue file" in wrong.text and 'role="alert"' in wrong.text
     assert site.post("carla", "/rescue").status_code == 422
+
+
+def test_a_payment_is_rebuilt_from_its_receipt_after_the_office_saw_what_it_says(site: Site) -> None:
+    with site.app.app_context():
+        phone = make_phone("jun")
+        phone.start()
+        code = phone.receipt_code(phone.pay(make_soa(), 123400, tender="check", channel="BDO", reference="0012"))
+        number = f"{phone.code}-00000001"
+    assert "Rebuild from a receipt" in site.page("carla", "/rescue")
+    read = site.post("carla", "/rescue/receipt", {"code": f"https://portal.example/verify/{code}"})
+    assert read.status_code == 200 and all(
+        text in read.text for text in (number, "1,234.00", "Genuine", "Dela Cruz", "Record this payment")
+    )
+    without = site.post("carla", "/rescue/receipt/record", {"code": code})
+    assert without.status_code == 422 and "number that the paper shows" in without.text and number in without.text
+    done = site.post("carla", "/rescue/receipt/record", {"code": code, "channel": "BDO", "reference": "0012"})
+    assert done.status_code == 200 and "is recorded" in done.text
+    again = site.post("carla", "/rescue/receipt", {"code": code})
+    assert "This payment is in the books." in again.text and "Record this payment" not in again.text
+    twice = site.post("carla", "/rescue/receipt/record", {"code": code, "reference": "0012"})
+    assert twice.status_code == 422 and "in the books already" in twice.text
+    shown = site.page("carla", next(link for link in attributes(done.text, "href") if re.fullmatch("/payments/[0-9a-f-]{36}", link)))
+    assert "Recorded from its receipt by carla" in shown and "has not arrived" in shown and "Rebuilt from receipt" in shown
+    wrong = site.post("carla", "/rescue/receipt", {"code": "<script>x"})
+    assert wrong.status_code == 422 and 'role="alert"' in wrong.text and "&lt;script&gt;x" in wrong.text

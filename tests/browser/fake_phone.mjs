@@ -2,6 +2,7 @@
 import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
 import { PhoneError } from "./errors.mjs";
 import { problemsOf } from "./visits.mjs";
+import { challenge } from "./domain/void_codes.mjs";
 import { isVoided } from "./domain/voids.mjs";
 import { DENOMINATIONS, countTotal, parts, xReading, zReading } from "./domain/readings.mjs";
 
@@ -137,14 +138,24 @@ export async function openPhone() {
       data.soas = Array.from({ length: count }, (_, n) => makeSoa(n));
       entry({ snapshot: { as_of: instant(), count, amount_due: data.soas.reduce((sum, one) => sum + one.amount_due, 0) } });
     },
-    find(text) {
+    find(text, order = "due") {
       const words = plain(text).split(/\s+/).filter(Boolean);
       const every = data.soas.filter((soa) => words.every((word) => plain(Object.values(soa).filter((value) => typeof value === "string").join(" ")).includes(word)))
         .map(view).sort((a, b) => (a.due_date + a.customer_name < b.due_date + b.customer_name ? -1 : 1));
       const due = every.filter((soa) => soa.due_date <= day(0));
       const sum = (list) => ({ count: list.length, amount: list.reduce((total, soa) => total + soa.amount_due, 0) });
-      return { all: sum(every), due: sum(due), rows: (which, from, to) => (which === "due" ? due : every).slice(from, to) };
+      const ordered = (list) => (order === "address" ? [...list].sort((a, b) => (a.address < b.address ? -1 : 1)) : list);
+      return { all: sum(every), due: sum(due), rows: (which, from, to) => ordered(which === "due" ? due : every).slice(from, to) };
     },
+    async choice(key) { return data.choices?.[key] ?? null; },
+    async setChoice(key, value) { data.choices = { ...data.choices, [key]: value }; },
+    async route() { return data.route ?? []; },
+    async setRoute(ids) { data.route = ids; },
+    soaOfAccount(account) { const soa = data.soas.find((one) => one.account_number === account.trim()); return soa ? view(soa) : null; },
+    async referenceUsed({ tender, reference }) { return data.payments.find((one) => tender !== "cash" && one.tender === tender && one.reference === reference)?.receipt_number ?? null; },
+    async orUsed(number) { return data.payments.find((one) => one.or?.number === number)?.receipt_number ?? null; },
+    async photos(payment) { return (data.photos ?? []).filter((one) => one.payment === payment); },
+    async addPhoto(payment, image) { data.photos = [...(data.photos ?? []), { payment, name: `${image.byteLength}`, refused: null }]; },
     soa(id) { const soa = data.soas.find((one) => one.id === id); return soa ? view(soa) : null; },
     preview(draft) {
       const soa = phone.soa(draft.soa);
@@ -199,12 +210,17 @@ export async function openPhone() {
       data.payments.find((payment) => payment.payment === id).unseen = false;
       set({});
     },
-    async requestVoid(id, reason, intent) {
+    async voidCodeFacts(id) {
+      const one = data.payments.find((payment) => payment.payment === id);
+      const void_number = `T07-V${String(data.payments.reduce((count, payment) => count + payment.tries, 0) + 1).padStart(6, "0")}`;
+      return { void_number, amount: one.amount, challenge: await challenge({ terminal: "T07", payment: id, void_number, amount: one.amount }, crypto.subtle) };
+    },
+    async requestVoid(id, reason, intent, given) {
       const one = data.payments.find((payment) => payment.payment === id);
       if (one.void?.intent === intent) return one.void;
       const number = data.payments.reduce((count, payment) => count + payment.tries, 0) + 1;
       one.tries += 1;
-      one.void = { intent, void_number: `T07-V${String(number).padStart(6, "0")}`, registry: state.registry.id, at: instant(), reason, state: "requested", decided_by: null, decided_at: null, decision_reason: null, counted_registry: null, status: "saved", status_reason: null, heard: null };
+      one.void = { intent, void_number: `T07-V${String(number).padStart(6, "0")}`, registry: state.registry.id, at: instant(), reason, state: "requested", decided_by: null, decided_at: null, decision_reason: null, counted_registry: null, status: "saved", status_reason: null, heard: null, by_code: Boolean(given) };
       entry({ voids_waiting: state.voids_waiting + 1 });
       return one.void;
     },

@@ -80,6 +80,8 @@ export class FakePortal {
     this.state = "active";
     /** @type {Map<string, object>} what the office decided, by void number */
     this.decisions = new Map();
+    /** @type {Map<string, Uint8Array>} photos by name */
+    this.photos = new Map();
   }
 
   /** The office decides a void that was asked for. */
@@ -114,7 +116,7 @@ export class FakePortal {
   }
 
   async answer(path, options) {
-    const call = { method: options.method ?? "GET", path, body: options.body ? JSON.parse(options.body) : null, headers: options.headers ?? {} };
+    const call = { method: options.method ?? "GET", path, body: options.body instanceof Uint8Array ? options.body : options.body ? JSON.parse(options.body) : null, headers: options.headers ?? {} };
     this.calls.push(call);
     if (this.down) throw new TypeError("Failed to fetch");
     const fault = this.faults.shift()?.(call);
@@ -172,6 +174,12 @@ export class FakePortal {
     if (path.startsWith("/api/v1/terminals/")) return this.show(path.split("/").pop());
     if (path === "/api/v1/soas") return this.list(headers);
     if (path === "/api/v1/journal") return this.journal(body);
+    const photo = /^\/api\/v1\/payments\/([^/]+)\/photos\/([^/]+)$/.exec(path);
+    if (photo) {
+      if (!this.held("payment").some(({ payload }) => payload.payment === photo[1])) return this.error(404, "not_found");
+      this.photos.set(photo[2], body);
+      return this.json(201, { photo: photo[2], status: "stored" });
+    }
     return this.error(404, "not_found");
   }
 

@@ -11,7 +11,8 @@ from tests.factories import PASSWORD
 from tests.security.world import Call, World, cases, changed, dump, routes
 
 MIGHT = {
-    "POST /api/v1": "collector_a", "POST /payments": "supervisor", "POST /voids": "supervisor", "POST /syncs": "supervisor",
+    "PUT /api/v1": "collector_a", "POST /api/v1": "collector_a",
+    "POST /payments": "supervisor", "POST /voids": "supervisor", "POST /syncs": "supervisor",
     "POST /remittances": "supervisor", "POST /reconciliation": "supervisor", "POST /rescue": "supervisor", "POST /audit": "supervisor",
 }  # fmt: skip
 """Who would be let in, so that a refusal can only come from the missing token."""

@@ -22,7 +22,7 @@ from portal import lists
 from portal.domain.allocation import Allocation
 from portal.domain.reconciliation import Differing
 from portal.extensions import db
-from portal.services import journal, remittances, saved_filters, terminals
+from portal.services import journal, remittances, saved_filters, terminals, void_codes
 from portal.services.journal import Policy, Uploader
 from portal.store import audit, incidents, missing
 from portal.store import exports as export_store
@@ -148,6 +148,7 @@ def fill(world: World) -> None:
     ):
         world.readings.setdefault(next(person for person, own in world.terminals.items() if own == code), reading)
     world.ids["void"] = db.session.execute(text("SELECT id FROM voids")).scalar_one()
+    world.ids["code"] = void_codes.issue(NAMES["supervisor"], f"{world.terminals['collector_a']}-V000009", "5.00", "00000000", NOW)
     for name, person in (("z of A", "collector_a"), ("z of B", "collector_b")):
         (world.ids[name],) = [reading.id for reading in remittance_store.waiting_readings(world.ids[person])]
     world.ids["remittance"] = remittances.receive(
@@ -290,6 +291,13 @@ CASES: dict[str, dict[str, Case]] = {
         "of A": lambda w, p: Call(f"/payments/{w.payments['collector_a']}"),
         "none": lambda w, p: Call("/payments/00000000-0000-4000-8000-000000000000"),
     },
+    "GET /payments/<uuid:payment_id>/photos/<photo_id>": {
+        "none": lambda w, p: Call(f"/payments/{w.payments['collector_a']}/photos/{'0' * 64}"),
+        "strange": lambda w, p: Call(f"/payments/{w.payments['collector_a']}/photos/..%00"),
+    },
+    "PUT /api/v1/payments/<uuid:payment_id>/photos/<name>": {
+        "no photo": lambda w, p: Call(f"/api/v1/payments/{w.payments['collector_a']}/photos/{'0' * 64}", json={}),
+    },
     "POST /payments/approve": {
         "unflagged": lambda w, p: Call("/payments/approve", form={"payment": w.payments["collector_a"]}),
         "nothing": lambda w, p: Call("/payments/approve", form={}),
@@ -300,6 +308,17 @@ CASES: dict[str, dict[str, Case]] = {
     "GET /voids/<int:void_id>": {"of A": lambda w, p: Call(f"/voids/{w.ids['void']}"), "none": lambda w, p: Call("/voids/999999")},
     "POST /voids/<int:void_id>/approve": {"waiting": lambda w, p: Call(f"/voids/{w.ids['void']}/approve", form={})},
     "POST /voids/<int:void_id>/refuse": {"waiting": lambda w, p: Call(f"/voids/{w.ids['void']}/refuse", form={"reason": "wait a bit"})},
+    "GET /voids/codes/<int:code_id>": {
+        "of the supervisor": lambda w, p: Call(f"/voids/codes/{w.ids['code']}"),
+        "none": lambda w, p: Call("/voids/codes/999999"),
+    },
+    "POST /voids/codes": {
+        "for A": lambda w, p: Call(
+            "/voids/codes", form={"void_number": f"{w.terminals['collector_a']}-V000009", "amount": "5.00", "challenge": "0000-0000"}
+        ),
+        "nothing": lambda w, p: Call("/voids/codes", form={}),
+    },
+    "POST /voids/codes/<int:code_id>/revoke": {"none": lambda w, p: Call("/voids/codes/999999/revoke", form={})},
     "POST /voids/<int:void_id>/retry": {"not failed": lambda w, p: Call(f"/voids/{w.ids['void']}/retry", form={})},
     "POST /payments/<uuid:payment_id>/retry": {"not failed": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/retry", form={})},
     "GET /readings/<int:reading_id>": {

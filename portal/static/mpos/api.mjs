@@ -128,6 +128,16 @@ export class Api {
   }
 
   /**
+   * Send a photo of an uploaded payment; the same again is safe.
+   * @param {string} payment
+   * @param {string} name SHA-256 of the bytes, hex
+   * @param {Uint8Array} image a JPEG
+   */
+  putPhoto(payment, name, image) {
+    return this._change("PUT", `/api/v1/payments/${payment}/photos/${name}`, image);
+  }
+
+  /**
    * A call that changes something; a stale CSRF token is renewed once.
    * @param {string} method
    * @param {string} path
@@ -182,16 +192,17 @@ export class Api {
         stopper.abort();
       }, this._timeout + text.length / 2); // a slow line (2 bytes a millisecond) needs time to send
     };
-    const text = body === undefined ? "" : JSON.stringify(body);
+    const image = body instanceof Uint8Array ? body : null;
+    const text = image ?? (body === undefined ? "" : JSON.stringify(body));
     /** @type {Record<string, string>} */
     const all = { Accept: "application/json", ...headers };
-    if (body !== undefined) all["Content-Type"] = "application/json";
+    if (body !== undefined) all["Content-Type"] = image ? "image/jpeg" : "application/json";
     if (method !== "GET" && this.token !== null) all["X-CSRFToken"] = this.token;
     alive();
     try {
       /** @type {RequestInit} */
       const options = { method, headers: all, credentials: "same-origin", cache: "no-store", redirect: "manual", signal: stopper.signal };
-      if (body !== undefined) options.body = text;
+      if (body !== undefined) options.body = /** @type {BodyInit} */ (text);
       const response = await fetch(this._base + path, options);
       alive();
       return await read(response, alive);

@@ -12,11 +12,13 @@ import { wordsFor } from "./views/errors.mjs";
 import { startFrame } from "./views/frame.mjs";
 import { logInScreen } from "./views/log_in.mjs";
 import { openRegistryScreen } from "./views/open_registry.mjs";
+import { orEntryScreen } from "./views/or_entry.mjs";
 import { paymentScreen } from "./views/payment.mjs";
 import { reportScreen, xReadingScreen, zReadingScreen } from "./views/reading.mjs";
 import { readingsScreen } from "./views/readings.mjs";
 import { pinScreen, unlockScreen } from "./views/pin.mjs";
 import { receiptScreen } from "./views/receipt.mjs";
+import { routeScreen } from "./views/route.mjs";
 import { settingsScreen } from "./views/settings.mjs";
 import { startShield } from "./views/shield.mjs";
 import { soaScreen } from "./views/soa.mjs";
@@ -73,9 +75,12 @@ const SCREENS = {
   "no-collection": noCollectionScreen,
   promise: promiseScreen,
   history: historyScreen,
+  "or-entry": orEntryScreen,
+  "or-pay": paymentScreen,
+  route: routeScreen,
   settings: settingsScreen,
 };
-const GATED = new Set(["collection", "soa", "pay", "log-in"]);
+const GATED = new Set(["collection", "soa", "pay", "or-entry", "or-pay", "log-in"]);
 
 const main = /** @type {HTMLElement} */ (document.getElementById("screen"));
 const bar = /** @type {HTMLElement} */ (document.getElementById("bar"));

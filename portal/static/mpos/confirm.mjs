@@ -133,8 +133,9 @@ export function lessLocal(soa, taken) {
  * What a draft would become, and what is wrong with it. Pure; never throws.
  * @param {Draft} draft
  * @param {{invoices: Invoice[], amount_due: number}|null} soa less the phone's own payments
+ * @param {string} [today] in Manila
  */
-export function preview(draft, soa) {
+export function preview(draft, soa, today = "9999-12-31") {
   /** @type {{field: string, message: string}[]} */
   const problems = [];
   const problem = (/** @type {string} */ field, /** @type {string} */ message) => problems.push({ field, message });
@@ -162,6 +163,12 @@ export function preview(draft, soa) {
     else if (reference.length > 60 || reference.includes("\0")) problem("reference", "A reference number has at most 60 characters.");
     if (channel !== null && (channel.length > 60 || channel.includes("\0"))) problem("channel", "The name of a bank or wallet has at most 60 characters.");
   }
+  const check = tender === "check";
+  const branch = check ? text(draft.branch) : null;
+  if (branch !== null && (branch.length > 60 || branch.includes("\0"))) problem("branch", "The branch of a bank has at most 60 characters.");
+  const check_date = check ? text(draft.check_date) : null;
+  if (check_date !== null && !isDate(check_date)) problem("check_date", "The date on the check is not a date.");
+  const { or_number, or_date } = readBooklet(draft, today, problem);
   const invoices = soa?.invoices ?? [];
   let chosen = true;
   if (soa && mode === "directed") {
@@ -178,12 +185,63 @@ export function preview(draft, soa) {
     change,
     reference,
     channel,
+    branch,
+    check_date,
+    or_number,
+    or_date,
     mode,
     directed,
     over,
     balance_after: Math.max((soa?.amount_due ?? 0) - paid, 0),
     problems,
   };
+}
+
+/**
+ * The number and the date of the official receipt that was written by hand; both null when the draft is no OR entry.
+ * @param {Draft} draft @param {string} today @param {(field: string, message: string) => unknown} problem
+ */
+function readBooklet(draft, today, problem) {
+  if (!draft.or) return { or_number: null, or_date: null };
+  const or_number = text(draft.or.number);
+  const or_date = text(draft.or.date);
+  if (or_number === null || !/[0-9A-Za-z]/.test(or_number)) problem("or_number", "Type the number printed on the official receipt.");
+  else if (or_number.length > 30 || or_number.includes("\0")) problem("or_number", "The number of an official receipt has at most 30 characters.");
+  if (or_date === null || !isDate(or_date)) problem("or_date", "Choose the date written on the official receipt.");
+  else if (or_date > today) problem("or_date", "That day has not come yet. Choose the date written on the official receipt.");
+  return { or_number, or_date };
+}
+
+/** Whether a text such as `2026-11-20` names a day that exists. @param {string|null|undefined} text */
+export function isDate(text) {
+  const moment = /^\d{4}-\d\d-\d\d$/.test(text ?? "") ? new Date(`${text}T00:00:00Z`) : null;
+  return moment !== null && !Number.isNaN(moment.getTime()) && moment.toISOString().slice(0, 10) === text;
+}
+
+/** Begins the `soa` of an OR entry on an account that is not in the list. */
+const UNLISTED = "account:";
+
+/** A booklet number as it is compared: capitals, no spaces and hyphens, no zeros before it. @param {string} number */
+export function orKey(number) {
+  return number.replace(/[\s-]/g, "").toUpperCase().replace(/^0+/, "") || "0";
+}
+
+/**
+ * The account of an OR entry that the downloaded list does not hold, as far as the collector knows it: no invoices, so the money is an advance.
+ * @param {Draft} draft
+ * @returns {Soa|null}
+ */
+export function unlistedSoa({ soa, or }) {
+  const account = text(or?.account);
+  const name = text(or?.customer);
+  if (!or || account === null || name === null || account.length > 80 || name.length > 200 || soa !== `${UNLISTED}${account}`) return null;
+  const nothing = { address: "", contact_number: "", tin: "", collector_code: null, issued_on: or.date, due_date: or.date, amount_due: 0, penalty: 0, invoices: [] };
+  return { ...nothing, id: soa, soa_number: account, account_number: account, customer_name: name, version: "-" };
+}
+
+/** The `soa` of an account that is not in the list. @param {string} account */
+export function unlistedId(account) {
+  return `${UNLISTED}${account.trim()}`;
 }
 
 /** @param {string|null|undefined} value */
@@ -229,11 +287,18 @@ export async function confirm(writing, draft, known) {
       if (await store.payment(intent)) throw new IntentTaken();
       const closed = closedForPayments(head, at.slice(0, 10));
       if (closed || !head.registry) throw closed;
-      const soa = known.find(draft.soa);
+      const soa = known.find(draft.soa) ?? unlistedSoa(draft);
       const own = soa ? (await store.payments(terminal, known.includedSeq + 1)).filter((payment) => payment.payload.soa === soa.id) : [];
       const view = soa && lessLocal(soa, own);
-      const { problems, tendered, change, reference, channel, mode, directed, allocations, vat, balance_after } = preview(draft, view);
+      const { problems, tendered, change, reference, channel, mode, directed, allocations, vat, balance_after, branch, check_date, or_number, or_date } = preview(draft, view, at.slice(0, 10));
       if (problems.length || !soa) throw new PhoneError("invalid", problems.map(({ message }) => message).join(" "), { fields: problems });
+      if (or_number !== null) {
+        const taken = (await store.payments(terminal, 1)).find(({ payload }) => payload.or_number && orKey(payload.or_number) === orKey(or_number));
+        if (taken) {
+          const message = `Official receipt ${or_number} is entered already, under ${taken.payload.receipt_number}. Look at the number on the paper again.`;
+          throw new PhoneError("invalid", message, { fields: [{ field: "or_number", message }] });
+        }
+      }
       const number = head.receipt + 1;
       const payload = {
         payment: intent,
@@ -255,6 +320,10 @@ export async function confirm(writing, draft, known) {
         allocations,
         vat,
         balance_after,
+        ...(branch === null ? {} : { branch }),
+        ...(check_date === null ? {} : { check_date }),
+        ...(or_number === null ? {} : { or_number, or_date }),
+        ...(draft.place ? { place: draft.place } : {}),
       };
       const shown = known.shown(soa);
       return {

@@ -5,7 +5,7 @@
 /** @typedef {{idx: number, list: number, done?: boolean, draft?: unknown}} Place  idx: depth in this tab; list: depth of the list to go back to */
 
 const NAMES = new Set([
-  "collection", "soa", "pay", "receipt", "transactions", "readings", "count", "x-reading", "z-reading", "report", "void", "no-collection", "promise", "history", "settings", "pin", "log-in", "log-out",
+  "collection", "soa", "pay", "receipt", "transactions", "readings", "count", "x-reading", "z-reading", "report", "void", "no-collection", "promise", "history", "or-entry", "or-pay", "route", "settings", "pin", "log-in", "log-out",
 ]);
 const LISTS = new Set(["collection", "transactions", "readings", "settings"]);
 
@@ -54,7 +54,7 @@ export function startRouting(host, show) {
       arrive(next, at);
       return;
     }
-    const leavesStored = place.done && known.idx < place.idx && ["soa", "pay", "no-collection", "promise"].includes(next.name);
+    const leavesStored = place.done && known.idx < place.idx && ["soa", "pay", "no-collection", "promise", "or-entry", "or-pay"].includes(next.name);
     if (leavesStored) {
       // Back from a stored receipt goes to the list: the payment form and its SOA are behind us.
       place = { ...known };

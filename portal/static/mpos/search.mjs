@@ -109,6 +109,24 @@ export class SoaList {
   }
 
   /**
+   * These places in the order of their customers' addresses, then by due date: one street after the other. Numbers count as numbers.
+   * @param {Int32Array} places in order
+   * @returns {Int32Array}
+   */
+  byAddress(places) {
+    this._addresses ??= this._sortAddresses();
+    const wanted = new Uint8Array(this.order.length);
+    for (const place of places) wanted[place] = 1;
+    return this._addresses.filter((place) => wanted[place] === 1);
+  }
+
+  /** All places by address; made when it is first asked for. */
+  _sortAddresses() {
+    const keys = Array.from(this.order, (row) => plain(this.table.address(row)).replace(/\d+/g, (digits) => digits.padStart(6, "0")));
+    return Int32Array.from(keys.keys()).sort((a, b) => (keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : a - b));
+  }
+
+  /**
    * How many of `places` are due by a date: the list is ordered by due date, so they are its first ones.
    * @param {Int32Array} places
    * @param {string} date

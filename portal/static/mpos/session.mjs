@@ -392,6 +392,16 @@ export class Sessions {
     this._lost = lost;
   }
 
+  /** A small choice of this user on this phone; null when none was made. @param {string} key @returns {Promise<any>} */
+  async choice(key) {
+    return (await this._needSession().store.meta(`choice ${key}`)) ?? null;
+  }
+
+  /** @param {string} key @param {unknown} value */
+  async setChoice(key, value) {
+    await this._needSession().store.setMeta(`choice ${key}`, value);
+  }
+
   /** Up to which journal entry the list's figures hold a terminal's payments. @param {Session} session @param {string} [code] */
   _included(session, code = session.terminal?.code ?? "") {
     return session.snapshot?.included[code] ?? 0;

@@ -1,16 +1,17 @@
 /** The till: the list of SOAs, the registry, payments and receipts, counts and readings. Works without any connection. */
 
 import { day, daysBetween } from "./clock.mjs";
-import { closedForPayments, confirm, lessLocal, preview, write } from "./confirm.mjs";
+import { closedForPayments, confirm, lessLocal, orKey, preview, unlistedSoa, write } from "./confirm.mjs";
 import { isCentavos } from "./domain/money.mjs";
 import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReading } from "./domain/readings.mjs";
 import { factsOf, signReceipt } from "./domain/receipt_code.mjs";
-import { lastVoid } from "./domain/voids.mjs";
+import { isVoided, lastVoid } from "./domain/voids.mjs";
 import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
 import { askBrowser, CANARY, canaryState, judge } from "./storage.mjs";
+import { keepPhoto, sendPhotos, waitingPhotos } from "./photos.mjs";
 import { noteVisit } from "./visits.mjs";
-import { requestVoid } from "./voids.mjs";
+import { codeFacts, requestVoid } from "./voids.mjs";
 
 /** @typedef {import("./records.mjs").Draft} Draft */
 /** @typedef {import("./records.mjs").Head} Head */
@@ -22,6 +23,8 @@ import { requestVoid } from "./voids.mjs";
 /** @typedef {import("./records.mjs").Terminal} Terminal */
 /** @typedef {import("./session.mjs").Session} Session */
 
+/** Key of the day's route among the settings of this user. */
+const ROUTE = "route";
 /** How many journal entries before the registry's are looked through for earlier payments. */
 const EARLIER = 1000;
 /** Where the store keeps the payments whose paper nobody has seen, and how many it keeps at most: a question about an old receipt helps nobody. */
@@ -48,12 +51,13 @@ export class Till extends Line {
   }
 
   /**
-   * The SOAs in which every word of `text` occurs, by due date then name: how many, what they owe, and `rows(list, from, to)` to look at a few of them.
+   * The SOAs in which every word of `text` occurs, by due date then name, or by address: how many, what they owe, and `rows(list, from, to)` to look at a few of them.
    * `due`: due today or before, which are the first of all.
    * @param {string} text
+   * @param {"due"|"address"} [order]
    * @returns {{all: {count: number, amount: number}, due: {count: number, amount: number}, rows: (list: "due"|"all", from: number, to: number) => SoaView[]}}
    */
-  find(text) {
+  find(text, order = "due") {
     const session = this._session;
     const list = session?.list;
     if (!session || !list) return { all: { count: 0, amount: 0 }, due: { count: 0, amount: 0 }, rows: () => [] };
@@ -65,8 +69,12 @@ export class Till extends Line {
       all.amount += session.owed[list.order[places[index]]];
     }
     if (due.count === all.count) due.amount = all.amount;
+    const listed = (/** @type {"due"|"all"} */ which) => {
+      const some = places.subarray(0, which === "due" ? due.count : all.count);
+      return order === "address" ? list.byAddress(some) : some;
+    };
     const rows = (/** @type {"due"|"all"} */ which, /** @type {number} */ from, /** @type {number} */ to) =>
-      Array.from(places.subarray(from, Math.min(to, which === "due" ? due.count : all.count)), (place) => this._view(session, list, list.order[place]));
+      Array.from(listed(which).subarray(from, to), (place) => this._view(session, list, list.order[place]));
     return { all, due, rows };
   }
 
@@ -173,10 +181,78 @@ export class Till extends Line {
    */
   preview(draft) {
     const session = this._session;
-    const result = preview(draft, this.soa(draft.soa));
+    const result = preview(draft, this.soa(draft.soa) ?? unlistedSoa(draft), this._clock.today());
     const closed = session?.head ? closedForPayments(session.head, this._clock.today()) : new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
     if (closed) result.problems.push({ field: "registry", message: closed.message });
     return result;
+  }
+
+  /**
+   * Keep a photo of a stored payment; it is sent after the money.
+   * @param {string} paymentId @param {Uint8Array} image
+   */
+  async addPhoto(paymentId, image) {
+    const session = this._needSession();
+    await this._payment(paymentId);
+    await keepPhoto(session.store, this._from.crypto.subtle, paymentId, image);
+    this._background(this._sendPhotos(session));
+  }
+
+  /** Photos of a payment that the portal has not taken so far. @param {string} paymentId */
+  async photos(paymentId) {
+    return (await waitingPhotos(this._needSession().store)).filter(({ payment }) => payment === paymentId);
+  }
+
+  /** Send photos once no money waits: one tab at a time. @param {Session} session */
+  async _sendPhotos(session) {
+    if (this._session !== session || !session.signedIn || session.unsent.count || !this._from.onLine()) return;
+    await this._lock("mpos-photos", () => sendPhotos(session.store, this._api), true);
+  }
+
+  /** @override @param {Session} session @param {boolean} byItself */
+  async _drainAll(session, byItself) {
+    const result = await super._drainAll(session, byItself);
+    if (!result.problem) this._background(this._sendPhotos(session));
+    return result;
+  }
+
+  /** Today's route: ids of SOAs in the order to be visited; what a new list no longer holds is left out. @returns {Promise<string[]>} */
+  async route() {
+    const kept = await this._needSession().store.meta(ROUTE);
+    return kept?.day === this._clock.today() ? kept.ids.filter((/** @type {string} */ id) => this.soa(id)) : [];
+  }
+
+  /** @param {string[]} ids */
+  async setRoute(ids) {
+    await this._needSession().store.setMeta(ROUTE, { day: this._clock.today(), ids: [...new Set(ids)] });
+  }
+
+  /** The SOA of exactly this account number in the list, or null. @param {string} account @returns {SoaView|null} */
+  soaOfAccount(account) {
+    const session = this._session;
+    const row = session?.list?.table.rowOfAccount(account.trim()) ?? -1;
+    return session?.list && row !== -1 ? this._view(session, session.list, row) : null;
+  }
+
+  /**
+   * The receipt number of a payment on this phone, not voided, that carries this reference already; null when none does.
+   * @param {{tender: string, channel?: string|null, reference?: string|null}} given
+   * @returns {Promise<string|null>}
+   */
+  async referenceUsed({ tender, channel, reference }) {
+    const { session, terminal } = this._needTerminal();
+    const same = (/** @type {string|null|undefined} */ one, /** @type {string|null|undefined} */ other) => (one ?? "").trim().toLowerCase() === (other ?? "").trim().toLowerCase();
+    if (tender === "cash" || !reference?.trim()) return null;
+    const found = (await session.store.payments(terminal.code, 1)).find((record) =>
+      record.payload.tender === tender && same(record.payload.reference, reference) && same(record.payload.channel, channel) && !isVoided(record));
+    return found?.payload.receipt_number ?? null;
+  }
+
+  /** The receipt number of the payment that carries this booklet number already, or null. @param {string} number @returns {Promise<string|null>} */
+  async orUsed(number) {
+    const { session, terminal } = this._needTerminal();
+    const found = (await session.store.payments(terminal.code, 1)).find(({ payload }) => payload.or_number && orKey(payload.or_number) === orKey(number));
+    return found?.payload.receipt_number ?? null;
   }
 
   /**
@@ -309,13 +385,20 @@ export class Till extends Line {
    * @param {string} paymentId
    * @param {string} reason
    * @param {string} [intent] the identity of the form
+   * @param {{code: string, void_number: string}|null} [given] a supervisor's code, and the void number it was given for
    */
-  async requestVoid(paymentId, reason, intent = this._from.crypto.randomUUID()) {
+  async requestVoid(paymentId, reason, intent = this._from.crypto.randomUUID(), given = null) {
     const { session, terminal } = this._needActive();
-    const item = await requestVoid(this._writing(session, terminal.code), paymentId, reason, intent);
+    const item = await requestVoid(this._writing(session, terminal.code), paymentId, reason, intent, given);
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
     return item;
+  }
+
+  /** What a supervisor types to give a code for the next void of this terminal, of this payment. @param {string} paymentId */
+  async voidCodeFacts(paymentId) {
+    const { session, terminal } = this._needTerminal();
+    return codeFacts(this._writing(session, terminal.code), paymentId);
   }
 
   /**
@@ -387,7 +470,7 @@ export class Till extends Line {
    * @param {(record: PaymentRecord) => boolean} wanted
    */
   async _rows(session, code, from, wanted) {
-    const [records, entries, unseen] = await Promise.all([session.store.payments(code, from), session.store.entries(code, from), this._paperUnseen()]);
+    const [records, entries, unseen] = await Promise.all([session.store.payments(code, from), session.store.places(code, from), this._paperUnseen()]);
     const bySeq = new Map(entries.map((stored) => [stored.seq, stored]));
     return Promise.all(records.filter(wanted).map(async (record) => {
       const stored = bySeq.get(record.seq);
@@ -617,7 +700,7 @@ export class Till extends Line {
   }
 }
 
-/** Where a payment is, in the words of docs/phone.md. @param {StoredEntry|undefined} stored */
+/** Where a payment is, in the words of docs/phone.md. @param {Omit<StoredEntry, "entry">|undefined} stored */
 function whereItIs(stored) {
   if (!stored || stored.unsent) return "saved";
   return stored.problem ? /** @type {string} */ (stored.status) : "uploaded";

@@ -1,7 +1,7 @@
 /** Visits without money: why nothing could be collected, or what was promised for which day. Each is one journal entry and one record. */
 
 import { IntentTaken, PhoneError } from "./errors.mjs";
-import { write } from "./confirm.mjs";
+import { isDate, write } from "./confirm.mjs";
 import { wellFormed } from "./domain/journal.mjs";
 import { isCentavos } from "./domain/money.mjs";
 
@@ -34,12 +34,6 @@ export function problemsOf(draft, today) {
 /** @param {string|null|undefined} text */
 function cleaned(text) {
   return wellFormed(String(text ?? "")).replaceAll("\0", "").trim() || null;
-}
-
-/** @param {string|undefined} text */
-function isDate(text) {
-  const moment = /^\d{4}-\d\d-\d\d$/.test(text ?? "") ? new Date(`${text}T00:00:00Z`) : null;
-  return moment !== null && !Number.isNaN(moment.getTime()) && moment.toISOString().slice(0, 10) === text;
 }
 
 /**

@@ -179,6 +179,17 @@ export class SoaTable {
     return this._rows.get(id) ?? -1;
   }
 
+  /** The row of the only SOA with this account number; -1 when none or several have it. @param {string} account */
+  rowOfAccount(account) {
+    const row = this._soas.account_number.indexOf(account);
+    return row !== -1 && account !== "" && this._soas.account_number.indexOf(account, row + 1) === -1 ? row : -1;
+  }
+
+  /** Where the customer of a row lives. @param {number} row */
+  address(row) {
+    return this._soas.address[row];
+  }
+
   /** The SOA in a row. @param {number} row @returns {Soa} */
   at(row) {
     const { _soas: soas, _invoices: of } = this;

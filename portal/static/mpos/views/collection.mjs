@@ -11,8 +11,8 @@ const STEP = 50;
 export function collectionScreen(ctx) {
   const { phone } = ctx;
   const date = today(new Date());
-  /** @type {{text: string, list: "due" | "all" | null, shown: number, scroll: number}} */
-  const kept = ctx.memory.list ?? (ctx.memory.list = { text: "", list: null, shown: STEP, scroll: 0 });
+  /** @type {{text: string, list: "due" | "all" | null, shown: number, scroll: number, order: "due" | "address"}} */
+  const kept = ctx.memory.list ?? (ctx.memory.list = { text: "", list: null, shown: STEP, scroll: 0, order: "due" });
   const says = messages(ctx);
 
   const facts = h("p", { class: "facts" });
@@ -27,6 +27,15 @@ export function collectionScreen(ctx) {
   const due = h("button", { type: "button", class: "segment-button" });
   const all = h("button", { type: "button", class: "segment-button" });
   const found = h("p", { class: "found", role: "status" });
+  const order = h("select", { id: "order", onchange: () => {
+    kept.order = order.value === "address" ? "address" : "due";
+    kept.shown = STEP;
+    void phone.setChoice("order", kept.order);
+    draw();
+  } }, h("option", { value: "due" }, "by due date"), h("option", { value: "address" }, "by address"));
+  const ways = h("div", { class: "ways" }, h("label", { class: "quiet", for: "order" }, "Order"), order,
+    button("My route", () => ctx.go("route"), { class: "button small" }), button("OR Entry", () => ctx.go("or-entry"), { class: "button small" }));
+  const asOf = h("p", { class: "as-of" });
   const list = h("ul", { class: "soas" });
   const more = h("div", { class: "more" });
   const finder = h(
@@ -34,6 +43,7 @@ export function collectionScreen(ctx) {
     { class: "finder" },
     h("label", { class: "searchbox", for: "search" }, h("span", { class: "quiet" }, "Search"), icon("search"), search),
     h("div", { class: "segments two", role: "group", "aria-label": "Which customers" }, due, all),
+    asOf,
   );
 
   const top = h("div", { class: "download" }, facts);
@@ -84,7 +94,7 @@ export function collectionScreen(ctx) {
 
   function draw() {
     const { snapshot } = phone.state;
-    finder.hidden = found.hidden = !snapshot;
+    finder.hidden = found.hidden = ways.hidden = !snapshot;
     download.classList.toggle("primary", !snapshot);
     download.classList.toggle("wide", !snapshot);
     download.classList.toggle("small", Boolean(snapshot));
@@ -95,9 +105,11 @@ export function collectionScreen(ctx) {
       fill(more);
       return;
     }
-    fill(facts, h("strong", {}, `${counted(snapshot.count, "SOA")}, ${showPesos(snapshot.amount_due)}`), ` as of ${dayTime(snapshot.as_of)}`);
+    fill(facts, h("strong", {}, `${counted(snapshot.count, "SOA")}, ${showPesos(snapshot.amount_due)}`));
+    setText(asOf, `As of ${dayTime(snapshot.as_of)}`);
+    order.value = kept.order;
     const text = kept.text.trim();
-    const matches = phone.find(text);
+    const matches = phone.find(text, kept.order);
     const which = kept.list ?? (text || matches.due.count === 0 ? "all" : "due");
     const { count, amount } = matches[which];
     setText(due, `Due ${matches.due.count.toLocaleString("en-US")}`);
@@ -155,6 +167,14 @@ export function collectionScreen(ctx) {
   }
 
   draw();
+  if (ctx.memory.ordered === undefined) {
+    ctx.memory.ordered = true;
+    void phone.choice("order").then((/** @type {string | null} */ choice) => {
+      if (choice !== "address" || !ctx.isCurrent()) return;
+      kept.order = "address";
+      draw();
+    });
+  }
   const { registry } = phone.state;
   const made = registry?.z_done
     ? `The Z-Reading of ${day(registry.business_date)} is made: its registry takes no more payments. Close it under Readings${registry.business_date < date ? "; then open today's registry" : ""}.`
@@ -168,7 +188,7 @@ export function collectionScreen(ctx) {
     lead: null,
     back: null,
     nav: "collection",
-    body: [warning, h("div", { class: "stack tight" }, top, progress, stage, says.node), finder, found, list, more],
+    body: [warning, h("div", { class: "stack tight" }, top, progress, stage, says.node), finder, ways, found, list, more],
     scroll: kept.scroll,
     update() {
       if (phone.state.snapshot === seen) return;

@@ -4,6 +4,8 @@ import { button, field, fill, freshId, h, icon, notice, pill, radios, setText } 
 import { messages } from "./errors.mjs";
 import { counted, day, overdueWords, show, showPesos, today, typedAmount } from "./format.mjs";
 import { numpad } from "./numpad.mjs";
+import { startPlace } from "./place.mjs";
+import { unlistedSoa } from "../confirm.mjs";
 
 const TENDERS = [
   { value: "cash", text: "Cash" },
@@ -18,26 +20,32 @@ const WALLETS = [
 ];
 const BANKS = ["BDO", "BPI", "China Bank", "EastWest", "LandBank", "Metrobank", "PNB", "PSBank", "RCBC", "Security Bank", "UnionBank"];
 const PAUSE = 600;
+const LARGE_ADVANCE = 2_000_000;
 
-/** @typedef {{intent: string, user: string, amount: string, tender: string, wallet: string, channel: string, reference: string, tendered: string, directed: string[]}} Form */
+/** @typedef {{number: string, date: string, account: string, customer: string}} Booklet what an OR entry says of its paper */
+/** @typedef {{intent: string, user: string, amount: string, tender: string, wallet: string, channel: string, branch: string, checkDate: string, reference: string, tendered: string, directed: string[], or: Booklet | null}} Form */
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function paymentScreen(ctx) {
   const { phone } = ctx;
   const { state } = phone;
-  const soa = phone.soa(ctx.route.id);
+  const entering = ctx.route.name === "or-pay";
+  /** @type {Booklet | null} */
+  const booklet = entering ? (restored(ctx)?.or ?? ctx.memory.booklet ?? null) : null;
+  const soa = entering && !booklet ? null : (phone.soa(ctx.route.id) ?? (booklet && unlistedSoa({ intent: "", soa: ctx.route.id, amount: 0, tender: "", or: booklet })));
   if (!soa || !state.registry || state.registry.z_done) {
-    ctx.later(() => (soa ? ctx.replace("soa", ctx.route.id) : ctx.replace("collection")));
+    ctx.later(() => (soa && !entering ? ctx.replace("soa", ctx.route.id) : ctx.replace("collection")));
     return { title: "Payment", lead: null, back: null, nav: "collection", body: [] };
   }
   const overdue = overdueWords(state);
   if (overdue) return closed(ctx, soa, overdue);
-  const form = restored(ctx) ?? newForm(state.user?.name ?? "");
+  const form = restored(ctx) ?? newForm(state.user?.name ?? "", booklet);
+  const place = startPlace(phone);
   const says = messages(ctx);
   let tried = false;
   let storing = false;
-  /** the over-payment already agreed to, as amount and surplus; any change asks again */
-  let agreed = "";
+  /** what was already agreed to: an over-payment as amount and surplus, a reference used before; any change asks again */
+  const agreed = new Set();
 
   const amount = field("Amount", { class: "money", inputmode: "decimal", enterkeyhint: "done", placeholder: "0.00", value: form.amount });
   amount.input.addEventListener("input", () => set("amount", amount.input.value));
@@ -80,8 +88,13 @@ export function paymentScreen(ctx) {
   const channel = field("Bank", { maxlength: 40, value: form.channel, list: banks.id });
   channel.input.addEventListener("input", () => set("channel", channel.input.value));
   const channelLabel = /** @type {Element} */ (channel.node.querySelector("label"));
-  const clearing = h("p", { class: "hint" }, "A check is subject to clearing; the receipt says so.");
-  const other = h("div", { class: "stack tight" }, wallet, channel.node, reference.node, clearing, banks);
+  const clearing = h("p", { class: "hint" });
+  const branch = field("Branch", { maxlength: 60, value: form.branch });
+  branch.input.addEventListener("input", () => set("branch", branch.input.value));
+  const checkDate = field("Date on the check", { type: "date", value: form.checkDate });
+  checkDate.input.addEventListener("input", () => set("checkDate", checkDate.input.value));
+  const ofCheck = h("div", { class: "stack tight" }, branch.node, checkDate.node, clearing);
+  const other = h("div", { class: "stack tight" }, wallet, channel.node, reference.node, ofCheck, banks);
 
   const allocation = h("section", { class: "allocation", "aria-label": "Allocation", "aria-live": "polite" });
   const over = h("div", { class: "over", "aria-live": "assertive" });
@@ -89,14 +102,14 @@ export function paymentScreen(ctx) {
   const inShort = h("p", { class: "in-short", "aria-hidden": "true" });
   const confirm = h("button", { type: "button", class: "button primary wide", onclick: press }, "Confirm payment");
 
-  /** @param {Exclude<keyof Form, "directed">} key @param {string} value */
+  /** @param {Exclude<keyof Form, "directed" | "or">} key @param {string} value */
   function set(key, value) {
     form[key] = value;
     changed();
   }
 
   function changed() {
-    agreed = "";
+    agreed.clear();
     fill(over);
     says.clear();
     confirm.classList.remove("person");
@@ -109,7 +122,7 @@ export function paymentScreen(ctx) {
     cash.hidden = !isCash;
     other.hidden = isCash;
     wallet.hidden = form.tender !== "e_wallet";
-    clearing.hidden = form.tender !== "check";
+    ofCheck.hidden = form.tender !== "check";
     channel.node.hidden = form.tender === "e_wallet" && form.wallet !== "";
     setText(channelLabel, form.tender === "e_wallet" ? "Name of the wallet" : "Bank");
     reference.tell({ check: "The number on the check.", e_wallet: "The wallet's transaction number.", bank_transfer: "The bank's transaction number." }[form.tender] ?? "");
@@ -131,6 +144,9 @@ export function paymentScreen(ctx) {
         tender: form.tender,
         channel: isCash ? null : named || null,
         reference: isCash ? null : form.reference.trim() || null,
+        branch: form.tender === "check" ? form.branch.trim() || null : null,
+        check_date: form.tender === "check" ? form.checkDate || null : null,
+        or: form.or,
         tendered: isCash ? (given.value ?? typed.value ?? 0) : null,
         mode: form.directed.length > 0 ? "directed" : "oldest_first",
         directed: [...form.directed],
@@ -149,6 +165,9 @@ export function paymentScreen(ctx) {
     tendered.wrong(form.tender === "cash" ? given.problem || (tried || !short(given.value, typed.value) ? wrong("tendered") : "") : "");
     reference.wrong(tried && form.tender !== "cash" ? wrong("reference") : "");
     channel.wrong(tried && form.tender !== "cash" ? wrong("channel") : "");
+    branch.wrong(wrong("branch"));
+    checkDate.wrong(wrong("check_date"));
+    setText(clearing, form.checkDate > today(new Date()) ? `Post-dated: the check can be cashed from ${day(form.checkDate)}. It is subject to clearing; the receipt says so.` : "A check is subject to clearing; the receipt says so.");
     setText(change, preview && preview.change !== null && preview.change >= 0 ? showPesos(preview.change) : "–");
     drawAllocation(preview);
     return { preview, problems, usable, given, value };
@@ -175,18 +194,24 @@ export function paymentScreen(ctx) {
     pad.close();
     const { preview, problems, usable, given, value } = draw();
     if (!preview || !usable || given.problem || problems.length > 0) {
-      const first = [amount, tendered, channel, reference].find((one) => one.input.getAttribute("aria-invalid") === "true");
+      const first = [amount, tendered, channel, reference, branch, checkDate].find((one) => one.input.getAttribute("aria-invalid") === "true");
       if (first) first.input.focus();
       else says.say("danger", problems[0]?.message ?? "Something in this form is not complete.");
       return;
     }
     const surplus = `${value.amount}/${preview.over}`;
-    if (preview.over > 0 && agreed !== surplus) return askOver(preview.over, surplus);
+    if (preview.over > 0 && !agreed.has(surplus)) return askOver(preview.over, surplus);
     storing = true;
     confirm.setAttribute("aria-disabled", "true");
     setText(confirm, "Saving …");
     try {
-      const stored = await phone.confirm(value);
+      const used = agreed.has("reference") ? null : await phone.referenceUsed(value);
+      if (used) {
+        storing = false;
+        setText(confirm, "Confirm payment");
+        return askAgain("reference", h("p", {}, h("strong", {}, `Reference ${value.reference} is on ${used} already.`), " Look at the paper again. Press Confirm payment again only when one check or transfer pays both; the office will ask."));
+      }
+      const stored = await phone.confirm({ ...value, place: place.now() });
       ctx.replace("receipt", stored.payment, { done: true });
     } catch (error) {
       storing = false;
@@ -198,8 +223,14 @@ export function paymentScreen(ctx) {
 
   /** @param {number} surplus @param {string} key */
   function askOver(surplus, key) {
-    agreed = key;
-    fill(over, h("p", {}, h("strong", {}, `${showPesos(surplus)} more than is due`), " is kept as an advance. Press Confirm payment again to take it, or change the amount."));
+    const much = isLargeAdvance(surplus, typedAmount(form.amount).value ?? 0) ? " It is much: the office looks at it before it is posted." : "";
+    askAgain(key, h("p", {}, h("strong", {}, `${showPesos(surplus)} more than is due`), ` is kept as an advance.${much} Press Confirm payment again to take it, or change the amount.`));
+  }
+
+  /** Something unusual wants a second press. @param {string} key @param {Element} words */
+  function askAgain(key, words) {
+    agreed.add(key);
+    fill(over, words);
     confirm.classList.add("person");
     // A double tap must not count as the second answer.
     confirm.setAttribute("aria-disabled", "true");
@@ -213,15 +244,15 @@ export function paymentScreen(ctx) {
   showIfStored(ctx, form.intent);
   return {
     title: soa.customer_name,
-    lead: `Due ${showPesos(soa.amount_due)}`,
-    back: { name: "soa", id: soa.id, text: "SOA" },
+    lead: booklet ? `Official receipt ${booklet.number} of ${day(booklet.date)}` : `Due ${showPesos(soa.amount_due)}`,
+    back: entering ? { name: "or-entry", text: "OR Entry" } : { name: "soa", id: soa.id, text: "SOA" },
     nav: "collection",
     look: "payment",
     alone: true,
     body: [
       amount.node, quick, tender, cash, other,
       chooser(soa, form.directed, changed),
-      allocation, says.node,
+      allocation, place.node, says.node,
     ],
     bar: h("div", {}, over, inShort, pad.node, confirm),
   };
@@ -319,13 +350,20 @@ function closed(ctx, soa, words) {
   };
 }
 
-/** @param {string} user @returns {Form} */
-function newForm(user) {
-  return { intent: crypto.randomUUID(), user, amount: "", tender: "cash", wallet: "GCash", channel: "", reference: "", tendered: "", directed: [] };
+/** Whether so much of a payment is an advance that the office looks at it: as portal/domain/payments.py says. @param {number} surplus @param {number} amount */
+function isLargeAdvance(surplus, amount) {
+  return surplus >= LARGE_ADVANCE && surplus * 2 > amount;
+}
+
+/** @param {string} user @param {Booklet | null} or @returns {Form} */
+function newForm(user, or) {
+  return { intent: crypto.randomUUID(), user, amount: "", tender: "cash", wallet: "GCash", channel: "", branch: "", checkDate: "", reference: "", tendered: "", directed: [], or };
 }
 
 /** The form this history entry held before a reload, if it was this user's. @param {import("../app.mjs").Context} ctx @returns {Form | null} */
 function restored(ctx) {
   const draft = /** @type {Form | undefined} */ (ctx.place.draft);
-  return draft && draft.user === ctx.phone.state.user?.name && Array.isArray(draft.directed) ? { ...draft, directed: [...draft.directed] } : null;
+  const own = draft && draft.user === ctx.phone.state.user?.name && Array.isArray(draft.directed);
+  // A form kept by an older version of the app has fewer fields.
+  return own ? { ...newForm(draft.user, null), ...draft, directed: [...draft.directed] } : null;
 }

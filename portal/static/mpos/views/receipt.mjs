@@ -3,6 +3,7 @@
 import { button, fill, h, pill, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { counted, dayTime, showPesos, stateWord, tenderName, voidWord, voidWords } from "./format.mjs";
+import { photoSection } from "./photo.mjs";
 import { put } from "./printing.mjs";
 import { sharing } from "./sharing.mjs";
 import { receiptPaper } from "../paper.mjs";
@@ -80,8 +81,10 @@ export async function receiptScreen(ctx) {
           h("strong", {}, receipt.customer_name), h("br"), h("span", { class: "hint" }, dayTime(receipt.at)))),
       receipt.tender === "cash" && h("p", { class: "change" }, h("span", {}, "Change"), " ", h("strong", { class: change > 0 ? "figure" : "" }, showPesos(change))),
       h("p", { class: "balance" }, h("span", {}, "Remaining balance"), " ", h("strong", {}, showPesos(receipt.balance_after))),
+      receipt.or_number && h("p", {}, `Official receipt ${receipt.or_number}`),
       says.node,
       prints,
+      photoSection(phone, receipt),
       voiding,
       preview,
       sharing(says, () => noted("customer"), shared),

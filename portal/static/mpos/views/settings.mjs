@@ -4,6 +4,7 @@ import { button, fill, h, notice } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
 import { counted, day, dayTime, showPesos, today } from "./format.mjs";
 import { lockSection } from "./lock_settings.mjs";
+import { placeSection } from "./place.mjs";
 import { printerSection } from "./printer_settings.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
@@ -70,6 +71,7 @@ export function settingsScreen(ctx) {
       update, session, others.node,
       printerSection(ctx),
       lockSection(ctx),
+      phone.state.user && placeSection(phone),
       h("section", {}, h("h2", {}, "This phone"), facts),
       h("section", {}, h("h2", {}, "Rescue file"),
         h("p", { class: "hint" }, "A copy of your unsent entries, for the day this phone cannot upload any more."),

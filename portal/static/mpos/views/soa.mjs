@@ -1,6 +1,7 @@
 // @ts-check
 /** One SOA: what is due, its invoices, what was collected on this phone. */
 import { button, h, notice, pill } from "./dom.mjs";
+import { mapLink } from "./map.mjs";
 import { day, dayTime, doneWords, dueWords, isLate, overdueWords, show, showPesos, stateWord, tenderName, timeOn, today, visitWords, voidWord } from "./format.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
@@ -12,6 +13,8 @@ export async function soaScreen(ctx) {
   const overdue = overdueWords(phone.state);
   const open = registry && !registry.z_done && !overdue;
   const date = today(new Date());
+  const route = await phone.route();
+  const onRoute = route.indexOf(soa.id);
   const known = new Map((await phone.transactions()).map((/** @type {any} */ one) => [one.payment, one]));
   return {
     title: soa.customer_name,
@@ -36,9 +39,16 @@ export async function soaScreen(ctx) {
           h("ul", { class: "lines" }, soa.invoices.map((/** @type {any} */ invoice) => invoiceLine(invoice, date)))),
       h("section", {}, h("h2", {}, "Account"),
         h("dl", { class: "facts-list" },
-          fact("Account number", soa.account_number), fact("SOA number", soa.soa_number), fact("Address", soa.address),
+          fact("Account number", soa.account_number), fact("SOA number", soa.soa_number),
+          soa.address && h("div", {}, h("dt", {}, "Address"), h("dd", {}, soa.address, " ", mapLink(soa.address, soa.customer_name))),
           soa.contact_number && h("div", {}, h("dt", {}, "Contact number"), h("dd", {}, h("a", { href: `tel:${soa.contact_number.replace(/[^+0-9]/g, "")}` }, soa.contact_number))),
-          fact("TIN", soa.tin), fact("Collector code", soa.collector_code), fact("As of", dayTime(snapshot?.as_of)))),
+          fact("TIN", soa.tin), fact("Collector code", soa.collector_code), fact("As of", dayTime(snapshot?.as_of))),
+        h("div", { class: "ways" },
+          onRoute < 0 ? button("Add to my route", async () => {
+            await phone.setRoute([...route, soa.id]);
+            ctx.again();
+          }, { class: "button small" }) : button(`Number ${onRoute + 1} on my route`, () => ctx.go("route"), { class: "button small" }),
+          open && button("OR Entry", () => ctx.go("or-entry", soa.id), { class: "button small" }))),
     ],
     corner: button("History", () => ctx.go("history", soa.id), { class: "button small" }),
     bar: h("div", { class: "bar-grid even" },

@@ -1,0 +1,81 @@
+// @ts-check
+/** My route: the customers of today in the order the collector visits them, moved by buttons. */
+import { button, fill, h, quiet } from "./dom.mjs";
+import { messages } from "./errors.mjs";
+import { counted, dueWords, show, today } from "./format.mjs";
+import { mapLink } from "./map.mjs";
+import { isVoided } from "../domain/voids.mjs";
+
+/** So many customers are proposed: more than anybody visits in a day. */
+const MOST = 100;
+
+/** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
+export async function routeScreen(ctx) {
+  const { phone } = ctx;
+  const says = messages(ctx);
+  const date = today(new Date());
+  const list = h("ol", { class: "route" });
+  const foot = h("div", { class: "stack tight" });
+  const told = h("p", { class: "quiet", role: "status" });
+  /** @type {string[]} */
+  let ids = await phone.route();
+
+  /** @param {string[]} next */
+  async function keep(next) {
+    try {
+      await phone.setRoute(next);
+      ids = next;
+    } catch (error) {
+      says.fail(error);
+    }
+    draw();
+  }
+
+  /** @param {number} from @param {number} to @param {"up" | "down"} way */
+  async function move(from, to, way) {
+    const next = [...ids];
+    const [moved] = next.splice(from, 1);
+    next.splice(to, 0, moved);
+    await keep(next);
+    told.textContent = `${phone.soa(moved)?.customer_name} is number ${to + 1} now.`;
+    const buttons = list.children[to]?.querySelectorAll("button.move");
+    const same = /** @type {HTMLButtonElement | undefined} */ (buttons?.[way === "up" ? 0 : 1]);
+    (same?.disabled ? /** @type {HTMLButtonElement} */ (buttons?.[way === "up" ? 1 : 0]) : same)?.focus({ preventScroll: true });
+  }
+
+  /** @param {string} id @param {number} place */
+  function line(id, place) {
+    const soa = phone.soa(id);
+    const done = soa.payments.some((/** @type {any} */ one) => !isVoided(one)) ? "Paid on this phone" : soa.visit?.at.slice(0, 10) === date ? "Visited today" : "";
+    const step = (/** @type {string} */ words, /** @type {string} */ sign, /** @type {() => unknown} */ act, off = false) =>
+      h("button", { type: "button", class: "move", disabled: off, onclick: act }, h("span", { "aria-hidden": "true" }, sign), quiet(`${words} ${soa.customer_name}`));
+    return h("li", { class: done ? "done" : "" },
+      h("button", { type: "button", class: "soa", onclick: () => ctx.go("soa", id) },
+        h("span", { class: "soa-name" }, `${place + 1}. ${soa.customer_name}`), " ",
+        h("span", { class: "soa-meta" }, h("span", {}, done || dueWords(soa, date)), " ", h("span", {}, soa.address)), " ",
+        h("span", { class: "soa-amount" }, show(soa.amount_due))),
+      h("div", { class: "moves" },
+        step("Earlier:", "↑", () => move(place, place - 1, "up"), place === 0),
+        step("Later:", "↓", () => move(place, place + 1, "down"), place === ids.length - 1),
+        soa.address && mapLink(soa.address, soa.customer_name),
+        step("Take off the route:", "✕", () => keep(ids.filter((one) => one !== id)))));
+  }
+
+  function draw() {
+    fill(list, ids.map(line));
+    list.hidden = ids.length === 0;
+    fill(foot, ids.length === 0
+      ? [h("p", { class: "hint" }, "No route yet for today. Start with everybody who is due, one street after the other, and change it by hand; or add customers one by one on their SOA."),
+        button("Start with those due, by address", () => keep(phone.find("", "address").rows("due", 0, MOST).map((/** @type {any} */ soa) => soa.id)), { class: "button primary wide" })]
+      : button("Order by address", () => keep(phone.find("", "address").rows("all", 0, Infinity).map((/** @type {any} */ soa) => soa.id).filter((/** @type {string} */ id) => ids.includes(id))), { class: "button" }));
+  }
+
+  draw();
+  return {
+    title: "My route",
+    lead: ids.length ? counted(ids.length, "customer") : null,
+    back: { name: "collection", text: "Collection" },
+    nav: "collection",
+    body: [says.node, list, told, foot],
+  };
+}
