@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, g, redirect, request, url_for
@@ -17,8 +17,9 @@ from portal.access import roles
 from portal.blueprints.collectors import edition_words
 from portal.blueprints.pages import answer, wants_partial
 from portal.blueprints.sync import measured
+from portal.domain.money import show_pesos
 from portal.filters import day as show_day
-from portal.store import collector_codes, dashboard, downloads, ledger, missing, remittances, soas, sync_history, sync_runs
+from portal.store import collector_codes, dashboard, downloads, ledger, missing, papers, remittances, soas, sync_history, sync_runs
 from portal.store.sync_runs import RunRow
 
 bp = Blueprint("home", __name__)
@@ -138,13 +139,15 @@ class Task:
 
 def waiting(today: date) -> dict[str, Any]:
     """What waits, parted by whether this person may do it."""
-    tasks = [task for task in all_tasks() if task.count]
+    tasks = [task for task in all_tasks(today) if task.count]
     mine = [task for task in tasks if current_user.can(*task.who)]
     return {"mine": mine, "others": [task for task in tasks if task not in mine]}
 
 
-def all_tasks() -> Sequence[Task]:
+def all_tasks(today: date) -> Sequence[Task]:
     """Everything that can wait, in the order of what hurts most; some of it none."""
+    due, week, bounced = papers.due_until(today), papers.due_until(today + timedelta(days=7)), papers.waiting(("check",), "bounced")
+    unverified = papers.waiting(papers.OTHERS, "unverified")
     payments, desk, incidents = dashboard.waiting_payments(), remittances.desk(), dashboard.open_incidents()
     voids, refused_voids, terminals = dashboard.waiting_voids(), dashboard.refused_voids(), dashboard.waiting_terminals()
     drop = sync_history.undecided()
@@ -186,12 +189,30 @@ def all_tasks() -> Sequence[Task]:
             ("office",), payments.plain.oldest, "Nothing is wrong with them; they are posted once approved.",
         ),
         Task(
+            "processing", payments.processing.count, "payment on its way to PSCloud", "payments on their way to PSCloud",
+            url_for("payments.index", status="processing", void="none"), ("office", "admin"), payments.processing.oldest,
+            "In a few minutes each ends posted, refused, or approved again. Longer than that: see whether a worker runs.",
+        ),
+        Task(
             "remit", desk.collectors, "collector to remit", "collectors to remit", f"{url_for('remittances.index')}#to-remit", ("office",),
             note=f"{desk.readings:,} Z-reading{'' if desk.readings == 1 else 's'}, oldest of {show_day(desk.oldest)}.",
         ),
         Task(
             "remittances", desk.unapproved, "remittance to approve", "remittances to approve",
             url_for("remittances.index", state="waiting"), ("supervisor",), note="Short, or a tender does not agree.",
+        ),
+        Task(
+            "bounced", bounced.count, "bounced check to settle", "bounced checks to settle", url_for("bank.checks", state="bounced"),
+            ("supervisor",), note=f"{show_pesos(bounced.amount)} that the bank did not pay.", risk=True,
+        ),
+        Task(
+            "checks", due.count, "check to deposit", "checks to deposit", url_for("bank.checks", to=today.isoformat()), ("office",),
+            note=f"{show_pesos(due.amount)}; {week.count:,} until {show_day(today + timedelta(days=7))}.",
+        ),
+        Task(
+            "transfers", unverified.count, "e-wallet payment or transfer to verify", "e-wallet payments and transfers to verify",
+            url_for("bank.transfers"), ("office",),
+            note=f"{show_pesos(unverified.amount)}, the oldest of {show_day(unverified.oldest)}.",
         ),
         Task(
             "missing", gaps.count, "gap in the numbers of a phone", "gaps in the numbers of phones", url_for("missing.index"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, PaymentResult, PscloudClient, Rejected, Retryable
 from portal.pscloud.profile import Profile
 from portal.store import audit, incidents, ledger, postings, voids
-from portal.store.postings import PostingItem
+from portal.store.postings import Ended, PostingItem
 
 log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=95)
@@ -52,8 +52,7 @@ def post_due(client: PscloudClient, now: Callable[[], datetime]) -> Outcome:
         lease = secrets.token_hex(16)
         started = now()
         items = postings.claim(lease, started, started + LEASE, limit)
-        for item in items:
-            ledger.set_status(item.payment_id, "approved", "processing", "", started)
+        ledger.set_statuses([item.payment_id for item in items], "approved", "processing", "", started)
         db.session.commit()
         if not items:
             return outcome
@@ -102,9 +101,7 @@ def _ask(client: PscloudClient, items: list[PostingItem], lease: str, now: Calla
     except (Retryable, AuthFailed, Rejected) as error:
         _give_back(items, lease, error, True, now, outcome)
         raise
-    for item in items:
-        if item.payment_id in held:
-            _settle(item, lease, held[item.payment_id], now(), outcome)
+    _settle([item for item in items if item.payment_id in held], lease, held, now(), outcome)
     db.session.commit()
     return [item for item in items if item.payment_id not in held]
 
@@ -145,10 +142,15 @@ def _post(client: PscloudClient, items: list[PostingItem], lease: str, now: Call
         raise
     for item, why in alone:
         if got_through or item.attempts >= TRIES_ALONE:
-            _settle(item, lease, PaymentResult(item.payment_id, "rejected", None, "", why.message, ""), now(), outcome)
+            _settle([item], lease, {item.payment_id: _kept(item, why.message)}, now(), outcome)
         else:  # nothing at all got through: the fault may lie elsewhere
-            _postpone(item, lease, why.message, item.ask_first, now(), outcome)
-    db.session.commit()
+            _postpone([item], lease, why.message, item.ask_first, now(), outcome)
+        db.session.commit()
+
+
+def _kept(item: PostingItem, why: str) -> PaymentResult:
+    """The result of a payment that PSCloud did not take."""
+    return PaymentResult(item.payment_id, "rejected", None, "", why, "")
 
 
 def _still_ours(items: list[PostingItem], lease: str, at: datetime, outcome: Outcome) -> list[PostingItem]:
@@ -157,10 +159,9 @@ def _still_ours(items: list[PostingItem], lease: str, at: datetime, outcome: Out
     held = postings.keep(lease, at + LEASE)
     ours = [item for item in items if item.posting_id in held]
     voided = voids.open_of(item.payment_id for item in ours)
-    for item in ours:
-        if item.payment_id in voided and postings.postpone(item.posting_id, lease, "", at, False):
-            ledger.set_status(item.payment_id, "processing", "approved", "Not posted: its void was asked for.", at)
-            outcome.held += 1
+    left = [item for item in ours if item.payment_id in voided and postings.postpone(item.posting_id, lease, "", at, False)]
+    ledger.set_statuses([item.payment_id for item in left], "processing", "approved", "Not posted: its void was asked for.", at)
+    outcome.held += len(left)
     db.session.commit()
     return [item for item in ours if item.payment_id not in voided]
 
@@ -174,19 +175,15 @@ def _records(
         try:
             records[item.posting_id] = mapping.to_payment(_to_post(item), profile)
         except ValueError as error:
-            kept = PaymentResult(item.payment_id, "rejected", None, "", f"{error}.", "")
-            _settle(item, lease, kept, now(), outcome, "It was not sent to PSCloud: ")
-    db.session.commit()
+            _settle([item], lease, {item.payment_id: _kept(item, f"{error}.")}, now(), outcome, "It was not sent to PSCloud: ")
+            db.session.commit()
     return records
 
 
 def _store(items: list[PostingItem], results: dict[str, PaymentResult], lease: str, at: datetime, outcome: Outcome) -> None:
-    for item in items:
-        result = results.get(item.payment_id)
-        if result is None:
-            _postpone(item, lease, "PSCloud's answer said nothing of this payment; it will be asked.", True, at, outcome)
-        else:
-            _settle(item, lease, result, at, outcome)
+    silent = [item for item in items if item.payment_id not in results]
+    _postpone(silent, lease, "PSCloud's answer said nothing of this payment; it will be asked.", True, at, outcome)
+    _settle([item for item in items if item.payment_id in results], lease, results, at, outcome)
     db.session.commit()
 
 
@@ -205,27 +202,61 @@ def _to_post(item: PostingItem) -> mapping.PaymentToPost:
 
 
 def _settle(
-    item: PostingItem, lease: str, result: PaymentResult, at: datetime, outcome: Outcome, whose: str = "PSCloud refused it: "
+    items: list[PostingItem],
+    lease: str,
+    results: Mapping[str, PaymentResult],
+    at: datetime,
+    outcome: Outcome,
+    whose: str = "PSCloud refused it: ",
 ) -> None:
-    """Store one payment's result, its status and its audit row together; nothing when the lease is no longer ours."""
-    good = result.status in {"accepted", "duplicate", "voided"}
-    reason = "" if good else (result.error_message or result.error_code or "PSCloud gave no reason.")
-    status = "completed" if good else "failed"
-    if not postings.finish(item.posting_id, lease, status, reason, result.raw, at):
+    """Store the results of these payments, their statuses and their audit rows together; nothing of those whose lease is no longer ours.
+
+    Rows first, of postings, payments, voids, and only then the audit trail's end: everybody takes their locks in this order."""
+    ended: dict[str, list[PostingItem]] = {"completed": [], "failed": []}
+    for item in items:
+        ended["completed" if results[item.payment_id].status in TAKEN else "failed"].append(item)
+    told: list[audit.Event] = []
+    for status, some in ended.items():
+        rows = [Ended(item.posting_id, _reason(results[item.payment_id]), results[item.payment_id].raw) for item in some]
+        ours = postings.finish(rows, lease, status, at) if rows else set()
+        held = [item for item in some if item.posting_id in ours]
+        told += [_event(item, results[item.payment_id], status, at) for item in held]
+        if status == "completed":
+            _take_note(held, results, at)
+            outcome.completed += len(held)
+        else:
+            for item in held:
+                why = f"{whose}{_reason(results[item.payment_id])}"
+                ledger.set_status(item.payment_id, "processing", "failed", why, at)
+                incidents.add("posting_failed", f"{item.receipt_number}: {why}", at, subject=item.payment_id)
+            outcome.failed += len(held)
+    audit.add_all(told)
+
+
+TAKEN = frozenset({"accepted", "duplicate", "voided"})
+
+
+def _reason(result: PaymentResult) -> str:
+    return "" if result.status in TAKEN else result.error_message or result.error_code or "PSCloud gave no reason."
+
+
+def _event(item: PostingItem, result: PaymentResult, status: str, at: datetime) -> audit.Event:
+    detail = {"result": result.status, "pscloud_id": result.pscloud_id, "reason": _reason(result), "attempt": item.attempts}
+    return audit.Event("posting", f"payment_{status}", item.payment_id, detail, at)
+
+
+def _take_note(items: list[PostingItem], results: Mapping[str, PaymentResult], at: datetime) -> None:
+    """These are in PSCloud."""
+    if not items:
         return
-    if good:
-        ledger.set_status(item.payment_id, "processing", "completed", "", at, posted_at=at, pscloud_id=result.pscloud_id)
-        outcome.completed += 1
-        voids.make_due(item.payment_id, at)
-        if result.status == "voided" and voids.open_of([item.payment_id]).get(item.payment_id) != "approved":
+    voids.make_due([item.payment_id for item in items], at)
+    ledger.set_posted({item.payment_id: results[item.payment_id].pscloud_id for item in items}, at)
+    voided = [item for item in items if results[item.payment_id].status == "voided"]
+    known = voids.open_of(item.payment_id for item in voided)
+    for item in voided:
+        if known.get(item.payment_id) != "approved":
             told = f"{item.receipt_number}: PSCloud holds it as voided, which nobody asked for here."
             incidents.add("voided_in_pscloud", told, at, subject=item.payment_id)
-    else:
-        ledger.set_status(item.payment_id, "processing", "failed", f"{whose}{reason}", at)
-        incidents.add("posting_failed", f"{item.receipt_number}: {whose}{reason}", at, subject=item.payment_id)
-        outcome.failed += 1
-    detail = {"result": result.status, "pscloud_id": result.pscloud_id, "reason": reason, "attempt": item.attempts}
-    audit.add("posting", f"payment_{status}", item.payment_id, detail, at)
 
 
 def _give_back(
@@ -238,14 +269,18 @@ def _give_back(
 ) -> None:
     at = now()
     wish = getattr(error, "retry_after", None)
-    for item in items:
-        _postpone(item, lease, error.message, unknown or item.ask_first, at, outcome, wish)
+    _postpone(items, lease, error.message, unknown, at, outcome, wish)
     db.session.commit()
 
 
-def _postpone(item: PostingItem, lease: str, reason: str, unknown: bool, at: datetime, outcome: Outcome, wish: float | None = None) -> None:
-    pause = max(min(FIRST_PAUSE * 2 ** min(item.attempts - 1, 20), LONGEST_PAUSE) * random.uniform(0.75, 1.25), wish or 0.0)
-    if not postings.postpone(item.posting_id, lease, reason, at + timedelta(seconds=pause), unknown):
-        return
-    ledger.set_status(item.payment_id, "processing", "approved", f"Not posted yet, will be tried again: {reason}", at)
-    outcome.postponed += 1
+def _postpone(
+    items: list[PostingItem], lease: str, reason: str, unknown: bool, at: datetime, outcome: Outcome, wish: float | None = None
+) -> None:
+    """Give these back, each to be tried again after a growing pause; whether an earlier attempt may have reached PSCloud is kept."""
+    given: list[str] = []
+    for item in items:
+        pause = max(min(FIRST_PAUSE * 2 ** min(item.attempts - 1, 20), LONGEST_PAUSE) * random.uniform(0.75, 1.25), wish or 0.0)
+        if postings.postpone(item.posting_id, lease, reason, at + timedelta(seconds=pause), unknown or item.ask_first):
+            given.append(item.payment_id)
+    ledger.set_statuses(given, "processing", "approved", f"Not posted yet, will be tried again: {reason}", at)
+    outcome.postponed += len(given)

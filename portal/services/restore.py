@@ -107,7 +107,7 @@ def _complete(payment_id: str, receipt_number: str, status: str, result: Payment
     if not ledger.set_status(payment_id, status, "completed", "", at, posted_at=at, pscloud_id=result.pscloud_id):
         return False
     postings.found(payment_id, result.raw, at)
-    voids.make_due(payment_id, at)
+    voids.make_due([payment_id], at)
     detail = {"result": result.status, "pscloud_id": result.pscloud_id, "reason": "found in PSCloud after a restore", "was": status}
     audit.add("posting", "payment_completed", payment_id, detail, at)
     if result.status == "voided" and voids.open_of([payment_id]).get(payment_id) != "approved":

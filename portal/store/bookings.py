@@ -16,7 +16,7 @@ from portal.domain.allocation import Allocation
 from portal.domain.payments import Payment as Collected
 from portal.domain.payments import or_key
 from portal.extensions import db
-from portal.store import ledger, payment_totals, rebuilt, restores, soas
+from portal.store import ledger, papers, payment_totals, rebuilt, restores, soas
 from portal.store.door_tables import PaymentExtra
 from portal.store.models import JournalEntry, Payment, PaymentAllocation, PaymentFlag, Posting, Registry, Terminal, UnaskedPayment
 from portal.store.soas import SoaDetail
@@ -194,6 +194,7 @@ def write(rows: Rows) -> None:
         values = getattr(rows, name)
         if values:
             db.session.execute(statement, values)
+    papers.booked(rows.payments, rows.extras)
     payment_totals.booked(rows.payments, rows.flags)
     for payment_id, facts, printed, now in rows.completed:
         rebuilt.complete(payment_id, facts, printed, now)

@@ -51,11 +51,13 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPayments:
-    """Payments nobody has decided on, with and without a flag, and those PSCloud refused; none of them voided or being voided."""
+    """Payments nobody has decided on, with and without a flag, those PSCloud refused, and those being posted; none of them voided or being
+    voided."""
 
     plain: Queue
     flagged: Queue
     refused: Queue
+    processing: Queue
 
 
 def collected(day: date) -> Collected:
@@ -106,7 +108,9 @@ def waiting_payments() -> WaitingPayments:
     pending = Payment.status == "pending"
     figures = (func.count(), func.min(Payment.received_at))
     queues = [(pending, ~flagged), (pending, flagged), (Payment.status == "failed",)]
-    return WaitingPayments(*(Queue(*db.session.execute(select(*figures).where(undone, *which)).one()) for which in queues))
+    waiting = [Queue(*db.session.execute(select(*figures).where(undone, *which)).one()) for which in queues]
+    posting = select(func.count(), func.min(Payment.status_at)).where(undone, Payment.status == "processing")
+    return WaitingPayments(*waiting, Queue(*db.session.execute(posting).one()))
 
 
 def waiting_voids() -> Queue:

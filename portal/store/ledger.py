@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -283,6 +283,11 @@ def statuses(payment_ids: Iterable[str]) -> dict[str, StatusRow]:
     return {id_: StatusRow(id_, status, id_ in flagged, amount, name) for id_, status, amount, name in db.session.execute(query)}
 
 
+def posted_at(payment_id: str) -> datetime | None:
+    """When it was posted to PSCloud, UTC; None when it is not there."""
+    return db.session.execute(select(Payment.posted_at).where(Payment.id == payment_id)).scalar_one_or_none()
+
+
 def set_status(payment_id: str, was: str, status: str, reason: str, now: datetime, **values: object) -> bool:
     """Move a payment's status, if it still is what it was; says whether it did."""
     changed = {"status": status, "status_reason": reason, "status_at": now, **values}
@@ -291,6 +296,27 @@ def set_status(payment_id: str, was: str, status: str, reason: str, now: datetim
         return False
     payment_totals.moved([payment_id], was, status)
     return True
+
+
+def set_statuses(payment_ids: Sequence[str], was: str, status: str, reason: str, now: datetime) -> None:
+    """Move the status of all of these that still are what they were."""
+    if payment_ids:
+        payments = Payment.metadata.tables[Payment.__tablename__]
+        some = update(payments).where(payments.c.id.in_(payment_ids), payments.c.status == was)
+        found = some.values(status=status, status_reason=reason, status_at=now).returning(payments.c.id)
+        payment_totals.moved(list(db.session.execute(found).scalars()), was, status)
+
+
+def set_posted(pscloud_ids: Mapping[str, str | None], now: datetime) -> None:
+    """Payments that were being posted are in PSCloud, under the ids it gave them."""
+    ids = sorted(pscloud_ids)
+    locked = select(Payment.id).where(Payment.id.in_(ids), Payment.status == "processing").order_by(Payment.id).with_for_update()
+    moving = list(db.session.execute(locked).scalars())
+    changed = {"was": "processing", "status": "completed", "status_reason": "", "status_at": now, "posted_at": now}
+    rows = [{"of_payment": one, "pscloud_id": pscloud_ids[one], **changed} for one in moving]
+    if rows:
+        db.session.connection().execute(_set_status(tuple(name for name in rows[0] if name not in ("of_payment", "was"))), rows)
+        payment_totals.moved(moving, "processing", "completed")
 
 
 @cache

@@ -1,14 +1,15 @@
-"""The tables of the money desk: kept totals of payments."""
+"""The tables of the money desk: kept totals of payments, checks and transfers on their way to the bank, deposits."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.store.models import Model, plain
-from portal.store.types import Pesos
+from portal.store.models import Model, one_of, plain
+from portal.store.types import Instant, Pesos
 
 
 class PaymentTotal(Model):
@@ -56,3 +57,82 @@ class PaymentMonthTotal(Model):
     count: Mapped[int] = mapped_column()
     amount: Mapped[Decimal] = mapped_column(Pesos)
     vat_amount: Mapped[Decimal] = mapped_column(Pesos)
+
+
+PAPER_STATES = ("received", "deposited", "cleared", "bounced", "settled", "unverified", "verified", "not_found")
+
+
+class Paper(Model):
+    """A check, e-wallet payment or bank transfer on its way to the bank: where it stands now. A check is `received` until a deposit holds
+    it; the others are `unverified` until somebody finds them on the provider's statement. `due_on` is the date on the check, otherwise the
+    business date. Made when the payment is booked; every move is written down in paper_moves too."""
+
+    __tablename__ = "papers"
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), primary_key=True)
+    tender: Mapped[str] = mapped_column(plain(14))
+    state: Mapped[str] = mapped_column(plain(12))
+    due_on: Mapped[date] = mapped_column()
+    amount: Mapped[Decimal] = mapped_column(Pesos)
+    state_at: Mapped[datetime] = mapped_column(Instant)
+    state_by: Mapped[str] = mapped_column(String(60), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (
+        CheckConstraint(one_of("state", PAPER_STATES), name="state"),
+        CheckConstraint("tender <> 'cash'", name="tender"),
+        CheckConstraint("(tender = 'check') = (state NOT IN ('unverified', 'verified', 'not_found'))", name="of_tender"),
+        Index("ix_papers_list", "tender", "state", "due_on", "payment_id", "amount"),
+    )
+
+
+class PaperMove(Model):
+    """One move of a paper: who, when, why, with which deposit. Never changed (trigger)."""
+
+    __tablename__ = "paper_moves"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("papers.payment_id"), index=True)
+    state: Mapped[str] = mapped_column(String(12))
+    at: Mapped[datetime] = mapped_column(Instant)
+    who: Mapped[str] = mapped_column(String(60))
+    note: Mapped[str] = mapped_column(Text, default="")
+    deposit_id: Mapped[int | None] = mapped_column(ForeignKey("deposits.id"))
+    __table_args__ = (CheckConstraint(one_of("state", PAPER_STATES), name="state"),)
+
+
+class Deposit(Model):
+    """Cash and checks brought to a bank with one slip. `request_id` names the form that was sent. Never changed (trigger)."""
+
+    __tablename__ = "deposits"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(plain(12), unique=True)
+    request_id: Mapped[str] = mapped_column(String(36), unique=True)
+    bank_account: Mapped[str] = mapped_column(String(120))
+    slip_number: Mapped[str] = mapped_column(String(60))
+    deposited_on: Mapped[date] = mapped_column(index=True)
+    cash: Mapped[Decimal] = mapped_column(Pesos)
+    checks: Mapped[Decimal] = mapped_column(Pesos)
+    total: Mapped[Decimal] = mapped_column(Pesos)
+    made_by: Mapped[str] = mapped_column(String(60))
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    __table_args__ = (
+        CheckConstraint("total = cash + checks AND cash >= 0 AND checks >= 0 AND total > 0", name="total"),
+        UniqueConstraint("bank_account", "slip_number", name="uq_deposits_slip"),
+    )
+
+
+class DepositCash(Model):
+    """How much of a remittance's cash a deposit holds. Never changed (trigger)."""
+
+    __tablename__ = "deposit_cash"
+    deposit_id: Mapped[int] = mapped_column(ForeignKey("deposits.id"), primary_key=True)
+    remittance_id: Mapped[int] = mapped_column(ForeignKey("remittances.id"), primary_key=True, index=True)
+    amount: Mapped[Decimal] = mapped_column(Pesos)
+    __table_args__ = (CheckConstraint("amount > 0", name="amount"),)
+
+
+class DepositCheck(Model):
+    """A check a deposit holds. Never changed (trigger)."""
+
+    __tablename__ = "deposit_checks"
+    deposit_id: Mapped[int] = mapped_column(ForeignKey("deposits.id"), primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("papers.payment_id"), primary_key=True, index=True)
+    amount: Mapped[Decimal] = mapped_column(Pesos)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from portal.extensions import db
 from portal.store import restores
@@ -66,6 +67,14 @@ def renew(payment_id: str, now: datetime) -> None:
         .where(Posting.payment_id == payment_id, Posting.status.in_(["failed", "completed"]))
         .values(status="due", next_attempt_at=now, finished_at=None, lease=None, lease_until=None)
     )
+
+
+def ask_and_post_again(payment_id: str, now: datetime) -> None:
+    """Make the posting of a payment that PSCloud had due again; PSCloud is asked first whether it has it after all."""
+    due = {"status": "due", "next_attempt_at": now, "finished_at": None, "lease": None, "lease_until": None, "outcome_unknown": True}
+    done = db.session.execute(update(Posting).where(Posting.payment_id == payment_id).values(**due))
+    if not done.rowcount:  # type: ignore[attr-defined]
+        db.session.execute(insert(Posting).values(payment_id=payment_id, attempts=0, created_at=now, **due))
 
 
 def withdraw(payment_id: str) -> bool:
@@ -151,22 +160,49 @@ def keep(lease: str, until: datetime) -> set[int]:
     return set(db.session.execute(select(Posting.id).where(Posting.lease == lease, Posting.status == "claimed")).scalars())
 
 
-def finish(posting_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:
-    """End a claimed row as completed or failed, if the lease is still ours; says whether it was."""
-    done = db.session.execute(
-        update(Posting)
-        .where(Posting.id == posting_id, Posting.lease == lease, Posting.status == "claimed")
-        .values(
-            status=status,
-            last_error=error,
-            last_answer=answer,
-            finished_at=now,
-            lease=None,
-            lease_until=None,
-            outcome_unknown=False,
-        )
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the posting of one payment ended: PSCloud's reason, empty when it took it, and its raw answer."""
+
+    posting_id: int
+    error: str
+    answer: str
+
+
+_HELD = (
+    select(Posting.id)
+    .where(Posting.id.in_(bindparam("ids", expanding=True)), Posting.lease == bindparam("lease"), Posting.status == "claimed")
+    .order_by(Posting.id)
+    .with_for_update()
+)
+_POSTINGS = Posting.metadata.tables[Posting.__tablename__]
+_FINISH = (
+    update(_POSTINGS)
+    .where(_POSTINGS.c.id == bindparam("of_posting"))
+    .values(
+        status=bindparam("ended"),
+        last_error=bindparam("error"),
+        last_answer=bindparam("answer"),
+        finished_at=bindparam("at"),
+        lease=None,
+        lease_until=None,
+        outcome_unknown=False,
     )
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+)
+
+
+def finish(ended: Sequence[Ended], lease: str, status: str, now: datetime) -> set[int]:
+    """End claimed rows as completed or failed, those whose lease is still ours; their ids."""
+    ids = [one.posting_id for one in ended]
+    held = set(db.session.execute(_HELD, {"ids": ids, "lease": lease}).scalars())
+    rows = [
+        {"of_posting": one.posting_id, "ended": status, "error": one.error, "answer": one.answer, "at": now}
+        for one in ended
+        if one.posting_id in held
+    ]
+    if rows:
+        db.session.connection().execute(_FINISH, rows)
+    return held
 
 
 def postpone(posting_id: int, lease: str, error: str, at: datetime, outcome_unknown: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -184,9 +184,14 @@ def count_failed() -> int:
 # --- booking and deciding ------------------------------------------------------------------------------------------------
 
 
-def lock_named(terminal_id: int, void_numbers: Iterable[str], payment_ids: Iterable[str]) -> None:
-    """Take the locks an upload will need before it takes the audit chain's, in the order everybody else takes them."""
+def lock_named(terminal_id: int, void_numbers: Iterable[str], payment_ids: Iterable[str], deciding: bool = False) -> None:
+    """Take the locks an upload will need before it takes the audit chain's, in the order everybody else takes them. `deciding`: it may
+    decide voids, as a supervisor does, who holds the postings first."""
     numbers, payments = sorted(set(void_numbers)), sorted(set(payment_ids))
+    if deciding and payments:
+        own = select(Payment.id).where(Payment.terminal_id == terminal_id, Payment.id.in_(payments))
+        query = select(Posting.payment_id).where(Posting.payment_id.in_(own)).order_by(Posting.payment_id)
+        db.session.execute(query.with_for_update()).all()
     if numbers:
         query = select(Void.id).where(Void.terminal_id == terminal_id, Void.void_number.in_(numbers)).order_by(Void.id)
         db.session.execute(query.with_for_update()).all()
@@ -303,11 +308,11 @@ class VoidItem:
     attempts: int
 
 
-def make_due(payment_id: str, now: datetime) -> bool:
-    """PSCloud turns out to hold this payment: an approved void of it is due there; says whether there is one."""
+def make_due(payment_ids: Sequence[str], now: datetime) -> bool:
+    """PSCloud turns out to hold these payments: approved voids of them are due there; says whether there is one."""
     done = db.session.execute(
         update(Void)
-        .where(Void.payment_id == payment_id, Void.state == "approved", Void.posting_status == "none")
+        .where(Void.payment_id.in_(payment_ids), Void.state == "approved", Void.posting_status == "none")
         .values(posting_status="due", next_attempt_at=now)
     )
     return bool(done.rowcount)  # type: ignore[attr-defined]

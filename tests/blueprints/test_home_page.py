@@ -50,6 +50,8 @@ def count_of(page: str, address: str) -> str:
     path = path.partition("?")[0]
     if path.startswith("/syncs/"):
         return element(page, {"failures": "failure-count", "waiting-to-close": "waiting-to-close-count"}.get(place, "run-total"))
+    if path in ("/checks", "/transfers"):
+        return element(page, "paper-count")
     return element(page, "to-remit-count" if place == "to-remit" else COUNTS[path])
 
 

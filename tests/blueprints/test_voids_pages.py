@@ -144,7 +144,7 @@ def test_what_pscloud_refused_is_shown_with_its_reason_and_sent_again(site: Site
     assert site.post("carla", f"/voids/{asked.id}/retry").status_code == 409
     asked.approve()
     with site.app.app_context():
-        store.make_due(asked.payment, NOW)
+        store.make_due([asked.payment], NOW)
         assert store.claim("lease", NOW, NOW + timedelta(minutes=1))
         assert store.finish(asked.id, "lease", "failed", "The period of this payment is closed.", "{}", NOW)
         db.session.commit()

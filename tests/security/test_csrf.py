@@ -13,7 +13,8 @@ from tests.security.world import Call, World, cases, changed, dump, routes
 MIGHT = {
     "PUT /api/v1": "collector_a", "POST /api/v1": "collector_a",
     "POST /payments": "supervisor", "POST /voids": "supervisor", "POST /syncs": "supervisor",
-    "POST /remittances": "supervisor", "POST /reconciliation": "supervisor", "POST /rescue": "supervisor", "POST /audit": "supervisor",
+    "POST /remittances": "supervisor", "POST /checks": "supervisor", "POST /transfers": "supervisor", "POST /deposits": "supervisor",
+    "POST /reconciliation": "supervisor", "POST /rescue": "supervisor", "POST /audit": "supervisor",
 }  # fmt: skip
 """Who would be let in, so that a refusal can only come from the missing token."""
 FORMS = {"page": {}, "htmx": {"HX-Request": "true"}}

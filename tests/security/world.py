@@ -302,6 +302,16 @@ CASES: dict[str, dict[str, Case]] = {
         "unflagged": lambda w, p: Call("/payments/approve", form={"payment": w.payments["collector_a"]}),
         "nothing": lambda w, p: Call("/payments/approve", form={}),
     },
+    "POST /checks": {"nothing": lambda w, p: Call("/checks", form={"state": "cleared"})},
+    "POST /checks/<uuid:payment_id>/settle": {
+        "not a check": lambda w, p: Call(f"/checks/{w.payments['collector_a']}/settle", form={"note": "Paid in cash"})
+    },
+    "POST /transfers": {"nothing": lambda w, p: Call("/transfers", form={"state": "verified"})},
+    "POST /deposits": {"nothing": lambda w, p: Call("/deposits", form={})},
+    "GET /deposits/<int:deposit_id>": {"none": lambda w, p: Call("/deposits/999999")},
+    "GET /reports/deposit/<int:deposit_id>.pdf": {"none": lambda w, p: Call("/reports/deposit/999999.pdf")},
+    "GET /checks.<any(csv, xlsx):form>": {"all": lambda w, p: Call("/checks.csv")},
+    "GET /transfers.<any(csv, xlsx):form>": {"all": lambda w, p: Call("/transfers.csv")},
     "POST /payments/<uuid:payment_id>/hold": {
         "approved": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/hold", form={"reason": "wait a bit"})
     },
@@ -400,6 +410,14 @@ CASES: dict[str, dict[str, Case]] = {
     "POST /reconciliation/<int:report_id>/cancel": {
         "finished": lambda w, p: Call(f"/reconciliation/{w.ids['reconciliation']}/cancel", form={}),
         "none": lambda w, p: Call("/reconciliation/999999/cancel", form={}),
+    },
+    "POST /reconciliation/<int:report_id>/send-again/<uuid:payment_id>": {
+        "of A": lambda w, p: Call(
+            f"/reconciliation/{w.ids['reconciliation']}/send-again/{w.payments['collector_a']}", form={"reason": "It was deleted there."}
+        ),
+        "none": lambda w, p: Call(
+            "/reconciliation/999999/send-again/00000000-0000-4000-8000-000000000009", form={"reason": "It was deleted there."}
+        ),
     },
     "GET /audit.<any(csv,xlsx):form>": {form: partial(a_file, f"/audit.{form}") for form in ("csv", "xlsx")},
     "POST /settings/<section>": {

@@ -21,6 +21,7 @@ from portal.domain import journal as chain
 from portal.domain import readings as rules
 from portal.domain import receipts
 from portal.domain import remittances as remittance_rules
+from portal.domain import void_codes as void_code_rules
 from portal.domain import voids as void_rules
 from portal.domain.errors import InvalidInput
 from portal.domain.payments import read_instant, read_payment
@@ -140,10 +141,10 @@ def amounts_are_rewritten(portal: Portal) -> Iterator[None]:
 
     really = postings._settle
 
-    def settle(item: Any, *rest: Any) -> None:
-        really(item, *rest)
+    def settle(items: Any, *rest: Any) -> None:
+        really(items, *rest)
         more = {"amount": Payment.amount + 1, "tendered": Payment.tendered + 1}
-        db.session.execute(update(Payment).where(Payment.id == item.payment_id).values(more))
+        db.session.execute(update(Payment).where(Payment.id.in_([item.payment_id for item in items])).values(more))
 
     portal.doors.append(door)
     try:
@@ -450,6 +451,11 @@ def who_asks_decides(_: Portal) -> AbstractContextManager[object]:
     return swap(void_rules, "check_decider", lambda who, asked_by, collected_by, state: None)
 
 
+@bug("S30: a supervisor's code is not looked at", "voided")
+def code_not_checked(_: Portal) -> AbstractContextManager[object]:
+    return swap(void_code_rules, "fits", lambda typed, right: True)
+
+
 @bug("a payment is posted though its void waits or is approved", "voided", "work", "tick")
 @contextmanager
 def voided_and_posted(_: Portal) -> Iterator[None]:
@@ -582,10 +588,12 @@ def lease_never_expires(_: Portal) -> AbstractContextManager[object]:
 @bug("F02: a worker whose lease is over writes its result all the same", "two workers on one payment")
 @contextmanager
 def late_result_of_a_lost_lease(_: Portal) -> Iterator[None]:
-    def finish(posting_id: int, lease: str, status: str, error: str, answer: str, now: datetime) -> bool:
-        values = {"status": status, "last_error": error, "last_answer": answer, "finished_at": now, "lease": None, "lease_until": None}
-        db.session.execute(update(Posting).where(Posting.id == posting_id).values(**values, outcome_unknown=False))
-        return True
+    def finish(ended: Any, lease: str, status: str, now: datetime) -> set[int]:
+        for one in ended:
+            values = {"status": status, "last_error": one.error, "last_answer": one.answer, "finished_at": now, "lease": None}
+            free = {**values, "lease_until": None, "outcome_unknown": False}
+            db.session.execute(update(Posting).where(Posting.id == one.posting_id).values(**free))
+        return {one.posting_id for one in ended}
 
     with swap(outbox, "finish", finish):
         yield
@@ -607,8 +615,9 @@ def unknown_outcome_taken_for_no(_: Portal) -> Iterator[None]:
 @bug("F29: no result for a payment is taken for success", "work", "upload", "pay")
 @contextmanager
 def silence_taken_for_success(_: Portal) -> Iterator[None]:
-    def postpone(item: Any, lease: str, reason: str, unknown: bool, at: datetime, outcome: Any, wish: Any = None) -> None:
-        postings._settle(item, lease, PaymentResult(item.payment_id, "accepted", "P0", "", "", "{}"), at, outcome)
+    def postpone(items: Any, lease: str, reason: str, unknown: bool, at: datetime, outcome: Any, wish: Any = None) -> None:
+        taken = {item.payment_id: PaymentResult(item.payment_id, "accepted", "P0", "", "", "{}") for item in items}
+        postings._settle(items, lease, taken, at, outcome)
 
     with swap(postings, "_postpone", postpone):
         yield
@@ -657,9 +666,10 @@ def audit_row_changed_afterwards(portal: Portal) -> Iterator[None]:
 
     really = postings._settle
 
-    def settle(item: Any, *rest: Any) -> None:
-        really(item, *rest)
-        db.session.execute(update(AuditEntry).where(AuditEntry.subject == item.payment_id).values(who="nobody"))
+    def settle(items: Any, *rest: Any) -> None:
+        really(items, *rest)
+        of_payments = AuditEntry.subject.in_([item.payment_id for item in items])
+        db.session.execute(update(AuditEntry).where(of_payments).values(who="nobody"))
 
     portal.doors.append(door)
     try:

@@ -2,12 +2,17 @@
 
 The totals above the list and its tabs were counted from all payments for each page. They are kept now, as those of the SOA list are: by
 what the list filters on, of each collector; triggers add them up by day and month. The list is in the order of business dates, so that
-dates, collector, status and tender each have an index that begins where a page begins."""
+dates, collector, status and tender each have an index that begins where a page begins.
+
+Checks, e-wallet payments and bank transfers get a place of their own, with every move from the collector's hand to the bank, and so do the
+deposits that cash and checks are brought to the bank with."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from portal.migrations.triggers import refuse
 
 revision = "0016"
 down_revision = "0015"
@@ -24,6 +29,7 @@ def upgrade() -> None:
     sqlite = op.get_bind().dialect.name == "sqlite"
     add_totals(sqlite)
     reorder_list(sqlite)
+    add_papers()
 
 
 def plain(length: int) -> sa.String:
@@ -115,6 +121,87 @@ def reorder_list(sqlite: bool) -> None:
     if not sqlite:  # what begins with the letters typed so far; equality is found by it too
         op.drop_index("ix_payments_lower_reference", "payments")
         op.execute("CREATE INDEX ix_payments_lower_reference ON payments (lower(reference) text_pattern_ops)")
+
+
+STATES = "'received', 'deposited', 'cleared', 'bounced', 'settled', 'unverified', 'verified', 'not_found'"
+
+
+def add_papers() -> None:
+    op.create_table(
+        "papers",
+        sa.Column("payment_id", sa.String(length=36), nullable=False),
+        sa.Column("tender", plain(14), nullable=False),
+        sa.Column("state", plain(12), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state_by", sa.String(length=60), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.CheckConstraint(f"state IN ({STATES})", name=op.f("ck_papers_state")),
+        sa.CheckConstraint("tender <> 'cash'", name=op.f("ck_papers_tender")),
+        sa.CheckConstraint("(tender = 'check') = (state NOT IN ('unverified', 'verified', 'not_found'))", name=op.f("ck_papers_of_tender")),
+        sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name=op.f("fk_papers_payment_id")),
+        sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_papers")),
+    )
+    op.create_index("ix_papers_list", "papers", ["tender", "state", "due_on", "payment_id", "amount"])
+    op.create_table(
+        "deposits",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("number", plain(12), nullable=False),
+        sa.Column("request_id", sa.String(length=36), nullable=False),
+        sa.Column("bank_account", sa.String(length=120), nullable=False),
+        sa.Column("slip_number", sa.String(length=60), nullable=False),
+        sa.Column("deposited_on", sa.Date(), nullable=False),
+        sa.Column("cash", sa.BigInteger(), nullable=False),
+        sa.Column("checks", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.String(length=60), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("total = cash + checks AND cash >= 0 AND checks >= 0 AND total > 0", name=op.f("ck_deposits_total")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deposits")),
+        sa.UniqueConstraint("bank_account", "slip_number", name="uq_deposits_slip"),
+        sa.UniqueConstraint("number", name=op.f("uq_deposits_number")),
+        sa.UniqueConstraint("request_id", name=op.f("uq_deposits_request_id")),
+    )
+    op.create_index(op.f("ix_deposits_deposited_on"), "deposits", ["deposited_on"])
+    op.create_table(
+        "paper_moves",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("payment_id", sa.String(length=36), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("who", sa.String(length=60), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("deposit_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint(f"state IN ({STATES})", name=op.f("ck_paper_moves_state")),
+        sa.ForeignKeyConstraint(["payment_id"], ["papers.payment_id"], name=op.f("fk_paper_moves_payment_id")),
+        sa.ForeignKeyConstraint(["deposit_id"], ["deposits.id"], name=op.f("fk_paper_moves_deposit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_paper_moves")),
+    )
+    op.create_index(op.f("ix_paper_moves_payment_id"), "paper_moves", ["payment_id"])
+    for name, column, where in (("deposit_cash", "remittance_id", "remittances.id"), ("deposit_checks", "payment_id", "papers.payment_id")):
+        kind = sa.Integer() if column == "remittance_id" else sa.String(length=36)
+        checks = [sa.CheckConstraint("amount > 0", name=op.f(f"ck_{name}_amount"))] if name == "deposit_cash" else []
+        op.create_table(
+            name,
+            sa.Column("deposit_id", sa.Integer(), nullable=False),
+            sa.Column(column, kind, nullable=False),
+            sa.Column("amount", sa.BigInteger(), nullable=False),
+            *checks,
+            sa.ForeignKeyConstraint(["deposit_id"], ["deposits.id"], name=op.f(f"fk_{name}_deposit_id")),
+            sa.ForeignKeyConstraint([column], [where], name=op.f(f"fk_{name}_{column}")),
+            sa.PrimaryKeyConstraint("deposit_id", column, name=op.f(f"pk_{name}")),
+        )
+        op.create_index(op.f(f"ix_{name}_{column}"), name, [column])
+    op.execute(
+        "INSERT INTO papers (payment_id, tender, state, due_on, amount, state_at, state_by, note) SELECT id, tender, "
+        "CASE WHEN tender = 'check' THEN 'received' ELSE 'unverified' END, business_date, amount, received_at, '', '' FROM payments "
+        "WHERE tender <> 'cash'"
+    )
+    for table in ("paper_moves", "deposits", "deposit_cash", "deposit_checks"):
+        refuse(f"{table}_is_never_deleted", "BEFORE DELETE", table, "", f"rows of {table} are never deleted")
+        refuse(f"{table}_is_written_once", "BEFORE UPDATE", table, "", f"rows of {table} are never changed")
+    refuse("papers_is_never_deleted", "BEFORE DELETE", "papers", "", "rows of papers are never deleted")
 
 
 def downgrade() -> None:
