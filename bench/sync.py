@@ -117,7 +117,7 @@ def download(pid: int) -> tuple[float, int, RunRow]:
         assert row
         if not row.active:
             break
-        time.sleep(0.01)
+        time.sleep(0.003)
     seconds = time.perf_counter() - begun
     watch.stop.set()
     watch.thread.join()

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "portal/store": (
         "portal.store", "portal.domain", "portal.extensions", "sqlalchemy", "psycopg", "msgspec", "redis.RedisError", "prometheus_client",
     ),
-    "portal/pscloud": ("portal.pscloud", "portal.domain", "requests", "urllib3", "msgspec"),
+    "portal/pscloud": ("portal.pscloud", "portal.domain", "requests", "urllib3", "msgspec", "cryptography"),
     "portal/services": (
         "portal.services", "portal.store", "portal.pscloud", "portal.domain", "portal.extensions", "portal.doorbell", "portal.access.ROLES",
         "flask.current_app", "sqlalchemy.exc", "structlog", "argon2", "cryptography",

@@ -17,10 +17,11 @@ import msgspec
 import requests
 import urllib3
 
-from portal.domain.known_pages import KnownPage, shortened
+from portal.domain.known_pages import KnownPage
 from portal.pscloud import answers
 from portal.pscloud.errors import AuthFailed, PscloudError, Rejected, Retryable
 from portal.pscloud.profile import Login, Profile
+from portal.pscloud.recognise import shortened
 from portal.pscloud.transport import AddressRefused, Guard, GuardedAdapter, Watchdog
 
 DEADLINE = 60.0

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
-from portal.domain.known_pages import NOTHING, Known, KnownPage, digest, mark
+from portal.domain.known_pages import NOTHING, Known, KnownPage
 from portal.pscloud import answers
 from portal.pscloud.errors import Rejected
 from portal.pscloud.profile import Listing
+from portal.pscloud.recognise import digest, mark
 
 LONGEST_LINK = 4000
 MOST_RECORDS = 100_000_000

@@ -11,22 +11,22 @@ from datetime import datetime, timedelta
 
 from portal.domain.money import from_centavos
 from portal.domain.plain import centavos
-from portal.extensions import db
+from portal.extensions import db, read_only
 from portal.pscloud.client import AuthFailed, PscloudClient, PscloudError, Summary
 from portal.pscloud.fast import Reader
 from portal.pscloud.mapping import CollectorRecord
 from portal.services import sync_swap
 from portal.services.sync_stream import Reading, readings
 from portal.services.sync_work import ReadAgain, RunEnded, Work, many
-from portal.store import read_pages, staging, sync_runs
+from portal.store import read_pages, seen, staging, sync_runs
 
 log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(minutes=15)
 """A quick download asks for changes from this long before the last watermark: PSCloud's clock may have been set back by that much (F27)."""
 AT_ONCE = 1500
-PAGES_AT_ONCE = 40
-"""SOAs and pages that are written together, and"""
+RECORDS_AT_ONCE = 20_000
+"""SOAs that are written and records that are noted together, and"""
 PATIENCE = 1.0
 """after how many seconds fewer are."""
 OVERTIME = "JobTimeoutException"
@@ -134,14 +134,14 @@ def _download(work: Work) -> bool:
     """Read every page into staging; False when a quick run must become a full one."""
     waiting: list[Reading] = []
     memory = work.memory if work.since is None else read_pages.NOTHING
-    flushed = time.monotonic()
+    flushed, full = time.monotonic(), 0.0
     with closing(readings(work.client, work.since, memory, Reader(work.client.profile), work.show_life)) as stream:
         for reading in stream:
             if reading is None:
                 if waiting:
                     _stage(work, waiting)
                     waiting.clear()
-                    flushed = time.monotonic()
+                    flushed, full = time.monotonic(), 0.0
                 continue
             page = reading.page
             if work.since is not None and work.mark is not None and (page.as_of is None or page.as_of < work.mark):
@@ -151,14 +151,23 @@ def _download(work: Work) -> bool:
                 work.begin_again("PSCloud forgot the list while it was being read, so it was read again from the start.")
             waiting.append(reading)
             _count(work, reading)
-            ready = sum(len(one.found) for one in waiting)
-            enough = ready >= AT_ONCE or len(waiting) >= PAGES_AT_ONCE
-            if not work.client.pages_ahead or enough or time.monotonic() - flushed > PATIENCE:
+            if memory.whole and work.pages == 1:
+                _look_meanwhile(work)
+            full += len(reading.found) / AT_ONCE + len(reading.records) / RECORDS_AT_ONCE
+            if not work.client.pages_ahead or full >= 1 or time.monotonic() - flushed > PATIENCE:
                 _stage(work, waiting)
                 waiting.clear()
-                flushed = time.monotonic()
+                flushed, full = time.monotonic(), 0.0
     _stage(work, waiting)
     return True
+
+
+def _look_meanwhile(work: Work) -> None:
+    """Add up what is open here while PSCloud goes on sending, for a run that may find everything as it was."""
+    mode = read_only.set(True)
+    work.here = seen.open_totals()
+    db.session.rollback()  # nothing may stay open while we wait for PSCloud
+    read_only.reset(mode)
 
 
 def _count(work: Work, reading: Reading) -> None:

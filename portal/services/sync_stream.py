@@ -72,7 +72,9 @@ def readings(
     with closing(_fetched(client, since, known, look)) as pages, ThreadPoolExecutor(1, "mapping") as mapper:
         working: deque[Future[Reading]] = deque()
         for page in pages:
-            if page is not None:
+            if page is not None and page.unchanged and not working:
+                yield _read(page, reader, [], memory.touched)
+            elif page is not None:
                 working.append(mapper.submit(_read, page, reader, books.near(page), memory.touched))
             while len(working) > client.pages_ahead or (working and working[0].done()):
                 yield working.popleft().result()
@@ -83,32 +85,26 @@ def readings(
 
 
 def _fetched(client: PscloudClient, since: datetime | None, known: Known, look: Callable[[], None]) -> Generator[Page | None, None, None]:
-    """Pages fetched ahead by a thread that has the client to itself meanwhile; None each time that none came for LOOK seconds."""
-    ready: queue.Queue[Page | BaseException | None] = queue.Queue(client.pages_ahead)
+    """Pages fetched ahead by a thread that has the client to itself meanwhile; None each time that none came for LOOK seconds. Only pages
+    with records in them wait for room."""
+    ready: queue.SimpleQueue[Page | BaseException | None] = queue.SimpleQueue()
+    room = threading.Semaphore(client.pages_ahead)
     given_up = threading.Event()
 
     def alive() -> None:
         if given_up.is_set():
             raise Ended
 
-    def hand_over(item: Page | BaseException | None) -> None:
-        while not given_up.is_set():
-            try:
-                ready.put(item, timeout=LOOK)
-                return
-            except queue.Full:
-                continue
-
     def fetch() -> None:
         try:
             for page in client.soa_pages(since, known):
-                hand_over(page)
+                while page.records and not room.acquire(timeout=LOOK):
+                    alive()
+                ready.put(page)
                 alive()
-            hand_over(None)
-        except Ended:
-            return
+            ready.put(None)
         except BaseException as error:  # whatever it is, the worker's own thread has to hear of it
-            hand_over(error)
+            ready.put(error)
 
     client.on_wait = alive
     thread = threading.Thread(target=fetch, name="fetching", daemon=True)
@@ -125,6 +121,8 @@ def _fetched(client: PscloudClient, since: datetime | None, known: Known, look: 
                 return
             if isinstance(item, BaseException):
                 raise item
+            if item.records:
+                room.release()
             look()
             yield item
     finally:

@@ -11,7 +11,7 @@ from portal.pscloud.client import Summary
 from portal.pscloud.mapping import CollectorRecord
 from portal.services import settings
 from portal.services.sync_work import ReadAgain, RunEnded, Work, business_date, many
-from portal.store import collector_codes, ledger, read_pages, seen, staging, sync_runs
+from portal.store import collector_codes, fresh, ledger, read_pages, seen, staging, sync_runs
 from portal.store.seen import Failures, Totals
 
 
@@ -23,8 +23,12 @@ def swap(work: Work, codes: list[CollectorRecord] | None, summary: Summary | Non
         values = _write(work, codes, summary)
     if not sync_runs.complete(work.run_id, work.lease, work.now(), **values, **work.figures()):
         raise RunEnded
-    staging.clear(work.run_id)
+    if work.staged:
+        staging.clear(work.run_id)
     db.session.commit()
+    if work.filled:
+        fresh.settle()
+        db.session.commit()
 
 
 def _write(work: Work, codes: list[CollectorRecord] | None, summary: Summary | None) -> dict[str, Any]:
@@ -48,6 +52,7 @@ def _write(work: Work, codes: list[CollectorRecord] | None, summary: Summary | N
     quick = work.since is not None
     staged = seen.staged_totals(work.run_id) if quick else None
     written = staging.write_changed(work.run_id, today, skip_closed_strangers=quick)
+    work.filled = written.filled
     if staged is None:
         staged, unlike = seen.totals()
         if work.skipped and unlike:
@@ -91,9 +96,8 @@ def _all_the_same(work: Work) -> Totals | None:
     memory = work.memory
     if work.since is not None or not memory.whole or not work.pages == work.pages_unchanged == len(memory.pages):
         return None
-    here = seen.open_totals()
     same = Totals(memory.count, memory.amount_due)
-    return same if here == same and staging.last_change() == work.last_change and seen.nothing_waits() else None
+    return same if work.here == same and staging.last_change() == work.last_change and seen.nothing_waits() else None
 
 
 def _leave(work: Work, same: Totals, summary: Summary | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from portal.extensions import db
 from portal.pscloud.client import PscloudClient
 from portal.store import read_pages, staging, sync_runs
 from portal.store.read_pages import Memory
+from portal.store.seen import Totals
 
 HEARTBEAT = timedelta(seconds=1)
 
@@ -33,8 +34,8 @@ class Work:
     """One run in progress, with its numbers so far; `announced` is PSCloud's own count, where its list says one, `moved` that the list
     changed from page to page. A quick run reads what changed `since`; `mark` is the watermark it began with. `first_as_of` is PSCloud's
     time on the first page, `started` ours before anything was asked. `memory` is what it relies on of the run before, as of the change
-    `last_change`; `skipped` records were taken to be as they are stored. `phases` in seconds; of `notes` the first
-    `reasons` say why reading began anew; `words` of names were written by this run."""
+    `last_change`, when this was open `here`; `skipped` records were taken to be as they are stored. `phases` in seconds; of `notes` the
+    first `reasons` say why reading began anew; `words` of names were written by this run; it `filled` tables that were empty."""
 
     run_id: int
     lease: str
@@ -44,6 +45,7 @@ class Work:
     started: datetime
     memory: Memory = read_pages.NOTHING
     last_change: int = 0
+    here: Totals | None = None
     pages: int = 0
     pages_unchanged: int = 0
     bytes_read: int = 0
@@ -64,6 +66,7 @@ class Work:
     notes: list[str] = field(default_factory=list)
     reasons: int = 0
     words: set[str] = field(default_factory=set)
+    filled: bool = False
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("fetch", "map", "write", "check", "swap"), 0.0))
 
     @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Date, Row, bindparam, delete, func, select, text
+from sqlalchemy import Date, Row, TextClause, bindparam, delete, func, select, text
 
 from portal.domain.plain import PlainSoa, centavos, plain
 from portal.domain.soa import Invoice, Soa, changes
@@ -54,6 +54,8 @@ class Written:
     changed: int
     closed: int
     """How many of the changed ones PSCloud itself calls closed now."""
+    filled: bool = False
+    """The tables were empty: once everybody sees them, fresh.settle() is due."""
 
 
 # --- filling
@@ -165,7 +167,10 @@ _FIND_MOVES = """
                  ELSE 'reopened' END
     FROM staged_soas t LEFT JOIN soas s ON s.id = t.id
     WHERE t.run_id = :run AND (s.id IS NULL OR s.version <> t.version) AND NOT (:strangers AND s.id IS NULL AND t.status = 'closed')"""
-_MOVE_TOTALS = """
+_ADD_UP = """
+    ON CONFLICT (status, collector_code, due_date, with_penalty) DO UPDATE SET count = soa_totals.count + excluded.count,
+        amount_due = soa_totals.amount_due + excluded.amount_due, penalty = soa_totals.penalty + excluded.penalty"""
+_MOVE_TOTALS = f"""
     INSERT INTO soa_totals (status, collector_code, due_date, with_penalty, count, amount_due, penalty)
     SELECT status, code, due_date, with_penalty, sum(step), sum(amount_due), sum(penalty) FROM (
         SELECT t.status, coalesce(t.collector_code, '') AS code, t.due_date, t.penalty > 0 AS with_penalty, 1 AS step, t.amount_due,
@@ -175,9 +180,7 @@ _MOVE_TOTALS = """
         SELECT s.status, coalesce(s.collector_code, ''), s.due_date, s.penalty > 0, -1, -s.amount_due, -s.penalty
         FROM soas s JOIN moves m ON m.soa_id = s.id WHERE m.kind <> 'added'
     ) AS moved WHERE true GROUP BY status, code, due_date, with_penalty HAVING sum(step) <> 0 OR sum(amount_due) <> 0 OR sum(penalty) <> 0
-    ORDER BY status, code, due_date, with_penalty
-    ON CONFLICT (status, collector_code, due_date, with_penalty) DO UPDATE SET count = soa_totals.count + excluded.count,
-        amount_due = soa_totals.amount_due + excluded.amount_due, penalty = soa_totals.penalty + excluded.penalty"""
+    ORDER BY status, code, due_date, with_penalty{_ADD_UP}"""  # noqa: S608
 _NOTE_ADDED = """
     INSERT INTO soa_changes (soa_id, run_id, kind, changes)
     SELECT soa_id, :run, kind, '{}' FROM moves WHERE kind = 'added' ORDER BY soa_id"""
@@ -199,12 +202,35 @@ _ADD_INVOICES = f"""
     INSERT INTO invoices (soa_id, {", ".join(_INVOICE_DATA)})
     SELECT n.soa_id, {", ".join(f"n.{name}" for name in _INVOICE_DATA)} FROM staged_invoices n JOIN moves m ON m.soa_id = n.soa_id
     LEFT JOIN invoices i ON i.soa_id = n.soa_id AND i.id = n.id WHERE n.run_id = :run AND i.id IS NULL ORDER BY n.soa_id, n.id"""  # noqa: S608
+# Where nothing is stored yet, everything is new, and indexes are made afterwards: nothing to compare, nothing to sort.
+_FILL_TOTALS = f"""
+    INSERT INTO soa_totals (status, collector_code, due_date, with_penalty, count, amount_due, penalty)
+    SELECT status, coalesce(collector_code, ''), due_date, penalty > 0, count(*), sum(amount_due), sum(penalty) FROM staged_soas
+    WHERE run_id = :run GROUP BY 1, 2, 3, 4{_ADD_UP}"""  # noqa: S608
+_FILL_CHANGES = """
+    INSERT INTO soa_changes (soa_id, run_id, kind, changes) SELECT id, run_id, 'added', '{}' FROM staged_soas WHERE run_id = :run"""
+_FILL_SOAS = f"""
+    INSERT INTO soas ({", ".join(_DATA)}, changed_run_id, closed_on)
+    SELECT {", ".join(_DATA)}, run_id, CASE WHEN status = 'closed' THEN :today END FROM staged_soas WHERE run_id = :run"""  # noqa: S608
+_FILL_INVOICES = f"""
+    INSERT INTO invoices (soa_id, {", ".join(_INVOICE_DATA)})
+    SELECT soa_id, {", ".join(_INVOICE_DATA)} FROM staged_invoices WHERE run_id = :run"""  # noqa: S608
 
 
 def write_changed(run_id: int, today: date, skip_closed_strangers: bool = False) -> Written:
     """Write every staged SOA that is new or differs, with its changes for the timeline; equal rows are not touched, nor, when asked so,
     SOAs that were closed before they ever came here. No SOA may be staged twice."""
     prepare()
+    staged = db.session.scalar(select(func.count()).where(staged_soas.c.run_id == run_id)) or 0
+    with filled_at_once(0 if skip_closed_strangers else staged) as empty:
+        if empty:
+            for statement in (_FILL_TOTALS, _FILL_CHANGES, _FILL_SOAS, _FILL_INVOICES):
+                db.session.execute(_dated(statement, today), {"run": run_id})
+            return Written(staged, 0, 0, filled=True)
+        return _write_moves(run_id, today, skip_closed_strangers)
+
+
+def _write_moves(run_id: int, today: date, skip_closed_strangers: bool) -> Written:
     session = db.session
     session.execute(text("DROP TABLE IF EXISTS moves"))
     session.execute(text(f"CREATE TEMPORARY TABLE moves (soa_id {key_type()}, kind VARCHAR(10))"))
@@ -215,20 +241,23 @@ def write_changed(run_id: int, today: date, skip_closed_strangers: bool = False)
         if sum(kinds.values()) < FEW:
             settle("staged_soas")
             settle("staged_invoices")
-        with filled_at_once(kinds.get("added", 0)):
-            day = bindparam("today", today, Date)
-            session.execute(text(_MOVE_TOTALS), {"run": run_id})
-            session.execute(text(_NOTE_ADDED), {"run": run_id})
-            if len(kinds) > ("added" in kinds):
-                _note_changes(run_id)
-                session.execute(text(_CHANGE_SOAS).bindparams(day), {"run": run_id})
-                session.execute(text(_REMOVE_INVOICES), {"run": run_id})
-            if "added" in kinds:
-                session.execute(text(_ADD_SOAS).bindparams(day), {"run": run_id})
-            session.execute(text(_ADD_INVOICES), {"run": run_id})
+        session.execute(text(_MOVE_TOTALS), {"run": run_id})
+        session.execute(text(_NOTE_ADDED), {"run": run_id})
+        if len(kinds) > ("added" in kinds):
+            _note_changes(run_id)
+            session.execute(_dated(_CHANGE_SOAS, today), {"run": run_id})
+            session.execute(text(_REMOVE_INVOICES), {"run": run_id})
+        if "added" in kinds:
+            session.execute(_dated(_ADD_SOAS, today), {"run": run_id})
+        session.execute(text(_ADD_INVOICES), {"run": run_id})
     session.execute(text("DROP TABLE moves"))
     added = kinds.pop("added", 0)
     return Written(added, sum(kinds.values()), kinds.get("closed", 0))
+
+
+def _dated(statement: str, today: date) -> TextClause:
+    made = text(statement)
+    return made.bindparams(bindparam("today", today, Date)) if ":today" in statement else made
 
 
 def prepare() -> None:

@@ -10,12 +10,13 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from portal.domain.known_pages import NOTHING, Known, digest
+from portal.domain.known_pages import NOTHING, Known
 from portal.domain.money import from_centavos
 from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, Page, PaymentResult, Rejected, Retryable, Summary
 from portal.pscloud.mapping import CollectorRecord, MappingError
 from portal.pscloud.profile import Profile, load
+from portal.pscloud.recognise import digest
 
 CODES = ("A1", "A2", "B1", "C1")
 NAMES = ("Dela Cruz, Maria", "Peña, José", "Santos <b>Ana</b>", "Ñoño, Ian", "Reyes, =1+1", "Lim, 李", "Aquino, Bong", "O'Hara, Kit")
