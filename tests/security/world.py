@@ -293,7 +293,6 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "GET /payments/<uuid:payment_id>/photos/<photo_id>": {
         "none": lambda w, p: Call(f"/payments/{w.payments['collector_a']}/photos/{'0' * 64}"),
-        "strange": lambda w, p: Call(f"/payments/{w.payments['collector_a']}/photos/..%00"),
     },
     "PUT /api/v1/payments/<uuid:payment_id>/photos/<name>": {
         "no photo": lambda w, p: Call(f"/api/v1/payments/{w.payments['collector_a']}/photos/{'0' * 64}", json={}),
