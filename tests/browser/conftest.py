@@ -80,7 +80,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         [sys.executable, "-m", "workers.supervisor"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
     )
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 60
         while "The portal is ready" not in (output := (data / "output.txt").read_text()):
             assert process.poll() is None and time.monotonic() < deadline, f"the product did not start:\n{output}"
             time.sleep(0.2)
