@@ -25,6 +25,7 @@ class VoidRequest:
     receipt_number: str
     amount: int
     reason: str
+    supervisor_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,15 @@ def read_request(payload: Mapping[str, Any]) -> VoidRequest:
         receipt_number=receipt,
         amount=reader.centavos("amount", lowest=1, highest=LARGEST_PAYMENT),
         reason=(reader.text("reason", most=500) or "").strip(),
+        supervisor_code=_read_code(payload.get("supervisor_code")),
     )
+
+
+def _read_code(value: object) -> str | None:
+    """A code as it was typed; whatever else stands there is a wrong code: it never stops the request it came with."""
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) and len(value) <= 40 else "unreadable"
 
 
 def read_decision(payload: Mapping[str, Any]) -> VoidDecision:

@@ -442,7 +442,7 @@ class _Batch:
             case "registry_closed":
                 self._close_registry(entry, payload)
             case "void_requested":
-                voids.request(entry, self.terminal, self.uploader.name, self.now)
+                self.approved |= voids.request(entry, self.terminal, self.uploader.name, self.now, not self.uploader.disabled)
             case "void_decided":
                 voids.write_down(entry, self.terminal, self.uploader.name, self.now)
             case "cash_drop" | "expense":

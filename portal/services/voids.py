@@ -12,6 +12,7 @@ from portal.domain.journal import Entry
 from portal.domain.money import centavos
 from portal.domain.payments import read_instant
 from portal.extensions import db
+from portal.services import void_codes
 from portal.services.payments import MANILA
 from portal.store import audit
 from portal.store import terminals as terminal_store
@@ -19,20 +20,26 @@ from portal.store import voids as store
 from portal.store.terminals import TerminalRow
 from portal.store.voids import VoidRow
 
+BY_CODE = "By the supervisor's code on the phone"
+
 
 def lock_named(entries: Iterable[Entry], terminal: TerminalRow) -> None:
     """Lock what the voids of an upload will touch, before anything else of it is booked: no deadlock with those who decide and post."""
     payloads = [entry.payload for entry in entries if entry.kind in {"void_requested", "void_decided"}]
+    asked = [payload for payload in payloads if isinstance(payload, Mapping)]
 
     def named(key: str) -> list[str]:
-        values = [payload.get(key) for payload in payloads if isinstance(payload, Mapping)]
+        values = [payload.get(key) for payload in asked]
         return [value for value in values if isinstance(value, str) and len(value) <= 36 and value.isascii() and value.isprintable()]
 
-    store.lock_named(terminal.id, named("void_number"), named("payment"))
+    store.lock_named(terminal.id, named("void_number"), named("payment"), any(payload.get("supervisor_code") for payload in asked))
 
 
-def request(entry: Entry, terminal: TerminalRow, who: str, now: datetime) -> None:
-    """Book a request in the current transaction; from here on the payment is held. Raises Conflict or InvalidInput in plain words."""
+def request(entry: Entry, terminal: TerminalRow, who: str, now: datetime, trusted: bool = True) -> bool:
+    """Book a request in the current transaction; from here on the payment is held. A supervisor's code that came with it and is right
+    approves it at once; any other leaves it to be decided. True when PSCloud holds the payment and its void call is due now.
+
+    `trusted`: the sender may log in. Raises Conflict or InvalidInput in plain words."""
     asked = voids.read_request(entry.payload)
     _open_registry(asked.registry, terminal)
     code, number = receipts.read_void_number(asked.void_number)
@@ -64,6 +71,19 @@ def request(entry: Entry, terminal: TerminalRow, who: str, now: datetime) -> Non
     )
     detail = {"void_number": asked.void_number, "receipt_number": asked.receipt_number, "amount": str(payment.amount), "seq": entry.seq}
     audit.add(who, "void_requested", asked.payment, detail | {"reason": asked.reason}, now)
+    return asked.supervisor_code is not None and _approve_by_code(asked, terminal, who, now, trusted)
+
+
+def _approve_by_code(asked: voids.VoidRequest, terminal: TerminalRow, who: str, now: datetime, trusted: bool) -> bool:
+    void = store.by_number(asked.void_number)
+    if void is None:
+        raise NotFound("There is no such void.")
+    verdict = void_codes.judge(asked, terminal, frozenset({void.asked_by, void.collector}), trusted, now)
+    void_codes.note(void.id, void.void_number, terminal, verdict, who, void.payment_id, now)
+    if verdict.outcome != "approved" or verdict.decided_at is None:
+        return False
+    # Decided when the code was given: told again after a restore, the phone finds the decision it wrote down.
+    return _settle(void, "approved", verdict.decided_by, BY_CODE, verdict.decided_at, now)
 
 
 def write_down(entry: Entry, terminal: TerminalRow, who: str, now: datetime) -> None:
@@ -141,14 +161,19 @@ def _decide(void_id: int, state: str, who: str, reason: str, now: datetime) -> b
     void = store.get(void_id)
     if void is None:
         raise NotFound("There is no such void.")
+    to_pscloud = _settle(void, state, who, reason, now, now)
+    db.session.commit()
+    return to_pscloud
+
+
+def _settle(void: VoidRow, state: str, who: str, reason: str, decided_at: datetime, now: datetime) -> bool:
     posting = store.lock_posting(void.payment_id)
-    current = store.lock_state(void_id) or void.state
+    current = store.lock_state(void.id) or void.state
     voids.check_decider(who, void.asked_by, void.collector, current)
     to_pscloud = state == "approved" and posting == "completed"
-    store.decide(void_id, state, who, reason, now, to_pscloud)
+    store.decide(void.id, state, who, reason, decided_at, to_pscloud)
     detail = {"void_number": void.void_number, "receipt_number": void.receipt_number, "amount": str(void.amount), "reason": reason}
     audit.add(who, f"void_{state}", void.payment_id, detail | {"posting": posting}, now)
-    db.session.commit()
     return to_pscloud
 
 

@@ -34,9 +34,9 @@ def plain(length: int) -> String:
 ROLES = ("collector", "office", "supervisor", "admin")
 NOT_REFUSED = text("state <> 'refused'")
 NOT_RESOLVED = text("resolved_at IS NULL")
+HELD = text("state = 'held'")
 NOT_CASH = text("tender <> 'cash'")
 PAYMENT_ORDER = ("business_date", "received_at", "claimed_receipt_number", "id")
-HELD = text("state = 'held'")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
 CHANGE_KINDS = ("added", "changed", "closed", "reopened")
@@ -926,4 +926,4 @@ class ScheduleSlot(Model):
     last_slot: Mapped[datetime] = mapped_column(Instant)
 
 
-from portal.store import door_tables, missing_tables, money_tables, staging_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above
+from portal.store import door_tables, missing_tables, money_tables, staging_tables, void_code_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above

@@ -190,8 +190,8 @@ def lock_named(terminal_id: int, void_numbers: Iterable[str], payment_ids: Itera
     numbers, payments = sorted(set(void_numbers)), sorted(set(payment_ids))
     if deciding and payments:
         own = select(Payment.id).where(Payment.terminal_id == terminal_id, Payment.id.in_(payments))
-        query = select(Posting.payment_id).where(Posting.payment_id.in_(own)).order_by(Posting.payment_id)
-        db.session.execute(query.with_for_update()).all()
+        posted = select(Posting.payment_id).where(Posting.payment_id.in_(own)).order_by(Posting.payment_id)
+        db.session.execute(posted.with_for_update()).all()
     if numbers:
         query = select(Void.id).where(Void.terminal_id == terminal_id, Void.void_number.in_(numbers)).order_by(Void.id)
         db.session.execute(query.with_for_update()).all()

@@ -254,3 +254,51 @@ def test_where_nothing_can_be_shared_it_is_saved(desk: Page, address: str) -> No
         assert waiting.value.suggested_filename == f"T07-00000123.{name}"
         assert Path(waiting.value.path()).read_bytes().lstrip().startswith(start)
     expect(page.get_by_text("Saved among this phone's downloads")).to_be_visible()
+
+
+def test_a_supervisor_who_is_near_approves_a_void_by_code(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=300&start=open")
+    collect(page)
+    press(page, "Void this payment")
+    near = page.get_by_role("region", name="When a supervisor is near")
+    expect(near).to_contain_text("T07-V000001")
+    expect(near).to_contain_text("₱4,000.50")
+    check_screen(page, "Void this payment")
+    challenge = re.search(r"Challenge([0-9A-Z]{4}-[0-9A-Z]{4})", near.inner_text().replace("\n", ""))
+    assert challenge
+    code = page.evaluate(
+        """async (asked) => {
+            const { plausible } = await import("/static/mpos/domain/void_codes.mjs");
+            return Array.from({ length: 10 }, (_, last) => `7654321${last}`).find((code) => plausible(code, asked));
+        }""",
+        challenge[1].replace("-", ""),
+    )
+    press(page, "Wrong amount")
+    page.get_by_label("Supervisor code").fill(f"{(int(code) + 1) % 10**8:08d}")
+    press(page, "Ask for the void")
+    expect(page.get_by_text("This is not the code for this void.")).to_be_visible()
+    page.get_by_label("Supervisor code").fill(f"{code[:4]} {code[4:]}")
+    page.reload()
+    expect(page.get_by_label("Supervisor code")).to_have_value(code)
+    press(page, "Ask for the void")
+    check_screen(page, "Void this by the supervisor’s code")
+    expect(page.get_by_text(code)).to_be_visible()
+    press(page, "Confirm void request")
+    expect(page.get_by_text("void approved by code, to be confirmed at upload").first).to_be_visible()
+    expect(page.locator(".preview")).to_contain_text("APPROVED BY CODE, TO BE CONFIRMED AT UPLOAD")
+    check_screen(page, "Void T07-V000001")
+
+
+def test_after_five_codes_that_do_not_fit_the_office_decides(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=300&start=open")
+    collect(page)
+    press(page, "Void this payment")
+    press(page, "Wrong amount")
+    field = page.get_by_label("Supervisor code")
+    for _ in range(5):
+        field.fill("123")
+        press(page, "Ask for the void")
+    expect(page.get_by_text("No code fitted. Go on without one: the office decides.")).to_be_visible()
+    expect(field).to_be_disabled()
+    press(page, "Ask for the void")
+    check_screen(page, "Ask the office to void this")

@@ -15,7 +15,7 @@ import { draft, World } from "./setup.mjs";
 import { FakePrinter, fakeBluetooth, fakeSerial, fakeUsb, printable } from "./fake_escpos.mjs";
 
 const ORIGIN = "https://portal.example.com";
-const [{ code }] = JSON.parse(readFileSync(new URL("../vectors/receipt_code.json", import.meta.url))).receipts ?? [{ code: "EAd7yAO6xAfL2ruynzQLf3xSajpMN5oODYw" }];
+const [{ code }] = JSON.parse(readFileSync(new URL("../vectors/receipt_code.json", import.meta.url))).cases;
 const RECEIPT = {
   receipt_number: "T07-00000123", amount: 12345678900, tender: "cash", channel: null, reference: null, tendered: 12345678900, change: 0, at: "2026-11-20T08:15:30.123+08:00",
   customer_name: "Peñaflor y Muñoz-Bautista, Ma. Consolación Inmaculada de los Santos", account_number: "ACC-1000001", soa_number: "SOA-2026-00001", address: "12 Mabini St., Parañaque",

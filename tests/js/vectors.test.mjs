@@ -6,6 +6,7 @@ import { allocate, lessPayments, splitVat } from "../../portal/static/mpos/domai
 import { flaw, pack, SoaTable } from "../../portal/static/mpos/domain/columns.mjs";
 import * as journal from "../../portal/static/mpos/domain/journal.mjs";
 import * as money from "../../portal/static/mpos/domain/money.mjs";
+import { challenge, plausible } from "../../portal/static/mpos/domain/void_codes.mjs";
 import * as readings from "../../portal/static/mpos/domain/readings.mjs";
 import * as receiptCode from "../../portal/static/mpos/domain/receipt_code.mjs";
 import { receiptNumber, voidNumber } from "../../portal/static/mpos/domain/receipts.mjs";
@@ -158,4 +159,14 @@ test("the list in columns is read as the vectors say, and written the same", () 
     assert.deepEqual(pack(soas), columns);
   }
   assert.equal(new SoaTable(vectors[0].columns).rowOf("nobody"), -1);
+});
+
+test("challenges of voids are those of the vectors; a code's check digit fits, a mistyped one does not", async () => {
+  const vectors = read("void_codes");
+  assert.ok(vectors.length > 20);
+  for (const { challenge: asked, code, mistyped, terminal, payment, void_number, amount } of vectors) {
+    assert.equal(await challenge({ terminal, payment, void_number, amount }, crypto.subtle), asked);
+    assert.ok(plausible(code, asked) && !plausible(mistyped, asked));
+  }
+  for (const typed of ["", "1234567", "１２３４５６７８", "12345678 "]) assert.equal(plausible(typed, "00000000"), false);
 });

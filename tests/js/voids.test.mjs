@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { voidPaper } from "../../portal/static/mpos/paper.mjs";
+import { challenge, plausible } from "../../portal/static/mpos/domain/void_codes.mjs";
+import { voidWord, voidWords } from "../../portal/static/mpos/views/format.mjs";
 import { readDecisions } from "../../portal/static/mpos/domain/voids.mjs";
 import { Killed } from "./memory_store.mjs";
 import { draft, seeded, World } from "./setup.mjs";
@@ -15,6 +18,8 @@ const world = (body) => async () => {
 };
 const journal = (w, kind) => [...w.disk().entries.values()].sort((a, b) => a.seq - b.seq).map(({ entry }) => entry).filter((entry) => !kind || entry.kind === kind);
 const id = () => crypto.randomUUID();
+/** Digits that can be a code for a challenge. */
+const fitting = (asked) => Array.from({ length: 10 }, (_, last) => `1234567${last}`).find((code) => plausible(code, asked));
 
 /** Ask for a void, let the office decide it and hear of it. */
 async function decided(w, phone, payment, decision, reason = null) {
@@ -398,3 +403,45 @@ for (let seed = 1; seed <= 8; seed += 1) {
     assert.equal(new Set(journal(w, "void_decided").map(({ payload }) => payload.void_number)).size, decisions);
   }));
 }
+
+test("a supervisor's code goes with the request, which says that it waits for the portal; figures stay", world(async (w) => {
+  const phone = await w.ready();
+  const paid = await phone.confirm(draft(10000));
+  w.portal.down = true;
+  const facts = await phone.voidCodeFacts(paid.payment);
+  assert.deepEqual([facts.void_number, facts.amount, facts.challenge.length], ["T07-V000001", 10000, 8]);
+  assert.equal(facts.challenge, await challenge({ terminal: "T07", payment: paid.payment, void_number: "T07-V000001", amount: 10000 }, crypto.subtle));
+  const code = fitting(facts.challenge);
+  const item = await phone.requestVoid(paid.payment, "Wrong amount", id(), { code, void_number: facts.void_number });
+  assert.deepEqual([item.by_code, item.state], [true, "requested"]);
+  assert.equal(journal(w).at(-1).payload.supervisor_code, code);
+  const shown = (await phone.receipt(paid.payment)).void;
+  assert.equal(voidWord(shown).text, "void approved by code, to be confirmed at upload");
+  assert.match(voidWords(shown), /approved by a supervisor's code, to be confirmed at upload/);
+  assert.match(JSON.stringify(voidPaper(await phone.receipt(paid.payment)).blocks), /APPROVED BY CODE, TO BE CONFIRMED AT UPLOAD/);
+  assert.equal((await phone.xReading()).expected_cash, 60000, "cash is expected until the portal approved");
+  w.portal.down = false;
+  await phone.upload();
+  assert.equal(voidWord((await phone.receipt(paid.payment)).void).text, "void asked for, code not taken", "the portal said nothing of an approval");
+  assert.match(JSON.stringify(voidPaper(await phone.receipt(paid.payment)).blocks), /REQUESTED, NOT YET APPROVED/);
+  w.portal.decide("T07-V000001", "approved");
+  await phone.upload();
+  assert.equal((await phone.receipt(paid.payment)).void.state, "approved");
+  assert.equal((await phone.xReading()).expected_cash, 50000);
+}));
+
+test("a code that is mistyped or for another number stores nothing and uses no number", world(async (w) => {
+  const phone = await w.ready();
+  const [first, second] = [await phone.confirm(draft(10000)), await phone.confirm(draft(10000))];
+  const { void_number, challenge: asked } = await phone.voidCodeFacts(first.payment);
+  const code = fitting(asked);
+  const wrong = `${(Number(code[0]) + 1) % 10}${code.slice(1)}`;
+  const seq = journal(w).length;
+  for (const given of [{ code: wrong, void_number }, { code: "", void_number }, { code: "12345", void_number }]) {
+    await assert.rejects(phone.requestVoid(first.payment, "Wrong amount", id(), given), (error) => error.code === "invalid" && error.fields[0].field === "supervisor_code");
+  }
+  await phone.requestVoid(second.payment, "Wrong amount");
+  await assert.rejects(phone.requestVoid(first.payment, "Wrong amount", id(), { code, void_number }), { code: "invalid", message: /took the number T07-V000001 meanwhile/ });
+  assert.equal(journal(w).length, seq + 1);
+  assert.equal((await phone.voidCodeFacts(first.payment)).void_number, "T07-V000002");
+}));

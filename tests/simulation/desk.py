@@ -9,11 +9,13 @@ from random import Random
 from typing import Any
 
 from portal import doorbell
+from portal.domain import void_codes as rules
 from portal.domain.readings import DENOMINATIONS
 from portal.domain.remittances import Handed
-from portal.services import remittances, voids
+from portal.services import remittances, void_codes, voids
 from portal.store import remittances as remittance_store
 from tests.simulation.invariants import Known, at_the_end, every_change
+from tests.simulation.phone import Phone
 from tests.simulation.steps import a_phone, by_person, ready, step
 from tests.simulation.world import Violation, World
 
@@ -27,8 +29,42 @@ def ask_void(world: World, rng: Random) -> None:
     ready(world, rng, phone)
     if phone.disk.payments:
         chosen = rng.choice(list(phone.disk.payments))
-        world.note(f"{phone.name} asks to void {chosen}")
-        world.on_phone(rng, phone, lambda: phone.ask_void(chosen))
+        ask_for(world, rng, phone, chosen)
+
+
+def ask_for(world: World, rng: Random, phone: Phone, payment: str) -> None:
+    """Ask for the void of one payment; sometimes a supervisor is near and gives a code, which is typed right, wrong, for another payment,
+    or taken back before it arrives."""
+    code, way = None, rng.choice(("alone", "alone", "right", "right", "mistyped", "other payment", "taken back", "guessed"))
+    if way == "guessed":
+        code = f"{rng.randrange(10**8):08d}"
+    elif way != "alone":
+        theirs = payment if way != "other payment" else rng.choice(list(phone.disk.payments))
+        facts = world.on_phone(rng, phone, lambda: phone.void_facts(theirs), 0)
+        if facts is not None:
+            code = give_code(world, rng, facts, way == "taken back")
+            if code and way == "mistyped":
+                code = f"{(int(code) + 1) % 10**8:08d}"
+    world.note(f"{phone.name} asks to void {payment}, code {way if code else 'none'}")
+    world.on_phone(rng, phone, lambda: phone.ask_void(payment, code))
+
+
+def give_code(world: World, rng: Random, facts: tuple[str, int, str], back: bool) -> str | None:
+    """A supervisor gives a code; what the world remembers of it is what they read out."""
+    number, amount, challenge = facts
+    read_out: list[str] = []
+
+    def work() -> None:
+        code_id = void_codes.issue("ramon", number, f"{amount / 100:.2f}", challenge, world.tick())
+        read_out.append(void_codes.code_of(void_codes.own(code_id, "ramon")))
+        if back:
+            void_codes.revoke(code_id, "ramon", world.tick())
+
+    by_person(world, rng, work)
+    if not read_out:
+        return None
+    world.codes.setdefault(number, set()).add((challenge, read_out[0]))
+    return read_out[0]
 
 
 @step("decide void", 12)
@@ -82,6 +118,26 @@ def a_payment_being_voided_is_never_sent(world: World, known: Known) -> None:
     if wrongly:
         raise Violation("I2", "payments whose void was asked for were posted", sorted(wrongly))
     known.voiding = voiding
+
+
+@every_change
+def a_code_approves_the_void_it_was_given_for(world: World, known: Known) -> None:
+    """S30: each void that a code approved came with exactly the digits a supervisor read out for its number, payment and amount."""
+    if world.portal.one("SELECT count(*) FROM void_code_uses WHERE outcome = 'approved'") == known.codes:
+        return
+    found = world.portal.rows(
+        "SELECT t.code, j.payload, v.decided_by, k.revoked_at IS NULL FROM void_code_uses c JOIN voids v ON v.id = c.void_id "
+        "JOIN void_codes k ON k.id = c.code_id "
+        "JOIN journal_entries j ON j.terminal_id = v.terminal_id AND j.seq = v.journal_seq JOIN terminals t ON t.id = v.terminal_id "
+        "WHERE c.outcome = 'approved'"
+    )
+    known.codes = len(found)
+    for terminal, text, decided_by, holds in found:
+        asked = json.loads(text)
+        number = asked["void_number"]
+        challenge = rules.challenge(terminal, asked["payment"], number, asked["amount"])
+        if (challenge, asked["supervisor_code"]) not in world.codes.get(number, set()) or decided_by != "ramon" or not holds:
+            raise Violation("S30", "a void was approved by a code that no supervisor gave for it", [number])
 
 
 @every_change

@@ -60,6 +60,7 @@ class Known:
     receipts: dict[tuple[str, str], int] = field(default_factory=dict)
     voiding: set[str] = field(default_factory=set)
     voided_pscloud: int = 0
+    codes: int = 0
     remitted: dict[int, str] = field(default_factory=dict)
     marked: int = 0
 

@@ -9,7 +9,7 @@ from random import Random
 
 from portal import doorbell
 from portal.services import payments, sync
-from tests.simulation.desk import decide_void
+from tests.simulation.desk import ask_for, decide_void
 from tests.simulation.phone import Phone
 from tests.simulation.portal import Killed
 from tests.simulation.pscloud import Faults, Soa
@@ -141,8 +141,7 @@ def voided(world: World, rng: Random) -> None:
             world.work(rng, "post_payments", (), 0.05)
 
     between()
-    world.note(f"{phone.name} asks to void {mine[-1]}")
-    world.on_phone(rng, phone, lambda: phone.ask_void(mine[-1]))
+    ask_for(world, rng, phone, mine[-1])
     between(1)
     if rng.random() < 0.7:
         decide_void(world, rng)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from portal.domain import allocation, journal, readings, receipts
+from portal.domain import allocation, journal, readings, receipts, void_codes
 from portal.domain.allocation import Allocation, OpenInvoice, Vat
 from portal.domain.journal import Entry
 from portal.domain.readings import Counters, Period, Taken, Voided
@@ -415,8 +415,15 @@ class Phone:
             day = (self.wall() + timedelta(days=rng.randrange(1, 30))).date().isoformat()
             self.write("promise", {**payload, "promised_on": day, "amount": rng.choice((None, rng.randrange(1, 100000)))})
 
-    def ask_void(self, payment_id: str) -> None:
-        """Ask the office to void a payment of this terminal, with the next void number. Raises Refused while one waits or is approved."""
+    def void_facts(self, payment_id: str) -> tuple[str, int, str]:
+        """Number, amount and challenge that the screen shows for the next void. Raises Refused."""
+        head, _ = self.open_registry_now()
+        number, amount = receipts.void_number(self.disk.current, head.void + 1), self.disk.payments[payment_id].payload["amount"]
+        return number, amount, void_codes.challenge(self.disk.current, payment_id, number, amount)
+
+    def ask_void(self, payment_id: str, code: str | None = None) -> None:
+        """Ask the office to void a payment of this terminal, with the next void number and perhaps a supervisor's code. Raises Refused
+        while one waits or is approved."""
         head, registry = self.open_registry_now()
         paid = self.disk.payments[payment_id]
         if paid.terminal != self.disk.current:
@@ -431,7 +438,7 @@ class Phone:
             "receipt_number": paid.payload["receipt_number"],
             "amount": paid.payload["amount"],
             "reason": "wrong amount typed",
-            "supervisor_code": None,
+            "supervisor_code": code,
         }
 
         def then(disk: Disk, _: Entry, after: Head) -> Head:

@@ -95,6 +95,8 @@ class World:
         self.pscloud = Pscloud(rng, self.now, dedupes=rng.random() < 0.5)
         self.queue: list[tuple[str, tuple[int | str, ...], str | None]] = []
         self.redis = True
+        self.codes: dict[str, set[tuple[str, str]]] = {}
+        """Of a void number: challenge and digits that a supervisor read out for it."""
         self.old_uploads: list[tuple[str, dict[str, Any]]] = []
         self.keys = 0
         self.depth = 0

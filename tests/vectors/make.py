@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import uuid
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from portal.domain import allocation, columns, journal, money, readings, receipt_code, receipts
+from portal.domain import allocation, columns, journal, money, readings, receipt_code, receipts, void_codes
 from portal.domain.allocation import OpenInvoice
 from tests.soa_columns import table
 
@@ -341,6 +342,24 @@ def period_vectors() -> list[dict[str, Any]]:
     return cases
 
 
+def void_code_vectors() -> list[dict[str, Any]]:
+    """Challenges and codes of voids; `mistyped` differs in one digit."""
+    rng = random.Random(17)
+    cases = []
+    for place in range(24):
+        terminal = f"T{rng.choice([1, 7, 42, 123]):02d}"
+        payment = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        number, amount = f"{terminal}-V{rng.randrange(1, 10**6):06d}", rng.choice([1, 100, 123450, 9_999_999_999])
+        secret = bytes(rng.randrange(256) for _ in range(32))
+        asked = void_codes.challenge(terminal, payment, number, amount)
+        code = void_codes.code(secret, number, amount, asked)
+        digit = place % 8
+        mistyped = code[:digit] + str((int(code[digit]) + rng.randrange(1, 10)) % 10) + code[digit + 1 :]
+        facts = {"terminal": terminal, "payment": payment, "void_number": number, "amount": amount}
+        cases.append({**facts, "challenge": asked, "secret": secret.hex(), "code": code, "mistyped": mistyped})
+    return cases
+
+
 def column_vectors() -> list[dict[str, Any]]:
     rng = random.Random(11)
 
@@ -395,6 +414,7 @@ if __name__ == "__main__":
     write("allocation", allocation_vectors())
     write("journal", journal_vectors())
     write("receipt_code", receipt_code_vectors())
+    write("void_codes", void_code_vectors())
     write("readings", reading_vectors())
     write("periods", period_vectors())
     write("columns", column_vectors())

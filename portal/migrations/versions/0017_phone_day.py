@@ -18,6 +18,7 @@ def upgrade() -> None:
     add_flags()
     add_tables()
     let_a_rebuilt_payment_be_completed()
+    add_void_codes()
 
 
 FLAGS = (
@@ -119,6 +120,52 @@ def let_a_rebuilt_payment_be_completed() -> None:
     number = "coalesce(NEW.receipt_number, '') = coalesce(OLD.receipt_number, '')"
     event, message = f"BEFORE UPDATE OF {FACTS_OF_A_PAYMENT}", "the facts of a payment are never changed"
     refuse("facts_of_a_payment", event, "payments", f"NOT ({once} AND {number} AND {same})", message)
+
+
+def add_void_codes() -> None:
+    """A supervisor beside the collector approves a void there and then; what was given and what became of it is kept."""
+    op.create_table(
+        "void_codes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("terminal_id", sa.Integer(), nullable=False),
+        sa.Column("void_number", sa.String(length=20), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("challenge", sa.String(length=8), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_void_codes_amount")),
+        sa.ForeignKeyConstraint(["terminal_id"], ["terminals.id"], name=op.f("fk_void_codes_terminal_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_void_codes_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_void_codes")),
+    )
+    op.create_index(op.f("ix_void_codes_user_id"), "void_codes", ["user_id"])
+    op.create_index("ix_void_codes_void_number", "void_codes", ["terminal_id", "void_number"])
+    outcomes = ("approved", "wrong", "revoked", "not_entitled", "locked", "not_taken")
+    op.create_table(
+        "void_code_uses",
+        sa.Column("void_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("terminal_id", sa.Integer(), nullable=False),
+        sa.Column("code_id", sa.Integer(), nullable=True),
+        sa.Column("outcome", sa.String(length=12), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(f"outcome IN ({', '.join(map(repr, outcomes))})", name=op.f("ck_void_code_uses_outcome")),
+        sa.CheckConstraint("outcome <> 'approved' OR code_id IS NOT NULL", name=op.f("ck_void_code_uses_approved")),
+        sa.ForeignKeyConstraint(["code_id"], ["void_codes.id"], name=op.f("fk_void_code_uses_code_id")),
+        sa.ForeignKeyConstraint(["terminal_id"], ["terminals.id"], name=op.f("fk_void_code_uses_terminal_id")),
+        sa.ForeignKeyConstraint(["void_id"], ["voids.id"], name=op.f("fk_void_code_uses_void_id")),
+        sa.PrimaryKeyConstraint("void_id", name=op.f("pk_void_code_uses")),
+        sa.UniqueConstraint("code_id", name=op.f("uq_void_code_uses_code_id")),
+    )
+    op.create_index("ix_void_code_uses_terminal", "void_code_uses", ["terminal_id", "outcome", "received_at"])
+    facts = "id, user_id, terminal_id, void_number, amount, challenge, secret, issued_at"
+    refuse("facts_of_a_void_code", f"BEFORE UPDATE OF {facts}", "void_codes", "", "the facts of a code for a void are never changed")
+    revoked = "OLD.revoked_at IS NOT NULL"
+    refuse("void_code_is_revoked_once", "BEFORE UPDATE OF revoked_at", "void_codes", revoked, "a code for a void is taken back once")
+    refuse("void_code_uses_never_change", "BEFORE UPDATE", "void_code_uses", "", "what became of a code for a void is never changed")
+    for table in ("void_codes", "void_code_uses"):
+        refuse(f"{table}_is_never_deleted", "BEFORE DELETE", table, "", f"rows of {table} are never deleted")
 
 
 def downgrade() -> None:

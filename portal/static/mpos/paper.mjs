@@ -117,8 +117,11 @@ function qrCode(code, origin) {
 /** What a receipt printed after its void says, so that nobody takes it for good. @param {any} item @returns {Block[]} */
 function voidMark(item) {
   if (item?.state === "approved") return mark(`VOID ${item.void_number}`);
-  return item?.state === "requested" ? centre(`Void ${item.void_number} asked for`, { look: "small" }) : [];
+  return item?.state === "requested" ? centre(`Void ${item.void_number} ${byCode(item) ? "approved by code, to be confirmed" : "asked for"}`, { look: "small" }) : [];
 }
+
+/** Whether a supervisor's code stands for a void that the portal has not seen. @param {any} item */
+const byCode = (item) => Boolean(item.by_code && item.state === "requested" && item.status === "saved");
 
 /** The void slip: what was asked for and what became of it. @param {any} receipt what phone.receipt() answers, with its `void` @returns {PaperDocument} */
 export function voidPaper(receipt) {
@@ -131,7 +134,7 @@ export function voidPaper(receipt) {
       RULE,
       ...centre("VOID SLIP", { look: "strong" }),
       ...centre(item.void_number, { look: "large" }),
-      ...mark({ requested: "REQUESTED, NOT YET APPROVED", approved: "APPROVED", refused: "REFUSED" }[/** @type {string} */ (item.state)] ?? item.state),
+      ...mark({ requested: byCode(item) ? "APPROVED BY CODE, TO BE CONFIRMED AT UPLOAD" : "REQUESTED, NOT YET APPROVED", approved: "APPROVED", refused: "REFUSED" }[/** @type {string} */ (item.state)] ?? item.state),
       ...row("Asked", dayTime(item.at)),
       ...(decided ? [...row("Decided", dayTime(item.decided_at)), ...row("By", item.decided_by)] : []),
       ...given("Answer", item.decision_reason),
@@ -153,6 +156,7 @@ export function voidPaper(receipt) {
       ...row("Terminal", receipt.terminal),
       { kind: "sign", text: "Customer's signature" },
       { kind: "sign", text: "Collector" },
+      ...(byCode(item) ? [/** @type {Block} */ ({ kind: "sign", text: "Supervisor" })] : []),
       ...(receipt.demo ? mark("DEMO") : []),
     ],
   };

@@ -4,6 +4,7 @@ import { IntentTaken, PhoneError } from "./errors.mjs";
 import { write } from "./confirm.mjs";
 import { wellFormed } from "./domain/journal.mjs";
 import { voidNumber } from "./domain/receipts.mjs";
+import { challenge, plausible } from "./domain/void_codes.mjs";
 import { closedForVoids, lastVoid, LONGEST_REASON } from "./domain/voids.mjs";
 
 /** @typedef {import("./confirm.mjs").Writing} Writing */
@@ -32,9 +33,10 @@ function closedPayment(record, terminal) {
  * @param {string} payment
  * @param {string} reason
  * @param {string} intent the request's identity on this phone: one form gives one request
+ * @param {{code: string, void_number: string}|null} [given] a supervisor's code, and the void number it was given for
  * @returns {Promise<VoidRecord>}
  */
-export async function requestVoid(writing, payment, reason, intent) {
+export async function requestVoid(writing, payment, reason, intent, given = null) {
   const { store, terminal } = writing;
   const asked = async () => (await store.payment(payment))?.voids?.find((item) => item.intent === intent) ?? null;
   const text = wellFormed(String(reason ?? "")).trim();
@@ -53,11 +55,12 @@ export async function requestVoid(writing, payment, reason, intent) {
       const number = head.void + 1;
       const { receipt_number, amount } = record.payload;
       const facts = { registry: head.registry.id, void_number: voidNumber(terminal, number), reason: text };
+      if (given) await checkCode(writing, { payment, void_number: facts.void_number, amount }, given);
       /** @type {VoidRecord} */
-      const item = { ...facts, intent, seq: head.seq + 1, at, state: "requested", decided_by: null, decided_at: null, decision_reason: null, counted_registry: null, counted_seq: null };
+      const item = { ...facts, intent, seq: head.seq + 1, at, state: "requested", decided_by: null, decided_at: null, decision_reason: null, counted_registry: null, counted_seq: null, ...(given && { by_code: true }) };
       return {
         kind: "void_requested",
-        payload: { ...facts, payment, receipt_number, amount, supervisor_code: null },
+        payload: { ...facts, payment, receipt_number, amount, supervisor_code: given?.code ?? null },
         update: { ...record, voids: [...(record.voids ?? []), item] },
         head: { void: number, voids_waiting: [...(head.voids_waiting ?? []), payment] },
       };
@@ -71,6 +74,38 @@ export async function requestVoid(writing, payment, reason, intent) {
   const stored = await asked();
   if (!stored) throw new PhoneError("storage_failed", "The void was written but cannot be read back. Close the app, open it again and look at Transactions.");
   return stored;
+}
+
+/**
+ * What a supervisor needs to give a code for the next void: its number, and the challenge bound to terminal, payment, number and amount.
+ * @param {Writing} writing
+ * @param {string} payment
+ * @returns {Promise<{void_number: string, amount: number, challenge: string}|null>} null when this phone does not hold the payment
+ */
+export async function codeFacts({ store, terminal, subtle }, payment) {
+  const record = await store.payment(payment);
+  if (!record) return null;
+  const void_number = voidNumber(terminal, (await store.head(terminal)).void + 1);
+  const { amount } = record.payload;
+  return { void_number, amount, challenge: await challenge({ terminal, payment, void_number, amount }, subtle) };
+}
+
+/**
+ * Throws PhoneError when a code was mistyped or is for another number; whether it is the supervisor's only the portal can tell.
+ * @param {Writing} writing
+ * @param {{payment: string, void_number: string, amount: number}} facts
+ * @param {{code: string, void_number: string}} given
+ */
+async function checkCode({ terminal, subtle }, facts, given) {
+  const refuse = (/** @type {string} */ message) => {
+    throw new PhoneError("invalid", message, { fields: [{ field: "supervisor_code", message }] });
+  };
+  if (given.void_number !== facts.void_number) {
+    refuse(`Another void took the number ${given.void_number} meanwhile, so this code fits no more. Ask the supervisor for a new code for ${facts.void_number}, or leave it empty.`);
+  }
+  if (!plausible(given.code, await challenge({ terminal, ...facts }, subtle))) {
+    refuse("This is not the code for this void. Compare the eight digits, and what the supervisor typed, with this screen; or leave it empty.");
+  }
 }
 
 /**

@@ -99,18 +99,21 @@ export function stateWord(status) {
  * The word and colour of a void (what `phone.receipt()` has as `void`): `voided (T07-V000004)`.
  * @param {any} item @returns {{text: string, tone: "plain" | "safe" | "person" | "danger"}}
  */
-export function voidWord({ void_number, state, status, heard }) {
+export function voidWord({ void_number, state, status, heard, by_code }) {
   if (state === "approved") return { text: `voided (${void_number})`, tone: "danger" };
   if (state === "refused") return { text: "void refused", tone: "plain" };
   if (heard) return { text: `void ${heard.decision}, noted in the next registry`, tone: "person" };
-  return { text: STATES[status]?.tone === "person" ? "void asked for, office must check" : "void asked for", tone: "person" };
+  if (STATES[status]?.tone === "person") return { text: "void asked for, office must check", tone: "person" };
+  if (by_code && status === "saved") return { text: "void approved by code, to be confirmed at upload", tone: "person" };
+  return { text: by_code ? "void asked for, code not taken" : "void asked for", tone: "person" };
 }
 
 /** Everything that is known of a void, as sentences. @param {any} item */
 export function voidWords(item) {
   const { decision, decided_by: by, reason: why } = item.heard ?? { decision: item.state, decided_by: item.decided_by, reason: item.decision_reason };
   if (decision === "refused") return sentence(`Void ${item.void_number} refused by ${by}${why ? `: ${why}` : ""}`);
-  const asked = `Void ${item.void_number} ${decision === "approved" ? `approved by ${by}` : "waits for the office"}. Reason: ${item.reason}`;
+  const open = !item.by_code ? "waits for the office" : item.status === "saved" ? "approved by a supervisor's code, to be confirmed at upload" : "waits for the office: its code was not taken";
+  const asked = `Void ${item.void_number} ${decision === "approved" ? `approved by ${by}` : open}. Reason: ${item.reason}`;
   return `${sentence(asked)}${item.status_reason ? ` ${sentence(item.status_reason)}` : ""}`;
 }
 
