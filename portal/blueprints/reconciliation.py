@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from uuid import UUID
 
 from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from portal import clock
+from portal import clock, doorbell
 from portal.access import roles
 from portal.blueprints.pages import Query, answer
 from portal.domain import reconciliation as domain
 from portal.domain.errors import InvalidInput, NotFound
+from portal.services import payments
 from portal.services import reconciliation as service
 from portal.store import reconciliations as store
 from portal.store.reconciliations import DifferenceFilter, ReportRow
@@ -97,6 +99,7 @@ def show(report_id: int) -> Response:
         "reconciliation/show.html",
         "reconciliation/_differences.html" if request.headers.get("HX-Target") == "results" else "reconciliation/_report.html",
         report=report,
+        latest=report.status == "completed" and store.last_completed() == report,
         query=query,
         page=page,
         total=listed(report, wanted),
@@ -109,6 +112,16 @@ def show(report_id: int) -> Response:
     )
     response.vary.add("HX-Target")
     return response
+
+
+@bp.post("/reconciliation/<int:report_id>/send-again/<uuid:payment_id>")
+@roles("supervisor")
+def send_again(report_id: int, payment_id: UUID) -> ResponseReturnValue:
+    """Send a payment to PSCloud again that this report says was lost there."""
+    payments.send_again(str(payment_id), report_id, current_user.name, request.form.get("reason", ""), clock.now())
+    doorbell.ring("post_payments")
+    flash("The payment will be sent to PSCloud again. PSCloud is asked first whether it has it after all.", "good")
+    return redirect(url_for("payments.show", payment_id=payment_id), 303)
 
 
 def listed(report: ReportRow, wanted: DifferenceFilter) -> int | None:

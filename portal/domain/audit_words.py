@@ -55,6 +55,7 @@ ACTIONS: Mapping[str, Action] = {
     "payment_approved": Action("Approved a payment", "payment"),
     "payment_held": Action("Held a payment", "payment"),
     "payment_retried": Action("Sent a failed payment again", "payment"),
+    "payment_sent_again": Action("Sent a payment again that PSCloud no longer knew", "payment"),
     "payment_completed": Action("Payment posted to PSCloud", "payment"),
     "payment_failed": Action("PSCloud refused a payment", "payment"),
     "void_requested": Action("Asked for a void", "payment"),

@@ -41,6 +41,7 @@ MOVES = {
     ("processing", "completed"),
     ("processing", "failed"),
     ("failed", "approved"),  # Retry
+    ("completed", "approved"),  # a reconciliation found that PSCloud lost it, and a supervisor has it sent again
     ("approved", "pending"),  # held by a person before it is posted
 }
 LARGE_ADVANCE = 20_000_00

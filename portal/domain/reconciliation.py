@@ -298,8 +298,8 @@ CASES = {
     ),
     "payment_missing": Case(
         "It is Completed here: PSCloud accepted it once. Now PSCloud does not know it.",
-        "Ask PSCloud's administrator to look for the reference: it was deleted there, or a backup was put back. It must be entered there "
-        "again, under the same reference, so that it cannot be booked twice.",
+        "Ask PSCloud's administrator to look for the reference: it was deleted there, or a backup was put back. When it is to be there, a "
+        "supervisor sends it again from here: PSCloud is asked once more, and books it under the same reference, so not twice.",
     ),
     "payment_refused": Case(
         "PSCloud refused it, so the money is in our ledger and not in PSCloud.",

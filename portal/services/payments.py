@@ -13,7 +13,7 @@ from portal.domain.money import centavos
 from portal.domain.payments import move
 from portal.domain.soa import Soa
 from portal.extensions import db
-from portal.store import audit, ledger, postings, voids
+from portal.store import audit, ledger, postings, reconciliations, voids
 
 MANILA = ZoneInfo("Asia/Manila")
 
@@ -98,6 +98,34 @@ def hold(payment_id: str, who: str, reason: str, now: datetime) -> None:
         raise Conflict("Only an approved payment that is not being posted can be held.")
     ledger.set_status(payment_id, "approved", move("approved", "pending"), f"Held by {who}: {text}", now)
     audit.add(who, "payment_held", payment_id, {"reason": text}, now)
+    db.session.commit()
+
+
+def send_again(payment_id: str, report_id: int, who: str, reason: str, now: datetime) -> None:
+    """Send a payment to PSCloud again that was posted once and that this reconciliation, the latest, no longer found there. PSCloud is
+    asked first, and knows the reference, so that it is booked there once. Commits.
+
+    Raises InvalidInput, NotFound, Forbidden, or Conflict when the report is not the latest or says nothing of the kind of this payment."""
+    text = reason.strip()
+    if not 3 <= len(text) <= 500:
+        raise InvalidInput("Say why it is sent again, in 3 to 500 characters.")
+    row = ledger.statuses([payment_id]).get(payment_id)
+    if row is None:
+        raise NotFound("There is no such payment.")
+    if row.collector == who:
+        raise Forbidden("Nobody sends a payment again that they collected themselves. Ask a colleague.")
+    _check_voids([payment_id])
+    report = reconciliations.last_completed()
+    if report is None or report.id != report_id:
+        raise Conflict("A later comparison has been made. Look at that one, and send the payment again from there if it is still missing.")
+    if not reconciliations.says(report_id, "payment", payment_id, "payment_missing"):
+        raise Conflict("This comparison does not say that PSCloud lost the payment, so it is not sent again.")
+    sent = ledger.posted_at(payment_id)
+    if row.status != "completed" or (sent is not None and sent > report.requested_at):
+        raise Conflict("This payment was sent again already. Press Compare now to see whether PSCloud has it.")
+    ledger.set_status(payment_id, "completed", move("completed", "approved"), f"Sent again by {who}: {text}", now, posted_at=None)
+    postings.ask_and_post_again(payment_id, now)
+    audit.add(who, "payment_sent_again", payment_id, {"reason": text, "reconciliation": report_id}, now)
     db.session.commit()
 
 

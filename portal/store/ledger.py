@@ -288,6 +288,11 @@ def posted_at(payment_id: str) -> datetime | None:
     return db.session.execute(select(Payment.posted_at).where(Payment.id == payment_id)).scalar_one_or_none()
 
 
+def posted_at(payment_id: str) -> datetime | None:
+    """When it was posted to PSCloud, UTC; None when it is not there."""
+    return db.session.execute(select(Payment.posted_at).where(Payment.id == payment_id)).scalar_one_or_none()
+
+
 def set_status(payment_id: str, was: str, status: str, reason: str, now: datetime, **values: object) -> bool:
     """Move a payment's status, if it still is what it was; says whether it did."""
     changed = {"status": status, "status_reason": reason, "status_at": now, **values}

@@ -77,6 +77,14 @@ def ask_and_post_again(payment_id: str, now: datetime) -> None:
         db.session.execute(insert(Posting).values(payment_id=payment_id, attempts=0, created_at=now, **due))
 
 
+def ask_and_post_again(payment_id: str, now: datetime) -> None:
+    """Make the posting of a payment that PSCloud had due again; PSCloud is asked first whether it has it after all."""
+    due = {"status": "due", "next_attempt_at": now, "finished_at": None, "lease": None, "lease_until": None, "outcome_unknown": True}
+    done = db.session.execute(update(Posting).where(Posting.payment_id == payment_id).values(**due))
+    if not done.rowcount:  # type: ignore[attr-defined]
+        db.session.execute(insert(Posting).values(payment_id=payment_id, attempts=0, created_at=now, **due))
+
+
 def withdraw(payment_id: str) -> bool:
     """Take a payment out of the outbox if nobody ever began to post it; says whether that was so."""
     row = [Posting.payment_id == payment_id, Posting.status == "due", Posting.attempts == 0]

@@ -233,6 +233,13 @@ def _move(report_id: int, held: tuple[str, ...], holder: str | None, **values: A
     return int(done.rowcount) == 1  # type: ignore[attr-defined]
 
 
+def says(report_id: int, record: str, record_id: str, reason: str) -> bool:
+    """Whether a report holds this case for this record."""
+    of_it = (ReconciliationDifference.report_id == report_id, ReconciliationDifference.record == record)
+    query = select(ReconciliationDifference.id).where(*of_it, ReconciliationDifference.record_id == record_id)
+    return db.session.execute(query.where(ReconciliationDifference.reason == reason).limit(1)).first() is not None
+
+
 # --- what is read of PSCloud
 
 

@@ -39,6 +39,7 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return heard
 
 
+tables = db.metadata.tables
 MANY = [
     NewDifference(
         "soa", "different", "soa_changed", f"S{one:03d}", f"SOA-S{one:03d}", f"ACC-S{one:03d}", f"Customer {one:03d}", Decimal(one + 1),
@@ -236,3 +237,23 @@ def test_the_worker_compares_with_a_real_pscloud(site: Site, server: RunningPSCl
         jobs.reconcile(1)
     page = site.page("carla", "/reconciliation/1?record=soa&outcome=different")
     assert changed in attributes(page, "data-difference") and "Penalty" in text_of(page)
+
+
+def test_a_supervisor_sends_a_lost_payment_again_from_the_latest_report_alone(site: Site, rings: list[tuple[Any, ...]]) -> None:
+    with site.app.app_context():
+        payment = db.session.execute(tables["payments"].select().limit(1)).mappings().one()["id"]
+        db.session.execute(tables["payments"].update().where(tables["payments"].c.id == payment).values(status="completed"))
+        db.session.commit()
+    number = report(site, [NewDifference("payment", "only_here", "payment_missing", payment, "T01-00000001", amount_here=Decimal("50.00"))])
+    address = f"/reconciliation/{number}/send-again/{payment}"
+    assert f'action="{address}"' in site.page("ramon", f"/reconciliation/{number}")
+    assert address not in site.page("carla", f"/reconciliation/{number}") and site.post("carla", address).status_code == 403
+    short = site.post("ramon", address, {"reason": " "})
+    assert short.status_code == 422 and "Say why" in short.text
+    done = site.post("ramon", address, {"reason": "Deleted by mistake"})
+    assert (done.status_code, done.headers["Location"]) == (303, f"/payments/{payment}") and rings[-1] == ("post_payments",)
+    page = site.page("ramon", f"/payments/{payment}")
+    assert "Sent again by ramon: Deleted by mistake" in text_of(page)
+    assert site.post("ramon", address, {"reason": "Once more"}).status_code == 409
+    report(site, [])
+    assert address not in site.page("ramon", f"/reconciliation/{number}")

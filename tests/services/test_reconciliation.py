@@ -16,12 +16,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from demo.pscloud.testing import RunningPSCloud, running_pscloud
 from portal import doorbell
-from portal.domain.errors import Conflict, NotFound
+from portal.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from portal.domain.reconciliation import CASES
 from portal.extensions import db
 from portal.pscloud.client import AuthFailed, PscloudClient, Retryable
 from portal.pscloud.profile import BUILT_IN, load
-from portal.services import payments, sync, void_postings, voids, waiting
+from portal.services import payments, postings, sync, void_postings, voids, waiting
 from portal.services import reconciliation as service
 from portal.store import audit, models, soas
 from portal.store import reconciliations as store
@@ -218,6 +218,74 @@ def test_every_difference_of_payments_is_told_in_its_case(world: World) -> None:
     assert (odd.amount_pscloud, odd.number, odd.account_number) == (Decimal("77.00"), "COUNTER", world.soas[0].id)
     assert books() == before
     assert {one.reason for one in found(report)} <= CASES.keys()
+
+
+def lost(world: World) -> tuple[str, ReportRow]:
+    """A payment that PSCloud accepted and knows no more, and the comparison that found it."""
+    payment = world.pay(2)[0]
+    assert world.post().completed == 2
+    world.pscloud.change_payment(payment, forget=True)
+    report = compare(world)
+    assert cases(report, kind="only_here") == {"payment_missing": [payment]}
+    return payment, report
+
+
+def test_a_payment_that_pscloud_lost_is_sent_again_once_and_audited(world: World) -> None:
+    payment, report = lost(world)
+    world.now.on(seconds=60)
+    payments.send_again(payment, report.id, "sonia", "  Their backup was put back.  ", world.now())
+    assert world.status(payment) == "approved"
+    told = db.session.execute(select(models.AuditEntry).where(models.AuditEntry.action == "payment_sent_again")).scalar_one()
+    assert (told.who, told.subject) == ("sonia", payment)
+    assert json.loads(told.detail) == {"reason": "Their backup was put back.", "reconciliation": report.id}
+    db.session.rollback()
+    with pytest.raises(Conflict, match="sent again already"):
+        payments.send_again(payment, report.id, "sonia", "Twice", world.now())
+    db.session.rollback()
+    assert world.post().completed == 1 and world.status(payment) == "completed"
+    assert world.held().count(payment) == 1
+    with pytest.raises(Conflict, match="sent again already"):
+        payments.send_again(payment, report.id, "sonia", "Twice", world.now())
+    db.session.rollback()
+    world.now.on(seconds=60)
+    assert compare(world).counts("payment")["only_here"] == 0
+
+
+def test_a_payment_sent_again_is_asked_about_when_the_answer_is_lost(world: World) -> None:
+    payment, report = lost(world)
+    world.now.on(seconds=60)
+    payments.send_again(payment, report.id, "sonia", "Deleted there", world.now())
+    world.pscloud.control(lose_answer_next=1)
+    assert world.post().postponed == 1 and world.status(payment) == "approved"
+    world.now.on(minutes=30)
+    sent: list[Any] = []
+    asked = world.client()
+    asked.post_payments = sent.append  # type: ignore[method-assign, assignment]
+    assert postings.post_due(asked, world.now).completed == 1 and sent == []
+    assert world.status(payment) == "completed" and world.held().count(payment) == 1
+
+
+def test_only_what_the_latest_report_misses_is_sent_again_with_a_reason_by_another_person(world: World) -> None:
+    payment, report = lost(world)
+    other = next(one for one in world.held() if one != payment)
+    refused = [
+        (payment, report.id, "nena", "Mine", Forbidden, "collected themselves"),
+        (payment, report.id, "sonia", " ", InvalidInput, "Say why"),
+        (payment, report.id + 1, "sonia", "Lost", Conflict, "later comparison"),
+        (other, report.id, "sonia", "Lost", Conflict, "does not say"),
+        ("0" * 36, report.id, "sonia", "Lost", NotFound, "no such payment"),
+    ]
+    for payment_id, report_id, who, reason, error, words in refused:
+        with pytest.raises(error, match=words):
+            payments.send_again(payment_id, report_id, who, reason, world.now())
+        db.session.rollback()
+    entry = next(one for one in world.phone.entries if one.payload.get("payment") == payment)
+    world.phone.ask_void(entry)
+    send(world.phone)
+    with pytest.raises(Conflict, match="void"):
+        payments.send_again(payment, report.id, "sonia", "Lost", world.now())
+    db.session.rollback()
+    assert world.status(payment) == "completed"
 
 
 def test_without_a_list_payments_are_asked_for_by_reference_and_the_report_says_so(world: World) -> None:
