@@ -116,7 +116,7 @@ export async function unlockScreen(ctx) {
   const { blocked } = await phone.pinState();
   const byPassword = blocked || ctx.memory.forgotten;
   const who = user.display_name || user.name;
-  const waiting = h("p", { class: "lead" }, unsentWords(phone.state.unsent.count));
+  const waiting = h("p", { class: "lead" }, unsentWords(phone.state.unsent.count, byPassword));
   const leave = button("Somebody else", async () => {
     await phone.logOut({ force: true });
     ctx.replace("collection");
@@ -173,13 +173,14 @@ export async function unlockScreen(ctx) {
     body: [waiting, ...(byPassword ? passwordPart() : pinPart()), leave, others.node],
     update() {
       others.draw();
-      waiting.textContent = unsentWords(phone.state.unsent.count);
+      waiting.textContent = unsentWords(phone.state.unsent.count, byPassword);
     },
   };
 }
 
-/** @param {number} count */
-function unsentWords(count) {
-  if (!count) return "Enter your PIN to go on where you were.";
-  return `${counted(count, "entry", "entries")} on this phone ${count === 1 ? "waits" : "wait"} to be uploaded. Enter your PIN: then ${count === 1 ? "it goes" : "they go"} up by ${count === 1 ? "itself" : "themselves"}.`;
+/** @param {number} count @param {boolean} byPassword the PIN is not what is asked for */
+function unsentWords(count, byPassword) {
+  if (!count) return byPassword ? "" : "Enter your PIN to go on where you were.";
+  const waits = `${counted(count, "entry", "entries")} on this phone ${count === 1 ? "waits" : "wait"} to be uploaded.`;
+  return byPassword ? waits : `${waits} Enter your PIN: then ${count === 1 ? "it goes" : "they go"} up by ${count === 1 ? "itself" : "themselves"}.`;
 }
