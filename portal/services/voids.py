@@ -16,6 +16,7 @@ from portal.services import void_codes
 from portal.services.payments import MANILA
 from portal.store import audit
 from portal.store import terminals as terminal_store
+from portal.store import void_codes as code_store
 from portal.store import voids as store
 from portal.store.terminals import TerminalRow
 from portal.store.voids import VoidRow
@@ -32,7 +33,10 @@ def lock_named(entries: Iterable[Entry], terminal: TerminalRow) -> None:
         values = [payload.get(key) for payload in asked]
         return [value for value in values if isinstance(value, str) and len(value) <= 36 and value.isascii() and value.isprintable()]
 
-    store.lock_named(terminal.id, named("void_number"), named("payment"), any(payload.get("supervisor_code") for payload in asked))
+    deciding = any(payload.get("supervisor_code") for payload in asked)
+    store.lock_named(terminal.id, named("void_number"), named("payment"), deciding)
+    if deciding:
+        code_store.lock_named(terminal.id, named("void_number"))
 
 
 def request(entry: Entry, terminal: TerminalRow, who: str, now: datetime, trusted: bool = True) -> bool:

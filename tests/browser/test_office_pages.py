@@ -26,7 +26,7 @@ from tests.blueprints.office_site import cookie_of, fill
 WIDE, SMALL = {"width": 1366, "height": 768}, {"width": 360, "height": 740}
 PAGES = (
     "/", "/syncs", "/syncs/1", "/collector-codes", "/collector-codes/one?code=A1", "/collector-codes/unassigned",
-    "/collector-codes/downloads", "/incidents", "/missing-numbers",
+    "/collector-codes/downloads", "/incidents", "/missing-numbers", "/voids/codes",
 )  # fmt: skip
 
 
