@@ -53,6 +53,7 @@ INCIDENT_WORDS = {
     "missing_receipts": "Receipts missing",
     "missing_voids": "Voids missing",
     "reading_differs": "Reading differs",
+    "closed_by_office": "Phone came back",
     "clock_jump": "Clock moved",
     "revoked_terminal": "Revoked terminal",
     "disabled_collector": "Disabled collector",

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
+from portal import clock
 from portal.access import roles
 from portal.blueprints.pages import Query, answer
 from portal.documents import pdf_response, render_pdf
@@ -16,8 +22,9 @@ from portal.domain.money import from_centavos
 from portal.domain.money import show as show_money
 from portal.domain.payments import TENDER_WORDS, read_instant
 from portal.filters import day, moment
-from portal.store import readings
-from portal.store.readings import ReadingDetail
+from portal.services import readings as service
+from portal.store import readings, terminals
+from portal.store.readings import ChainRow, DayOf, ReadingDetail, ReadingRow
 
 bp = Blueprint("readings", __name__)
 KINDS = {"": "All", "Z": "Z-readings", "X": "X-readings"}
@@ -50,7 +57,101 @@ def index() -> Response:
     kind, before_id = query.choice("kind", "Kind", KINDS), query.number("before_id")
     rows = readings.recent(limit=PAGE, before_id=before_id, kind=kind or None)
     older = rows[-1].id if len(rows) == PAGE else None
-    return answer("readings/index.html", "readings/_results.html", query=query, rows=rows, kinds=KINDS, before_id=before_id, older=older)
+    return answer(
+        "readings/index.html",
+        "readings/_results.html",
+        query=query,
+        rows=rows,
+        kinds=KINDS,
+        before_id=before_id,
+        older=older,
+        registries=readings.open_registries() if not kind and not before_id else [],
+        may_close=current_user.can("supervisor"),
+    )
+
+
+@bp.post("/readings/registries/<uuid:registry_id>/close")
+@roles("supervisor")
+def close(registry_id: UUID) -> ResponseReturnValue:
+    """Close a registry whose phone is lost or broken by a Z-reading of the office."""
+    reading_id = service.close_by_office(str(registry_id), current_user.name, request.form.get("reason", ""), clock.now())
+    flash("The registry is closed. Its Z-reading holds what the portal knows; what arrives later enters the next one.", "good")
+    return redirect(url_for("readings.show", reading_id=reading_id), 303)
+
+
+@bp.get("/readings/calendar")
+@roles("office", "admin")
+def calendar() -> Response:
+    """Which terminal closed which day of a month, as a table."""
+    query, today = Query("readings.calendar"), clock.today()
+    first = (query.day("from", "Month") or today).replace(day=1)
+    last = _next_month(first) - timedelta(days=1)
+    cells: dict[str, dict[date, list[DayOf]]] = {}
+    for one in readings.days(first, last):
+        cells.setdefault(one.terminal, {}).setdefault(one.business_date, []).append(one)
+    return answer(
+        "readings/calendar.html",
+        "readings/_calendar.html",
+        query=query,
+        month=first,
+        days=[first + timedelta(days=number) for number in range((last - first).days + 1)],
+        cells=cells,
+        earlier=(first - timedelta(days=1)).replace(day=1),
+        later=_next_month(first) if _next_month(first) <= today else None,
+        today=today,
+    )
+
+
+def _next_month(first: date) -> date:
+    return (first + timedelta(days=32)).replace(day=1)
+
+
+@bp.get("/readings/chain")
+@roles("office", "admin")
+def chain() -> Response:
+    """The Z-readings of one terminal in their order, counters and accumulated totals hand in hand."""
+    query = Query("readings.chain")
+    codes = [row.code for row in terminals.all_terminals()]
+    code = query.choice("terminal", "Terminal", {code: code for code in codes}) or (codes[0] if codes else "")
+    before = query.number("before")
+    rows = readings.chain(code, before, PAGE + 1) if code else []
+    return answer(
+        "readings/chain.html",
+        "readings/_chain.html",
+        query=query,
+        code=code,
+        codes=codes,
+        rows=[_link(one, earlier) for one, earlier in zip(rows, [*rows[1:], None], strict=True)][:PAGE],
+        older=rows[PAGE - 1].row.z_counter if len(rows) > PAGE else None,
+        before=before,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A Z-reading in its chain: whether it goes on where the one before ended (DOMAIN 6). Pesos."""
+
+    row: ReadingRow
+    previous: Decimal
+    gross: Decimal
+    late: Decimal
+    present: Decimal
+    holds: bool
+
+
+def _link(one: ChainRow, earlier: ChainRow | None) -> Link:
+    figures = one.figures
+    late = figures.get("late_amount", 0)
+    adds_up = figures["previous_accumulated"] + figures["gross"] + late == figures["present_accumulated"]
+    if earlier is None:
+        follows = figures["z_counter"] > 1 or figures["previous_accumulated"] == 0
+    else:
+        before = earlier.figures
+        follows = (before["z_counter"] + 1, before["present_accumulated"]) == (figures["z_counter"], figures["previous_accumulated"])
+    previous, gross, after, present = (
+        from_centavos(value) for value in (figures["previous_accumulated"], figures["gross"], late, figures["present_accumulated"])
+    )
+    return Link(one.row, previous, gross, after, present, adds_up and follows)
 
 
 @bp.get("/readings/<int:reading_id>")
@@ -90,6 +191,16 @@ def contents(detail: ReadingDetail) -> dict[str, Any]:
         "sections": sections(detail),
         "differences": differences,
         "late": readings.late_in(detail.row.id),
+        "kept": [
+            (
+                one,
+                [
+                    (label_of(item["field"]), shown(item["field"], item["phone"]), shown(item["field"], item["portal"]))
+                    for item in one.differences
+                ],
+            )
+            for one in (readings.kept_beside(detail.row.id) if detail.row.made_by else [])
+        ],
     }
 
 
@@ -130,6 +241,10 @@ def sections(detail: ReadingDetail) -> list[Section]:
     found.append(Section("Collection", [*(money(reading, name) for name in names), *totals]))
     late = [tender_line(line, "Late: ") for line in reading.get("late_tenders", [])]
     found.append(Section("Tenders", [*(tender_line(line) for line in reading["tenders"]), *late] or [Line("No payments", "0.00")]))
+    if "carried_void" in reading:
+        carried = [("Voids", "void"), ("Of them cash", "voided_cash"), ("Cash drops", "drops")]
+        lines = [Line(words, pesos(reading[f"carried_{name}"])) for words, name in carried]
+        found.append(Section("In it from the registry that the office closed", lines))
     found.append(Section("Cash", cash_lines(reading)))
     return found
 

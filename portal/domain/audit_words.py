@@ -48,6 +48,8 @@ ACTIONS: Mapping[str, Action] = {
     "registry_opened": Action("Opened a registry", "terminal"),
     "registry_closed": Action("Closed a registry", "terminal"),
     "z_reading": Action("Took a Z-Reading", "terminal"),
+    "registry_forced": Action("Closed a registry for a phone", "terminal"),
+    "z_reading_kept": Action("Kept the Z-Reading of a phone that came back", "terminal"),
     "payment_booked": Action("Payment entered the ledger", "payment"),
     "payment_rebuilt": Action("Recorded a payment from its receipt", "payment"),
     "rebuilt_payment_arrived": Action("Entry of a rebuilt payment arrived from its phone", "payment"),

@@ -189,8 +189,45 @@ def with_late(reading: Mapping[str, Any], late: Sequence[Taken], printed: int, n
     }
 
 
+def with_carried(reading: Mapping[str, Any], voids: Sequence[Voided], drops: Sequence[int]) -> dict[str, Any]:
+    """The portal's Z-reading with what the phone wrote into the registry before after the office had closed that one: voids and cash drops
+    that its own Z could not hold, so that none falls between two. Centavos; the reading itself when there is nothing."""
+    if not voids and not drops:
+        return dict(reading)
+    void, cash = sum(one.amount for one in voids), sum(one.amount for one in voids if one.cash)
+    changed = {
+        **reading,
+        "less_void": reading["less_void"] + void,
+        "net": reading["net"] - void,
+        "less_voided_cash": reading["less_voided_cash"] + cash,
+        "less_drops": reading["less_drops"] + sum(drops),
+    }
+    given = (changed[name] for name in ("change_fund", "cash_collected", "less_voided_cash", "less_drops", "less_expenses"))
+    expected, counted = expected_cash(*given), reading["counted_cash"]
+    carried = {"carried_void": void, "carried_voided_cash": cash, "carried_drops": sum(drops)}
+    return {**changed, "expected_cash": expected, "short_over": None if counted is None else counted - expected, **carried}
+
+
+def without_carried(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """A portal's Z-reading as the phone works it out, whose own Z of the registry before held what was carried."""
+    void, cash, drops = (reading.get(f"carried_{name}", 0) for name in ("void", "voided_cash", "drops"))
+    plain = {
+        **reading,
+        "less_void": reading["less_void"] - void,
+        "net": reading["net"] + void,
+        "less_voided_cash": reading["less_voided_cash"] - cash,
+        "less_drops": reading["less_drops"] - drops,
+        "expected_cash": reading["expected_cash"] + cash + drops,
+    }
+    if reading["short_over"] is not None:
+        plain["short_over"] = reading["short_over"] - cash - drops
+    return plain
+
+
 def without_late(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """A portal's Z-reading as the phone works it out, to which no payment is late: it was in the Z of its own registry, or in none."""
+    """A portal's Z-reading as the phone works it out, to which no payment is late: it was in the Z of its own registry, or in none. Nor is
+    anything carried over from a registry that the office closed."""
+    reading = without_carried(reading)
     cash, amount, never = (reading.get(name, 0) for name in ("late_cash", "late_amount", "late_never_printed"))
     plain = {**reading, "expected_cash": reading["expected_cash"] - cash}
     if reading["short_over"] is not None:

@@ -139,7 +139,7 @@ class Bookings:
             used.append(payment.receipt_number)
         if "rebuilt" in flags and registry is None:
             pass  # it is with the phone, as the payment's own entry is
-        elif registry is None or registry.closed_seq is not None or registry.z_seq is not None:
+        elif registry is None or any(place is not None for place in (registry.closed_seq, registry.z_seq, registry.forced_seq)):
             flags["late"] = "Its registry was closed." if registry else "Its registry never arrived."
         elif payment.registry in self.facts.jumped:
             flags["clock_jump"] = ""

@@ -184,7 +184,7 @@ class _Batch:
     def __init__(self, terminal: TerminalRow, uploader: Uploader, policy: Policy, upload_id: int, now: datetime) -> None:
         self.terminal, self.uploader, self.policy, self.upload_id, self.now = terminal, uploader, policy, upload_id, now
         self.head_seq, self.head_hash = terminal.head_seq, terminal.head_hash
-        self.approved = False
+        self.approved, self.told = False, ""
         self.aside: dict[str, tuple[str, str]] = {}
         self.codes = users.codes_of(terminal.user_id)
 
@@ -325,11 +325,12 @@ class _Batch:
         return "stored", ""
 
     def _store_alone(self, entry: Entry) -> list[str]:
-        """Store and book an entry that changes what those behind it meet. Raises what is wrong with it."""
+        """Store and book an entry that changes what those behind it meet; what the phone is told of it. Raises what is wrong with it."""
+        self.told = ""
         self._check_envelope(entry)
         store.add_all([self._row(entry, self._registry_of(entry))])
         self._book(entry, main_chain=True)
-        return [""]
+        return [self.told]
 
     def _store_together(self, entries: list[Entry]) -> list[str]:
         """Store and book payments, visits and entries whose whole effect is to be in the journal, with a number of statements that does not
@@ -438,7 +439,7 @@ class _Batch:
                     self.terminal.id, self.terminal.user_id, entry.seq, snapshot, as_of, read_instant(entry.at), count, amount_due
                 )
             case "reading_x" | "reading_z":
-                readings.accept(entry, self.terminal, self.now)
+                self.told = readings.accept(entry, self.terminal, self.now)
             case "registry_closed":
                 self._close_registry(entry, payload)
             case "void_requested":

@@ -382,7 +382,7 @@ class JournalAside(Model):
 
 
 class Registry(Model):
-    """One business day on one terminal."""
+    """One business day on one terminal. `forced_seq` is the last journal place that a Z-reading of the office holds, when it made one."""
 
     __tablename__ = "registries"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -396,6 +396,8 @@ class Registry(Model):
     z_seq: Mapped[int | None] = mapped_column()
     closed_seq: Mapped[int | None] = mapped_column()
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
+    forced_seq: Mapped[int | None] = mapped_column()
+    forced_at: Mapped[datetime | None] = mapped_column(Instant)
     __table_args__ = (
         UniqueConstraint("terminal_id", "opened_seq"),
         Index("ix_registries_open", "id", sqlite_where=text("z_seq IS NULL"), postgresql_where=text("z_seq IS NULL")),
@@ -507,7 +509,10 @@ class PaymentAllocation(Model):
 
 
 class Reading(Model):
-    """An X- or Z-reading: as the phone printed it, as the portal worked it out, and whether they agree. Never updated."""
+    """An X- or Z-reading: as the phone printed it, as the portal worked it out, and whether they agree. Never updated.
+
+    One that the office made for a phone that cannot has `made_by` and a reason, no phone's figures, and as its place the Z counter below
+    zero: it stands in no journal."""
 
     __tablename__ = "readings"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -524,6 +529,8 @@ class Reading(Model):
     portal: Mapped[str] = mapped_column(Text)
     differences: Mapped[str] = mapped_column(Text, default="[]")
     gross: Mapped[Decimal] = mapped_column(Pesos)
+    made_by: Mapped[str | None] = mapped_column(String(60))
+    reason: Mapped[str] = mapped_column(Text, default="", server_default="")
     terminal: Mapped[Terminal] = relationship(viewonly=True)
     user: Mapped[User] = relationship(viewonly=True)
     __table_args__ = (
@@ -926,4 +933,4 @@ class ScheduleSlot(Model):
     last_slot: Mapped[datetime] = mapped_column(Instant)
 
 
-from portal.store import door_tables, missing_tables, money_tables, staging_tables, void_code_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above
+from portal.store import door_tables, missing_tables, money_tables, reading_tables, staging_tables, void_code_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above

@@ -9,12 +9,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, insert, literal_column, select, union
+from sqlalchemy import and_, func, insert, literal_column, or_, select, union
 
-from portal.domain.money import from_centavos
+from portal.domain.money import ZERO, from_centavos
 from portal.domain.readings import only_late_differs
 from portal.extensions import db
 from portal.store.models import Payment, PaymentFlag, Reading, ReadingPayment, Registry, Terminal, User
+from portal.store.reading_tables import KeptReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class ReadingRow:
     gross: Decimal
     differences: int
     only_late: bool
+    made_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class ReadingDetail:
     phone: dict[str, Any]
     portal: dict[str, Any]
     differences: list[dict[str, Any]]
+    reason: str = ""
 
 
 def add(
@@ -60,6 +63,8 @@ def add(
     portal: dict[str, Any],
     differences: list[dict[str, Any]],
     now: datetime,
+    made_by: str | None = None,
+    reason: str = "",
 ) -> int:
     """Store a reading and return its id; UNIQUE (terminal, Z counter) makes a second Z of that number impossible."""
     reading = Reading(
@@ -76,6 +81,8 @@ def add(
         portal=json.dumps(portal),
         differences=json.dumps(differences),
         gross=from_centavos(portal["gross"]),
+        made_by=made_by,
+        reason=reason,
     )
     db.session.add(reading)
     db.session.flush()
@@ -149,7 +156,7 @@ def uncovered() -> list[UncoveredRow]:
     Only those two are looked through: a payment whose registry had ended when it was booked is always flagged late."""
     of_open = select(Payment.id).join(Registry, Registry.id == Payment.registry_id).where(Registry.z_seq.is_(None))
     late = select(PaymentFlag.payment_id).where(PaymentFlag.flag == literal_column("'late'"))
-    ended = select(Registry.id).where(Registry.id == Payment.registry_id, Registry.z_seq.is_(None)).exists()
+    ended = select(Registry.id).where(Registry.id == Payment.registry_id, Registry.z_seq.is_(None), Registry.forced_seq.is_(None)).exists()
     query = (
         select(
             Terminal.code,
@@ -184,6 +191,7 @@ def _row(reading: Reading, code: str, display_name: str) -> ReadingRow:
         reading.gross,
         differences,
         bool(differences) and only_late_differs(json.loads(reading.phone), json.loads(reading.portal)),
+        reading.made_by,
     )
 
 
@@ -224,4 +232,151 @@ def get(reading_id: int) -> ReadingDetail | None:
         json.loads(reading.phone),
         json.loads(reading.portal),
         json.loads(reading.differences),
+        reading.reason,
     )
+
+
+# --- registries that the office closes -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRegistry:
+    """A registry without a Z-reading: whose, since when, what the portal knows of it. Pesos."""
+
+    id: str
+    terminal: str
+    terminal_state: str
+    collector_name: str
+    collector_display: str
+    business_date: date
+    opened_at: datetime
+    last_contact_at: datetime | None
+    count: int
+    amount: Decimal | None
+    forced: bool
+
+
+def open_registries(limit: int = 200) -> list[OpenRegistry]:
+    """Registries that no Z-reading has closed, the oldest first; and those closed by the office whose phone, revoked since, sent payments
+    after that."""
+    known = (
+        select(Payment.registry_id, func.count().label("count"), func.sum(Payment.amount).label("amount"))
+        .where(
+            Payment.registry_id.in_(select(Registry.id).where(or_(Registry.z_seq.is_(None), Registry.forced_seq.is_not(None)))),
+            ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists(),
+        )
+        .group_by(Payment.registry_id)
+        .subquery()
+    )
+    waits = and_(Registry.forced_seq.is_not(None), Terminal.state == "revoked", known.c.count > 0)
+    query = (
+        select(
+            Registry.id, Terminal.code, Terminal.state, User.name, User.display_name, Registry.business_date, Registry.opened_at,
+            Terminal.last_contact_at, func.coalesce(known.c.count, 0), known.c.amount, Registry.forced_seq.is_not(None),
+        )
+        .join(Terminal, Terminal.id == Registry.terminal_id)
+        .join(User, User.id == Registry.user_id)
+        .outerjoin(known, known.c.registry_id == Registry.id)
+        .where(or_(and_(Registry.z_seq.is_(None), Registry.forced_seq.is_(None)), waits))
+        .order_by(Registry.business_date, Terminal.id)
+        .limit(limit)
+    )  # fmt: skip
+    return [OpenRegistry(*row) for row in db.session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The Z-reading a phone made of a registry that the office had closed: evidence beside the office's."""
+
+    journal_seq: int
+    made_at: datetime
+    received_at: datetime
+    phone: dict[str, Any]
+    differences: list[dict[str, Any]]
+
+
+def keep(reading_id: int, terminal_id: int, registry_id: str, journal_seq: int, made_at: datetime, phone: dict[str, Any],
+         differences: list[dict[str, Any]], now: datetime) -> None:  # fmt: skip
+    """Keep a phone's Z-reading beside the office's."""
+    db.session.add(
+        KeptReading(
+            reading_id=reading_id, terminal_id=terminal_id, registry_id=registry_id, journal_seq=journal_seq, made_at=made_at,
+            received_at=now, phone=json.dumps(phone), differences=json.dumps(differences),
+        )
+    )  # fmt: skip
+    db.session.flush()
+
+
+def kept_beside(reading_id: int) -> list[Kept]:
+    """What phones made of the registry that this Z-reading of the office closed."""
+    query = select(KeptReading).where(KeptReading.reading_id == reading_id).order_by(KeptReading.id)
+    rows = db.session.execute(query).scalars()
+    return [Kept(row.journal_seq, row.made_at, row.received_at, json.loads(row.phone), json.loads(row.differences)) for row in rows]
+
+
+def of_office(registry_id: str) -> list[ReadingDetail]:
+    """The Z-readings that the office made of a registry, the first first."""
+    query = select(Reading.id).where(Reading.registry_id == registry_id, Reading.made_by.is_not(None)).order_by(Reading.id)
+    return [detail for reading_id in db.session.scalars(query) if (detail := get(reading_id))]
+
+
+# --- which terminal closed which day ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DayOf:
+    """One registry in the calendar: `reading_id` is its (first) Z-reading, None while it is open."""
+
+    registry_id: str
+    terminal: str
+    collector_display: str
+    business_date: date
+    reading_id: int | None
+    z_counter: int | None
+    gross: Decimal
+    differs: bool
+    by_office: bool
+
+
+def days(first: date, last: date) -> list[DayOf]:
+    """The registries of these business dates with their Z-readings, by terminal and date."""
+    query = (
+        select(
+            Registry.id, Terminal.code, User.display_name, Registry.business_date, Reading.id, Reading.z_counter, Reading.gross,
+            Reading.differences, Reading.made_by,
+        )
+        .join(Terminal, Terminal.id == Registry.terminal_id)
+        .join(User, User.id == Registry.user_id)
+        .outerjoin(Reading, and_(Reading.registry_id == Registry.id, Reading.kind == "Z"))
+        .where(Registry.business_date >= first, Registry.business_date <= last)
+        .order_by(Terminal.id, Registry.business_date, Registry.opened_seq, Reading.id)
+    )  # fmt: skip
+    found: dict[str, DayOf] = {}
+    for key, code, display, day, reading_id, counter, gross, differences, made_by in db.session.execute(query):
+        if key not in found:
+            differs = differences not in (None, "[]")
+            found[key] = DayOf(key, code, display, day, reading_id, counter, gross or ZERO, differs, made_by is not None)
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRow:
+    """One Z-reading in its terminal's chain. Money in centavos as in the reading."""
+
+    row: ReadingRow
+    figures: dict[str, Any]
+
+
+def chain(terminal: str, before_counter: int | None = None, limit: int = 50) -> list[ChainRow]:
+    """The Z-readings of a terminal, the latest first: each begins with the accumulated total that the one before ended with."""
+    query = (
+        select(Reading, Terminal.code, User.display_name)
+        .join(Terminal, Terminal.id == Reading.terminal_id)
+        .join(User, User.id == Reading.user_id)
+        .where(Terminal.code == terminal, Reading.z_counter.is_not(None))
+        .order_by(Reading.z_counter.desc())
+        .limit(limit)
+    )
+    if before_counter is not None:
+        query = query.where(Reading.z_counter < before_counter)
+    return [ChainRow(_row(*found), json.loads(found[0].portal)) for found in db.session.execute(query)]

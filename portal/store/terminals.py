@@ -45,7 +45,8 @@ class TerminalRow:
 
 @dataclass(frozen=True, slots=True)
 class RegistryRow:
-    """One registry; `z_seq` and `closed_seq` are journal places, None while still open."""
+    """One registry; `z_seq` and `closed_seq` are journal places, None while still open. `forced_seq` is the last place that a Z-reading
+    of the office holds, None when the office made none."""
 
     id: str
     terminal_id: int
@@ -56,6 +57,7 @@ class RegistryRow:
     opened_seq: int
     z_seq: int | None
     closed_seq: int | None
+    forced_seq: int | None
 
 
 @cache
@@ -161,6 +163,18 @@ def registry(registry_id: str) -> RegistryRow | None:
 @cache
 def _registry() -> Executable:
     return select(*registry_columns()).where(Registry.id == bindparam("id"))
+
+
+def registry_before(terminal_id: int, opened_seq: int) -> RegistryRow | None:
+    """The registry that was opened on this terminal before the one opened at this place, or None."""
+    of_terminal = (Registry.terminal_id == terminal_id, Registry.opened_seq < opened_seq)
+    found = db.session.execute(select(*registry_columns()).where(*of_terminal).order_by(Registry.opened_seq.desc()).limit(1)).one_or_none()
+    return RegistryRow(*found) if found else None
+
+
+def by_id(terminal_id: int) -> TerminalRow | None:
+    """One terminal by its number."""
+    return _one(_base().where(Terminal.id == terminal_id), {})
 
 
 def add_registry(

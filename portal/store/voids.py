@@ -275,8 +275,8 @@ def issued_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> l
     return list(db.session.execute(query).scalars())
 
 
-def counted_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> list[Voided]:
-    """Approved voids that the journal wrote down in a registry before a place, in journal order. Centavos."""
+def counted_in_registry(terminal_id: int, registry_id: str, before_seq: int, after_seq: int = 0) -> list[Voided]:
+    """Approved voids that the journal wrote down in a registry between two places, in journal order. Centavos."""
     query = (
         select(Void.void_number, Payment.amount, Payment.tender)
         .join(Payment, Payment.id == Void.payment_id)
@@ -285,6 +285,7 @@ def counted_in_registry(terminal_id: int, registry_id: str, before_seq: int) -> 
             Void.state == "approved",
             Void.counted_registry_id == registry_id,
             Void.counted_seq < before_seq,
+            Void.counted_seq > after_seq,
         )
         .order_by(Void.counted_seq)
     )

@@ -6,11 +6,19 @@ from dataclasses import replace
 
 import pytest
 
+from portal import clock
 from portal.blueprints import readings as page_module
 from portal.blueprints import reports
 from portal.store import ledger, readings
 from portal.store.ledger import PaymentFilter
-from tests.blueprints.office_site import Site, attributes, text_of
+from portal.store.readings import ChainRow
+from tests.blueprints.office_site import Site, attributes, text_of, upload
+from tests.factories import NOW, make_phone, make_soa
+
+
+@pytest.fixture(autouse=True)
+def at_the_moment_of_the_factory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
 
 
 def ids(site: Site) -> dict[str, int]:
@@ -135,3 +143,49 @@ def test_a_row_of_the_report_keeps_its_status_words(site: Site) -> None:
     text = text_of(html.replace("<script", "<s"))
     assert "Pending, not assigned" in text and "3 payments" in text and "₱600.00" in text and "DEMO DATA" in text
     assert "<script>" not in html
+
+
+def opened(site: Site) -> str:
+    """Jun's phone opens a registry, takes a payment, uploads, and is lost."""
+    with site.app.app_context():
+        phone = make_phone("jun")
+        phone.start()
+        phone.pay(make_soa("S1"), 100)
+        upload(phone, "automatic")
+    assert phone.registry
+    return phone.registry
+
+
+def test_a_supervisor_closes_a_registry_for_a_lost_phone(site: Site) -> None:
+    registry = opened(site)
+    page = site.page("carla", "/readings")
+    assert attributes(page, "data-registry") == [registry] and "Close the registry" not in page
+    assert "Close the registry" in site.page("ramon", "/readings")
+    path = f"/readings/registries/{registry}/close"
+    assert site.post("carla", path, {"reason": "The phone was stolen"}).status_code == 403
+    assert site.post("ramon", path, {"reason": " "}, {"HX-Request": "true", "HX-Boosted": "true"}).status_code == 422
+    answer = site.post("ramon", path, {"reason": "The phone was stolen"})
+    assert answer.status_code == 303
+    detail = text_of(site.page("carla", answer.headers["Location"]))
+    assert "Made by the office (ramon), because the phone could not: The phone was stolen" in detail and "In no journal" in detail
+    page = site.page("carla", "/readings")
+    assert not attributes(page, "data-registry") and "Made by the office" in page
+    assert site.get("carla", f"{answer.headers['Location']}.pdf").data.startswith(b"%PDF-")
+
+
+def test_the_calendar_says_which_terminal_closed_which_day_in_words(site: Site) -> None:
+    opened(site)
+    page = site.page("carla", "/readings/calendar?from=2026-11-20")
+    assert len(attributes(page, "data-day")) == 20 and "November 2026" in page
+    row = text_of(page[page.index('data-day="2026-11-20"') :].split("</tr>")[0])
+    assert "Fri 20 Z 1* differs from the ledger Open" in row
+    assert "No registry in this month" in site.page("carla", "/readings/calendar?from=2026-10-05")
+    assert "is not a date" in site.page("carla", "/readings/calendar?from=gestern")
+
+
+def test_the_chain_shows_counters_and_totals_hand_in_hand(site: Site) -> None:
+    page = site.page("carla", "/readings/chain?terminal=T01")
+    assert attributes(page, "data-z") == ["1"] and "0.00 600.00 0.00 600.00 Goes on" in text_of(page)
+    broken = ChainRow(None, {"z_counter": 2, "previous_accumulated": 5, "gross": 1, "present_accumulated": 6})  # type: ignore[arg-type]
+    before = ChainRow(None, {"z_counter": 1, "previous_accumulated": 0, "gross": 4, "present_accumulated": 4})  # type: ignore[arg-type]
+    assert not page_module._link(broken, before).holds and page_module._link(before, None).holds

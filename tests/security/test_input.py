@@ -29,6 +29,8 @@ LISTS = {
     "/syncs": ("status", "before_id"),
     "/syncs/1": ("after_id",),
     "/readings": ("kind", "before_id"),
+    "/readings/calendar": ("from",),
+    "/readings/chain": ("terminal", "before"),
     "/missing-numbers": ("state", "series", "terminal", "collector", "before_id"),
     "/soas.csv": ("q", "due_from", "sort", "status"),
     "/soas.xlsx": ("q", "due_from", "sort"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,6 +66,7 @@ class World:
     terminals: dict[str, str] = field(default_factory=dict)
     readings: dict[str, int] = field(default_factory=dict)
     receipt_codes: dict[str, str] = field(default_factory=dict)
+    registry: str = ""
 
     def client(self, app: Flask, person: str) -> FlaskClient:
         """A browser of this person, with a live session; nothing is looked up or changed by making it."""
@@ -160,6 +162,9 @@ def fill(world: World) -> None:
     world.ids["incident"] = db.session.execute(text("SELECT max(id) FROM incidents")).scalar_one()
     missing.add(terminal_store.of_user(world.ids["collector_a"])[0].id, "receipt", [(90, 92)], NOW)
     world.ids["missing"] = db.session.execute(text("SELECT max(id) FROM missing_numbers")).scalar_one()
+    world.registry = str(uuid.uuid4())
+    owner = terminal_store.of_user(world.ids["collector_b"])[0]
+    terminal_store.add_registry(world.registry, owner.id, owner.user_id, NOW.date(), Decimal(0), NOW, NOW.isoformat(), 99)
     cashier = world.ids["cashier"]
     world.ids["reconciliation"] = finished_reconciliation()
     world.ids["filter"] = saved_filters.save(cashier, "soas", "With penalty", "penalty=1", NOW)
@@ -330,6 +335,11 @@ CASES: dict[str, dict[str, Case]] = {
     "POST /voids/codes/<int:code_id>/revoke": {"none": lambda w, p: Call("/voids/codes/999999/revoke", form={})},
     "POST /voids/<int:void_id>/retry": {"not failed": lambda w, p: Call(f"/voids/{w.ids['void']}/retry", form={})},
     "POST /payments/<uuid:payment_id>/retry": {"not failed": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/retry", form={})},
+    "POST /readings/registries/<uuid:registry_id>/close": {
+        "open": lambda w, p: Call(f"/readings/registries/{w.registry}/close", form={"reason": "The phone was stolen"}),
+        "without a word": lambda w, p: Call(f"/readings/registries/{w.registry}/close", form={}),
+        "none": lambda w, p: Call("/readings/registries/00000000-0000-4000-8000-000000000000/close", form={"reason": "Nothing there"}),
+    },
     "GET /readings/<int:reading_id>": {
         "of A": lambda w, p: Call(f"/readings/{w.readings['collector_a']}"),
         "none": lambda w, p: Call("/readings/999999"),

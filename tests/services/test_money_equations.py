@@ -20,6 +20,7 @@ from portal.domain.readings import expected_cash
 from portal.domain.remittances import Handed
 from portal.extensions import db
 from portal.services import journal, remittances, voids
+from portal.services import readings as closing
 from portal.services.journal import Policy, Uploader
 from portal.store import audit, readings
 from portal.store import remittances as store
@@ -48,6 +49,7 @@ DAY = st.fixed_dictionaries(
         "after": st.lists(PAYMENT, max_size=2),
         "remit": st.booleans(),
         "error": st.sampled_from((0, 0, 0, -1, 1, 12345)),
+        "forced": st.none() | st.none() | st.lists(OPERATION, max_size=4),
     }
 )
 
@@ -65,6 +67,7 @@ class Desk:
         self.references = 0
         self.user_id = self.phone.terminal.user_id
         self.remitted: list[int] = []
+        self.by_office: set[int] = set()
 
     def payload(self, what: tuple[tuple[str, str | None], int]) -> dict[str, Any]:
         (tender, channel), amount = what
@@ -125,6 +128,8 @@ class Desk:
         """One registry from opening to closing, and perhaps a remittance of everything that waits."""
         for word, what in day["operations"]:
             self.operate(word, what)
+        if day["forced"] is not None:
+            self.close_by_office(day["forced"])
         if day["bills"] is not None:
             self.phone.count(day["bills"])
         self.phone.z_reading()
@@ -135,6 +140,19 @@ class Desk:
         if day["remit"]:
             self.remit(day["error"])
         self.phone.open(change_fund=day["fund"])
+
+    def close_by_office(self, operations: Sequence[tuple[str, Any]]) -> None:
+        """The phone is gone for a while: the office closes its registry, then the phone comes back and goes on in it, of which nothing may
+        be lost or counted twice."""
+        if not operations or len(operations) > 1:
+            self.upload()
+        assert self.phone.registry
+        if terminal_store.registry(self.phone.registry) is None:
+            self.upload()
+        number = closing.close_by_office(self.phone.registry, "ramon", "The phone fell into a canal", NOW)
+        self.by_office.add(number)
+        for word, what in operations:
+            self.operate(word, what)
 
     def remit(self, error: int) -> None:
         """Hand everything over, wrong by so many centavos of cash if that much is there."""
@@ -218,15 +236,22 @@ def in_one_z_or_named_as_in_none(desk: Desk, figures: dict[int, dict[str, Any]])
 
 
 def expected_cash_is_the_one_sum(desk: Desk, figures: dict[int, dict[str, Any]]) -> None:
-    """Expected cash is the sum of DOMAIN 6 over what the ledger, the journal and the voids hold, late cash among it."""
+    """Expected cash is the sum of DOMAIN 6 over what the ledger, the journal and the voids hold, late cash among it. Of a registry that
+    the office closed, what the phone wrote after that is in the next Z."""
     booked = ledger_of(desk)
     places = {row.payment_id: row.reading_id for row in db.session.execute(select(ReadingPayment)).scalars()}
-    for reading_id, z in figures.items():
+    left: list[Entry] = []
+    for reading_id, z in sorted(figures.items(), key=lambda pair: pair[1]["z_counter"]):
         cash = sum(centavos(one.amount) for key, one in booked.items() if one.tender == "cash" and places.get(key) == reading_id)
         of_registry = [entry for entry in desk.phone.entries if entry.payload.get("registry") == z["registry"]]
+        registry = terminal_store.registry(z["registry"])
+        assert registry
+        known = registry.forced_seq if reading_id in desk.by_office else None
+        inside = [*left, *(entry for entry in of_registry if known is None or entry.seq <= known)]
+        left = [] if known is None else [entry for entry in of_registry if entry.seq > known]
         (fund,) = [entry.payload["change_fund"] for entry in of_registry if entry.kind == "registry_opened"]
-        drops = sum(entry.payload["amount"] for entry in of_registry if entry.kind == "cash_drop")
-        voided = [entry.payload for entry in of_registry if entry.kind == "void_decided"]
+        drops = sum(entry.payload["amount"] for entry in inside if entry.kind == "cash_drop")
+        voided = [entry.payload for entry in inside if entry.kind == "void_decided"]
         voided_cash = sum(one["amount"] for one in voided if one["tender"] == "cash")
         assert z["less_void"] == sum(one["amount"] for one in voided) and z["net"] == z["gross"] - z["less_void"]
         assert z["expected_cash"] == expected_cash(fund, cash, voided_cash, drops, 0)

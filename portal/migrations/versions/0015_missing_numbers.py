@@ -1,4 +1,4 @@
-"""Numbers that phones gave out and that have not arrived, each with its explanation; what is missing already is found here"""
+"""Numbers that phones gave out and that have not arrived, each with its explanation, and Z-readings that the office makes for a phone"""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+
+from portal.migrations.triggers import refuse
 
 revision = "0015"
 down_revision = "0014"
@@ -62,6 +64,35 @@ def upgrade() -> None:
     )
     op.create_index("ix_journal_asides_held", "journal_asides", ["terminal_id", "seq"], sqlite_where=HELD, postgresql_where=HELD)
     look_at_what_is_there(missing, marks)
+    let_the_office_close()
+
+
+def let_the_office_close() -> None:
+    """Room for the Z-reading that the office makes of a registry whose phone cannot, and for the phone's own that arrives after all."""
+    # Plain ADD COLUMN: a batch would rebuild tables that others refer to.
+    op.add_column("registries", sa.Column("forced_seq", sa.Integer(), nullable=True))
+    op.add_column("registries", sa.Column("forced_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("readings", sa.Column("made_by", sa.String(length=60), nullable=True))
+    op.add_column("readings", sa.Column("reason", sa.Text(), server_default="", nullable=False))
+    op.create_table(
+        "kept_readings",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("terminal_id", sa.Integer(), nullable=False),
+        sa.Column("registry_id", sa.String(length=36), nullable=False),
+        sa.Column("reading_id", sa.Integer(), nullable=False),
+        sa.Column("journal_seq", sa.Integer(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("differences", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["reading_id"], ["readings.id"], name=op.f("fk_kept_readings_reading_id_readings")),
+        sa.ForeignKeyConstraint(["terminal_id"], ["terminals.id"], name=op.f("fk_kept_readings_terminal_id_terminals")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_kept_readings")),
+        sa.UniqueConstraint("terminal_id", "journal_seq", name=op.f("uq_kept_readings_terminal_id_journal_seq")),
+    )
+    op.create_index("ix_kept_readings_reading_id", "kept_readings", ["reading_id"])
+    refuse("kept_readings_are_never_deleted", "BEFORE DELETE", "kept_readings", "", "rows of kept_readings are never deleted")
+    refuse("kept_readings_are_written_once", "BEFORE UPDATE", "kept_readings", "", "rows of kept_readings are never changed")
 
 
 def look_at_what_is_there(missing: sa.Table, marks: sa.Table) -> None:
