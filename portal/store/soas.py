@@ -473,7 +473,8 @@ def by_account(accounts: Sequence[str]) -> dict[str, str]:
     if not wanted:
         return {}
     query = select(Soa.account_number, func.min(Soa.id)).where(Soa.status == "active", Soa.account_number.in_(wanted))
-    return dict(db.session.execute(query.group_by(Soa.account_number).having(func.count() == 1)).tuples().all())
+    rows = db.session.execute(query.group_by(Soa.account_number).having(func.count() == 1))
+    return {row[0]: row[1] for row in rows}
 
 
 def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
