@@ -13,9 +13,10 @@ from portal.access import plain_reads, roles
 from portal.blueprints.pages import Query, answer, own_way_back, wants_partial
 from portal.domain.errors import InvalidInput, NotFound
 from portal.domain.payments import TENDER_WORDS
+from portal.domain.soa import Invoice
 from portal.filters import FLAG_WORDS, STATUS_WORDS
 from portal.services import payments as service
-from portal.store import door, ledger, rebuilt, voids
+from portal.store import door, ledger, papers, postings, rebuilt, soas, voids
 from portal.store.ledger import PaymentFilter
 
 bp = Blueprint("payments", __name__)
@@ -89,6 +90,11 @@ def show(payment_id: UUID) -> Response:
         row=detail.row,
         may_approve=may_approve(detail.row),
         voids=voids.of_payment(detail.row.id),
+        proof=ledger.proof(detail),
+        attempts=postings.attempts_of(detail.row.id),
+        moves=papers.moves_of(detail.row.id) if detail.row.tender != "cash" else [],
+        paper=next(iter(papers.some([detail.row.id])), None) if detail.row.tender != "cash" else None,
+        invoices=invoices_of(detail.row),
         extra=door.besides(detail.row.id),
         photos=door.photos(detail.row.id),
         rebuilt=rebuilt.row(detail.row.id),
@@ -106,6 +112,14 @@ def photo(payment_id: UUID, photo_id: str) -> Response:
     response.headers["Content-Disposition"] = f'inline; filename="{photo_id[:16]}.jpg"'
     response.headers["Cache-Control"] = "private, no-store"
     return response
+
+
+def invoices_of(row: ledger.PaymentRow) -> tuple[Invoice, ...]:
+    """Invoices a payment that is not posted could be allocated on anew, for those who may."""
+    if row.status not in ("pending", "failed") or row.void or not current_user.can("supervisor"):
+        return ()
+    soa = soas.get_many([row.soa_id]).get(row.soa_id)
+    return soa.invoices if soa is not None and soa.status == "active" else ()
 
 
 def may_approve(row: ledger.PaymentRow) -> bool:
@@ -134,6 +148,25 @@ def hold(payment_id: UUID) -> ResponseReturnValue:
     """Hold an approved payment before it is posted."""
     service.hold(str(payment_id), current_user.name, request.form.get("reason", ""), clock.now())
     flash("The payment is held. It is not posted until it is approved again.", "good")
+    return redirect(url_for("payments.show", payment_id=payment_id), 303)
+
+
+@bp.post("/payments/<uuid:payment_id>/return")
+@roles("office")
+def give_back(payment_id: UUID) -> ResponseReturnValue:
+    """Return a pending payment to its collector with a reason."""
+    service.give_back(str(payment_id), current_user.name, request.form.get("reason", ""), clock.now())
+    flash("The payment is returned to its collector. It stays Pending, with your reason, until somebody approves it.", "good")
+    return redirect(url_for("payments.show", payment_id=payment_id), 303)
+
+
+@bp.post("/payments/<uuid:payment_id>/reallocate")
+@roles("supervisor")
+def reallocate(payment_id: UUID) -> ResponseReturnValue:
+    """Allocate a payment that is not posted anew, the invoices that are ticked first."""
+    chosen = request.form.getlist("invoice")
+    service.reallocate(str(payment_id), current_user.name, chosen, request.form.get("reason", ""), clock.now())
+    flash("The payment is allocated anew. What the receipt says is kept beside it.", "good")
     return redirect(url_for("payments.show", payment_id=payment_id), 303)
 
 

@@ -32,6 +32,10 @@ from portal.store.users import UserRow
 bp = Blueprint("remittances", __name__)
 STATES = {"received": "Received", "waiting": "Waiting for approval", "approved": "Approved"}
 PAGE = 50
+COUNT_FIRST = (
+    "Count first: enter the pieces, checks and slips that were handed over. What is expected is told only after that. "
+    "If nothing at all was handed over, enter 0."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,12 @@ class Form:
     def cash(self) -> Decimal:
         """What the denominations add up to, in pesos."""
         return money.from_centavos(count_total(self.denominations))
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing at all was typed as a count: a comparison would only tell what is expected."""
+        fields = [name for name in self.values if name.startswith(("bill-", "coin-", "count-", "amount-"))]
+        return not any(self.values[name].strip() for name in fields)
 
     @property
     def counted(self) -> str:
@@ -265,6 +275,8 @@ def count() -> ResponseReturnValue:
         return Response(render_template("remittances/_total.html", form=form), mimetype="text/html")
     collector = collector_named(request.form.get("collector", ""))
     comparison = None
+    if request.form.get("do") == "compare" and form.blank:
+        form.problems.append(COUNT_FIRST)
     if request.form.get("do") == "compare" and not form.problems:
         try:
             comparison = service.compare(collector.id, form.chosen, form.denominations, form.others, current_user.name, clock.now())
@@ -279,6 +291,8 @@ def receive() -> ResponseReturnValue:
     """Record the remittance. A difference without a reason is a comparison instead: nothing is recorded, nothing lost of what was typed."""
     form, now = read_form(), clock.now()
     collector = collector_named(request.form.get("collector", ""))
+    if form.blank:
+        form.problems.append(COUNT_FIRST)
     if form.problems:
         return counting_page(collector, form, None, 422)
     given = (form.chosen, form.denominations, form.others)

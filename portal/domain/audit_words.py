@@ -56,6 +56,8 @@ ACTIONS: Mapping[str, Action] = {
     "photo_received": Action("A photo of a check or slip arrived", "payment"),
     "payment_approved": Action("Approved a payment", "payment"),
     "payment_held": Action("Held a payment", "payment"),
+    "payment_returned": Action("Returned a payment to its collector", "payment"),
+    "payment_reallocated": Action("Allocated a payment anew", "payment"),
     "payment_retried": Action("Sent a failed payment again", "payment"),
     "payment_sent_again": Action("Sent a payment again that PSCloud no longer knew", "payment"),
     "payment_completed": Action("Payment posted to PSCloud", "payment"),

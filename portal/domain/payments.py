@@ -287,3 +287,14 @@ def read_instant(text: str) -> datetime:
     if instant.tzinfo is None or not 1970 <= instant.year <= 2200:
         raise InvalidInput(f"{text!r} is not an instant with an offset between the years 1970 and 2200.")
     return instant
+
+
+_SECRET = re.compile(
+    r'("[^"]*(?:token|password|secret|authorization|api[_-]?key|session|cookie)[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"|[^,}\]\s]+)', re.IGNORECASE
+)
+_BEARER = re.compile(r"(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+
+
+def masked(answer: str) -> str:
+    """PSCloud's answer without what looks like a secret: values of fields named so, and what follows Bearer or Basic."""
+    return _BEARER.sub(r"\1 ...", _SECRET.sub(r'\1"..."', answer))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from portal.domain import allocation
 from portal.domain.allocation import OpenInvoice
 from portal.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
-from portal.domain.money import centavos
+from portal.domain.money import centavos, from_centavos
 from portal.domain.payments import move
 from portal.domain.soa import Soa
 from portal.extensions import db
-from portal.store import audit, ledger, postings, reconciliations, voids
+from portal.store import audit, ledger, postings, reconciliations, soas, voids
 
 MANILA = ZoneInfo("Asia/Manila")
 
@@ -127,6 +129,63 @@ def send_again(payment_id: str, report_id: int, who: str, reason: str, now: date
     postings.ask_and_post_again(payment_id, now)
     audit.add(who, "payment_sent_again", payment_id, {"reason": text, "reconciliation": report_id}, now)
     db.session.commit()
+
+
+def give_back(payment_id: str, who: str, reason: str, now: datetime) -> None:
+    """Return a pending payment to its collector, who is to bring what is missing: it stays Pending, with the reason, until it is approved.
+
+    Raises InvalidInput, NotFound or Conflict. Commits."""
+    text = _why(reason)
+    row = ledger.statuses([payment_id]).get(payment_id)
+    if row is None:
+        raise NotFound("There is no such payment.")
+    _check_voids([payment_id])
+    if row.status != "pending" or not ledger.set_reason(payment_id, "pending", f"Returned to the collector by {who}: {text}", now):
+        raise Conflict("Only a pending payment can be returned. Hold an approved one first.")
+    audit.add(who, "payment_returned", payment_id, {"reason": text, "collector": row.collector}, now)
+    db.session.commit()
+
+
+def reallocate(payment_id: str, who: str, chosen: Sequence[str], reason: str, now: datetime) -> None:
+    """Allocate a payment that is not posted anew, on its SOA as it stands now: the chosen invoices first, or the oldest. What the receipt
+    says is kept beside it. Raises InvalidInput, NotFound, Conflict, Forbidden for who collected it. Commits."""
+    text = _why(reason)
+    audit.lock()  # no upload may book on the same SOA meanwhile
+    row = ledger.statuses([payment_id]).get(payment_id)
+    detail = ledger.get(payment_id)
+    if row is None or detail is None:
+        raise NotFound("There is no such payment.")
+    _check_voids([payment_id])
+    if row.collector == who:
+        raise Forbidden("Nobody allocates a payment anew that they collected themselves. Ask a colleague.")
+    if row.status not in ("pending", "failed"):
+        raise Conflict("Only a pending or failed payment can be allocated anew. Hold an approved one first.")
+    soa = soas.get_many([detail.row.soa_id]).get(detail.row.soa_id)
+    if soa is None or soa.status == "closed":
+        raise Conflict("Its SOA is not open here, so there is nothing to allocate it on. It stays as it is.")
+    own = ledger.current_parts(payment_id)
+    others = list(ledger.unreflected([soa.id]).get(soa.id, []))
+    for part in own:
+        if part in others:
+            others.remove(part)
+    available = allocation.less_payments(open_invoices(soa), others)
+    known = {invoice.id for invoice in available}
+    if not set(chosen) <= known:
+        raise InvalidInput("One of the invoices chosen is not of this SOA any more. Reload the page.")
+    parts = allocation.allocate(centavos(row.amount), available, "directed" if chosen else "oldest_first", list(chosen))
+    if parts == own:
+        raise InvalidInput("That is how it is allocated already, so nothing was changed.")
+    ledger.allocate_anew(payment_id, soa.id, parts)
+    shown = [[part.invoice_number, part.kind, str(from_centavos(part.amount))] for part in parts]
+    audit.add(who, "payment_reallocated", payment_id, {"reason": text, "parts": json.dumps(shown)}, now)
+    db.session.commit()
+
+
+def _why(reason: str) -> str:
+    text = reason.strip()
+    if not 3 <= len(text) <= 500 or "\x00" in text:
+        raise InvalidInput("Say why, in 3 to 500 characters.")
+    return text
 
 
 def retry(payment_id: str, who: str, now: datetime) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import structlog
 
+from portal.domain.payments import masked
 from portal.extensions import db
 from portal.pscloud import mapping
 from portal.pscloud.client import AuthFailed, PaymentResult, PscloudClient, Rejected, Retryable
 from portal.pscloud.profile import Profile
 from portal.store import audit, incidents, ledger, postings, voids
-from portal.store.postings import Ended, PostingItem
+from portal.store.postings import Attempt, Ended, PostingItem
 
 log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=95)
@@ -217,10 +218,12 @@ def _settle(
         ended["completed" if results[item.payment_id].status in TAKEN else "failed"].append(item)
     told: list[audit.Event] = []
     for status, some in ended.items():
-        rows = [Ended(item.posting_id, _reason(results[item.payment_id]), results[item.payment_id].raw) for item in some]
+        rows = [Ended(item.posting_id, _reason(results[item.payment_id]), masked(results[item.payment_id].raw)) for item in some]
         ours = postings.finish(rows, lease, status, at) if rows else set()
         held = [item for item in some if item.posting_id in ours]
         told += [_event(item, results[item.payment_id], status, at) for item in held]
+        outcomes = [(item, results[item.payment_id]) for item in held]
+        postings.note([Attempt(item.payment_id, at, item.attempts, status, _reason(one), masked(one.raw)) for item, one in outcomes])
         if status == "completed":
             _take_note(held, results, at)
             outcome.completed += len(held)
@@ -277,10 +280,12 @@ def _postpone(
     items: list[PostingItem], lease: str, reason: str, unknown: bool, at: datetime, outcome: Outcome, wish: float | None = None
 ) -> None:
     """Give these back, each to be tried again after a growing pause; whether an earlier attempt may have reached PSCloud is kept."""
-    given: list[str] = []
+    given: list[PostingItem] = []
     for item in items:
         pause = max(min(FIRST_PAUSE * 2 ** min(item.attempts - 1, 20), LONGEST_PAUSE) * random.uniform(0.75, 1.25), wish or 0.0)
         if postings.postpone(item.posting_id, lease, reason, at + timedelta(seconds=pause), unknown or item.ask_first):
-            given.append(item.payment_id)
-    ledger.set_statuses(given, "processing", "approved", f"Not posted yet, will be tried again: {reason}", at)
+            given.append(item)
+    postings.note([Attempt(item.payment_id, at, item.attempts, "postponed", reason, "") for item in given])
+    why = f"Not posted yet, will be tried again: {reason}"
+    ledger.set_statuses([item.payment_id for item in given], "processing", "approved", why, at)
     outcome.postponed += len(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +10,11 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Executable, and_, bindparam, func, or_, select, update
+from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, update
 
 from portal.domain.allocation import Allocation, Kind, Vat
-from portal.domain.money import ZERO, centavos
+from portal.domain.journal import entry_hash
+from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.readings import Taken
 from portal.extensions import db
 from portal.store import payment_list, payment_totals
@@ -288,11 +290,6 @@ def posted_at(payment_id: str) -> datetime | None:
     return db.session.execute(select(Payment.posted_at).where(Payment.id == payment_id)).scalar_one_or_none()
 
 
-def posted_at(payment_id: str) -> datetime | None:
-    """When it was posted to PSCloud, UTC; None when it is not there."""
-    return db.session.execute(select(Payment.posted_at).where(Payment.id == payment_id)).scalar_one_or_none()
-
-
 def set_status(payment_id: str, was: str, status: str, reason: str, now: datetime, **values: object) -> bool:
     """Move a payment's status, if it still is what it was; says whether it did."""
     changed = {"status": status, "status_reason": reason, "status_at": now, **values}
@@ -322,6 +319,70 @@ def set_posted(pscloud_ids: Mapping[str, str | None], now: datetime) -> None:
     if rows:
         db.session.connection().execute(_set_status(tuple(name for name in rows[0] if name not in ("of_payment", "was"))), rows)
         payment_totals.moved(moving, "processing", "completed")
+
+
+def set_reason(payment_id: str, status: str, reason: str, now: datetime) -> bool:
+    """Write down why a payment stands where it does, if it still does; says whether it did."""
+    done = db.session.execute(
+        update(Payment).where(Payment.id == payment_id, Payment.status == status).values(status_reason=reason, status_at=now)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def current_parts(payment_id: str) -> list[Allocation]:
+    """The allocation of a payment that counts, in its order. Centavos."""
+    query = (
+        select(PaymentAllocation.invoice_id, PaymentAllocation.invoice_number, PaymentAllocation.kind, PaymentAllocation.amount)
+        .join(Payment, Payment.id == PaymentAllocation.payment_id)
+        .where(Payment.id == payment_id, PaymentAllocation.generation == Payment.allocation_generation)
+        .order_by(PaymentAllocation.position)
+    )
+    return [Allocation(invoice, number, cast(Kind, kind), centavos(amount)) for invoice, number, kind, amount in db.session.execute(query)]
+
+
+def allocate_anew(payment_id: str, soa_id: str, parts: Sequence[Allocation]) -> None:
+    """Put an allocation in place of the one that counts; none is ever changed. Centavos."""
+    last = db.session.execute(select(func.max(PaymentAllocation.generation)).where(PaymentAllocation.payment_id == payment_id)).scalar_one()
+    rows = [
+        {
+            "payment_id": payment_id, "generation": last + 1, "position": place, "soa_id": soa_id, "invoice_id": part.invoice,
+            "invoice_number": part.invoice_number, "kind": part.kind, "amount": from_centavos(part.amount),
+        }
+        for place, part in enumerate(parts)
+    ]  # fmt: skip
+    db.session.execute(insert(PaymentAllocation), rows)
+    db.session.execute(update(Payment).where(Payment.id == payment_id).values(allocation_generation=last + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A payment's entry in the journal: its payload as sent, and whether its hash is that of its content and its link that of the entry
+    before. `before` is None when the portal does not hold the entry before (a fork's, or one behind a gap)."""
+
+    payload: str
+    prev: str
+    intact: bool
+    before: bool | None
+    received_at: datetime
+
+
+def proof(detail: PaymentDetail) -> Proof | None:
+    """The entry a payment came from and its place in the chain; None when it is of a forked journal, kept beside the chain."""
+    entry = JournalEntry
+    terminal = select(Payment.terminal_id).where(Payment.id == detail.row.id).scalar_subquery()
+    rows = db.session.execute(
+        select(entry).where(entry.terminal_id == terminal, entry.seq.in_([detail.journal_seq - 1, detail.journal_seq])).order_by(entry.seq)
+    ).scalars()
+    found = {row.seq: row for row in rows}
+    own = found.get(detail.journal_seq)
+    if own is None or own.hash != detail.entry_hash:
+        return None
+    sent = {
+        "terminal": detail.row.terminal, "seq": own.seq, "kind": own.kind, "at": own.at, "at_trusted": own.at_trusted,
+        "payload": json.loads(own.payload), "prev": own.prev,
+    }  # fmt: skip
+    before = found.get(detail.journal_seq - 1)
+    return Proof(own.payload, own.prev, entry_hash(sent) == own.hash, None if before is None else before.hash == own.prev, own.received_at)
 
 
 @cache

@@ -136,3 +136,18 @@ class DepositCheck(Model):
     deposit_id: Mapped[int] = mapped_column(ForeignKey("deposits.id"), primary_key=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("papers.payment_id"), primary_key=True, index=True)
     amount: Mapped[Decimal] = mapped_column(Pesos)
+
+
+class PostingAttempt(Model):
+    """One attempt to post a payment and what came of it: `completed`, `failed` or `postponed`, why, and PSCloud's raw answer where it gave
+    one. Never changed (trigger)."""
+
+    __tablename__ = "posting_attempts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), index=True)
+    at: Mapped[datetime] = mapped_column(Instant)
+    attempt: Mapped[int] = mapped_column()
+    outcome: Mapped[str] = mapped_column(String(12))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    answer: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (CheckConstraint(one_of("outcome", ("completed", "failed", "postponed")), name="outcome"),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from portal.extensions import db
 from portal.store import restores
 from portal.store.models import Payment, PaymentAllocation, Posting, Void
+from portal.store.money_tables import PostingAttempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,6 @@ def renew(payment_id: str, now: datetime) -> None:
         .where(Posting.payment_id == payment_id, Posting.status.in_(["failed", "completed"]))
         .values(status="due", next_attempt_at=now, finished_at=None, lease=None, lease_until=None)
     )
-
-
-def ask_and_post_again(payment_id: str, now: datetime) -> None:
-    """Make the posting of a payment that PSCloud had due again; PSCloud is asked first whether it has it after all."""
-    due = {"status": "due", "next_attempt_at": now, "finished_at": None, "lease": None, "lease_until": None, "outcome_unknown": True}
-    done = db.session.execute(update(Posting).where(Posting.payment_id == payment_id).values(**due))
-    if not done.rowcount:  # type: ignore[attr-defined]
-        db.session.execute(insert(Posting).values(payment_id=payment_id, attempts=0, created_at=now, **due))
 
 
 def ask_and_post_again(payment_id: str, now: datetime) -> None:
@@ -221,3 +214,32 @@ def postpone(posting_id: int, lease: str, error: str, at: datetime, outcome_unkn
         .values(status="due", last_error=error, next_attempt_at=at, lease=None, lease_until=None, outcome_unknown=outcome_unknown)
     )
     return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to post a payment and what came of it: completed, failed or postponed."""
+
+    payment_id: str
+    at: datetime
+    attempt: int
+    outcome: str
+    reason: str
+    answer: str
+
+
+def note(attempts: Sequence[Attempt]) -> None:
+    """Keep what came of these attempts."""
+    if attempts:
+        db.session.connection().execute(_NOTE, [asdict(one) for one in attempts])
+
+
+_NOTE = insert(PostingAttempt.metadata.tables[PostingAttempt.__tablename__])
+
+
+def attempts_of(payment_id: str, limit: int = 30) -> list[Attempt]:
+    """The latest attempts to post a payment, the last first."""
+    query = select(PostingAttempt).where(PostingAttempt.payment_id == payment_id).order_by(PostingAttempt.id.desc()).limit(limit)
+    return [
+        Attempt(row.payment_id, row.at, row.attempt, row.outcome, row.reason, row.answer) for row in db.session.execute(query).scalars()
+    ]

@@ -222,3 +222,13 @@ def test_what_is_in_no_z_yet_is_named_on_the_desk_and_the_home_page_counts_what_
         ids = [row.id for row in remittances.waiting_readings(user.id)]
         service.receive(user.id, ids, [], [], "Nothing was brought", "carla", NOW)
     assert "1 remittance to approve" in text_of(site.page("carla", "/"))
+
+
+def test_an_empty_count_is_told_nothing(site: Site) -> None:
+    for path, more in (("/remittances/count", {"do": "compare"}), ("/remittances", {"reason": "Nothing came"})):
+        answer = post(site, "carla", path, {**form_of(site), **more})
+        assert answer.status_code == 422 and "Count first" in answer.text, path
+        assert "600.00" not in answer.text and "Expected cash" not in answer.text
+    assert element(site.page("carla", "/remittances"), "remittance-count") == "0"
+    nothing = post(site, "carla", "/remittances/count", {**form_of(site, **{"bill-100000": "0"}), "do": "compare"})
+    assert nothing.status_code == 200 and "Short ₱600.00" in text_of(nothing.text)

@@ -29,6 +29,7 @@ PHONE = {"GET /api/v1/soas", "GET /api/v1/terminals/<code>", "POST /api/v1/termi
 EVERYBODY = {"POST /logout", "DELETE /api/v1/session", "GET /"}
 MONEY = {
     "POST /payments/approve", "POST /payments/<uuid:payment_id>/hold", "POST /payments/<uuid:payment_id>/retry",
+    "POST /payments/<uuid:payment_id>/return", "POST /payments/<uuid:payment_id>/reallocate",
     "POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse", "POST /voids/<int:void_id>/retry",
     "POST /voids/codes", "POST /voids/codes/<int:code_id>/revoke", "GET /voids/codes/<int:code_id>",
     "GET /remittances/new", "POST /remittances", "POST /remittances/count", "POST /remittances/<int:remittance_id>/approve",

@@ -316,6 +316,12 @@ CASES: dict[str, dict[str, Case]] = {
     "GET /reports/deposit/<int:deposit_id>.pdf": {"none": lambda w, p: Call("/reports/deposit/999999.pdf")},
     "GET /checks.<any(csv, xlsx):form>": {"all": lambda w, p: Call("/checks.csv")},
     "GET /transfers.<any(csv, xlsx):form>": {"all": lambda w, p: Call("/transfers.csv")},
+    "POST /payments/<uuid:payment_id>/return": {
+        "not pending": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/return", form={"reason": "wait a bit"})
+    },
+    "POST /payments/<uuid:payment_id>/reallocate": {
+        "none": lambda w, p: Call("/payments/00000000-0000-4000-8000-000000000000/reallocate", form={"reason": "wait a bit"})
+    },
     "POST /payments/<uuid:payment_id>/hold": {
         "approved": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/hold", form={"reason": "wait a bit"})
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -15,18 +16,20 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from portal.domain.journal import Entry
-from portal.domain.money import centavos
+from portal.domain.money import centavos, from_centavos
 from portal.domain.readings import expected_cash
 from portal.domain.remittances import Handed
 from portal.extensions import db
 from portal.services import journal, remittances, voids
+from portal.services import papers as bank
 from portal.services import readings as closing
 from portal.services.journal import Policy, Uploader
-from portal.store import audit, readings
+from portal.store import audit, papers, payment_totals, readings
 from portal.store import remittances as store
 from portal.store import terminals as terminal_store
 from portal.store import voids as void_store
 from portal.store.models import Payment, ReadingPayment
+from portal.store.money_tables import Paper
 from tests.factories import NOW, Phone, make_phone, make_soa, make_user, raw, store_soas
 
 TENDERS: Sequence[tuple[str, str | None]] = (
@@ -192,7 +195,27 @@ def test_ledger_readings_and_remittances_add_up_whatever_arrives_late(office: Fl
     in_one_z_or_named_as_in_none(desk, figures)
     expected_cash_is_the_one_sum(desk, figures)
     remitted_is_expected_and_variance(desk, figures)
+    kept_and_on_the_way_to_the_bank_is_the_ledger(desk)
     assert audit.verify()[1] is None
+
+
+def kept_and_on_the_way_to_the_bank_is_the_ledger(desk: Desk) -> None:
+    """The list's kept totals are the ledger's; each payment that is not cash has its place; cash remitted = deposited + left."""
+    assert payment_totals.wrong() == []
+    booked = by_tender(payment for payment in ledger_of(desk).values() if payment.tender != "cash")
+    places: Counter[tuple[str, str | None]] = Counter()
+    for paper, payment in db.session.execute(select(Paper, Payment).join(Payment, Payment.id == Paper.payment_id)).all():
+        if payment.terminal_id == desk.phone.terminal.id:
+            places[paper.tender, payment.channel] += centavos(paper.amount)
+    assert places == booked
+    left = {row.remittance_id: row for row in papers.cash_left()}
+    own = [one for one in desk.remitted if one in left]
+    if own:
+        part = from_centavos(max(centavos(left[own[0]].left) // 2, 1))
+        slip = f"{desk.phone.code}-{own[0]}"
+        bank.deposit("BDO 001", slip, date(2026, 11, 20), {own[0]: part}, [], part, "carla", NOW, date(2026, 11, 20))
+        after = {row.remittance_id: row.left for row in papers.cash_left()}
+        assert after.get(own[0], Decimal(0)) == left[own[0]].counted - part
 
 
 def ledger_of(desk: Desk) -> dict[str, Payment]:

@@ -14,6 +14,7 @@ from portal.domain.money import from_centavos
 from portal.pscloud import mapping
 from portal.services import snapshot as snapshots
 from portal.store import audit, soas
+from portal.store.payment_totals import COUNTED, FLAG_TEXTS
 from tests.simulation.pscloud import CODES, readable
 from tests.simulation.steps import sight
 from tests.simulation.world import BUSINESS, Violation, World
@@ -551,6 +552,21 @@ def i4_all_facts_stand(world: World, known: Known) -> None:
     for table, column in (("payments", "amount"), ("payment_allocations", "amount"), ("terminals", "accumulated"), ("soas", "amount_due")):
         if world.portal.one(f"SELECT count(*) FROM {table} WHERE typeof({column}) <> 'integer'"):  # noqa: S608
             raise Violation("I14", f"{table}.{column} holds something that is no whole number of centavos")
+
+
+@at_the_end
+def kept_totals_are_the_ledger_s(world: World, known: Known) -> None:
+    """What the payment list counts is what the payments add up to, and each that is not cash has its place on the way to the bank."""
+    counted = COUNTED.format(flags=FLAG_TEXTS["sqlite"])
+    names = "user_id, business_date, tender, status, void, flags, count, amount, vat_amount"
+    kept = f"SELECT {names} FROM payment_totals WHERE count <> 0"  # noqa: S608 - our own words
+    for one, other in ((counted, kept), (kept, counted)):
+        wrong = world.portal.rows(f"SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other})")  # noqa: S608
+        if wrong:
+            raise Violation("I13", "the kept totals of payments are not what the ledger adds up to", [str(row) for row in wrong])
+    papers = "SELECT count(*) FROM payments p WHERE tender <> 'cash' AND NOT EXISTS (SELECT 1 FROM papers WHERE payment_id = p.id)"
+    if world.portal.one(papers):
+        raise Violation("I23", "a check or transfer is on no list")
 
 
 @at_the_end

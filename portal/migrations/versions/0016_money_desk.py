@@ -5,7 +5,7 @@ what the list filters on, of each collector; triggers add them up by day and mon
 dates, collector, status and tender each have an index that begins where a page begins.
 
 Checks, e-wallet payments and bank transfers get a place of their own, with every move from the collector's hand to the bank, and so do the
-deposits that cash and checks are brought to the bank with."""
+deposits that cash and checks are brought to the bank with. Each attempt to post a payment is kept with PSCloud's answer."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def upgrade() -> None:
     add_totals(sqlite)
     reorder_list(sqlite)
     add_papers()
+    add_attempts()
 
 
 def plain(length: int) -> sa.String:
@@ -202,6 +203,25 @@ def add_papers() -> None:
         refuse(f"{table}_is_never_deleted", "BEFORE DELETE", table, "", f"rows of {table} are never deleted")
         refuse(f"{table}_is_written_once", "BEFORE UPDATE", table, "", f"rows of {table} are never changed")
     refuse("papers_is_never_deleted", "BEFORE DELETE", "papers", "", "rows of papers are never deleted")
+
+
+def add_attempts() -> None:
+    op.create_table(
+        "posting_attempts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("payment_id", sa.String(length=36), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("outcome", sa.String(length=12), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.CheckConstraint("outcome IN ('completed', 'failed', 'postponed')", name=op.f("ck_posting_attempts_outcome")),
+        sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name=op.f("fk_posting_attempts_payment_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_posting_attempts")),
+    )
+    op.create_index(op.f("ix_posting_attempts_payment_id"), "posting_attempts", ["payment_id"])
+    refuse("posting_attempts_is_never_deleted", "BEFORE DELETE", "posting_attempts", "", "rows of posting_attempts are never deleted")
+    refuse("posting_attempts_is_written_once", "BEFORE UPDATE", "posting_attempts", "", "rows of posting_attempts are never changed")
 
 
 def downgrade() -> None:
