@@ -212,7 +212,8 @@ async function start() {
     if (user !== shownUser) {
       shownUser = user;
       for (const key of Object.keys(memory)) delete memory[key];
-      routing.again();
+      if (user) routing.again();
+      else routing.replace("collection"); // whoever logs in next begins there
     } else if (gate(phone.state) !== shownGate && GATED.has(routing.current().route.name)) {
       routing.again();
     } else {

@@ -286,6 +286,7 @@ export class Line extends Lock {
     await this._shared.set("user", user);
     this._recovery = hello.recovery ? { user: user.name, secrets: hello.recovery } : null;
     this._known = hello.terminals ?? [];
+    this._newPin = forgotten; // before anything of this user is shown
     if (this._session?.user.name !== user.name) {
       await this._leave();
       this._touch();
@@ -298,10 +299,8 @@ export class Line extends Lock {
       throw new PhoneError("needs_pin", "The portal knows you, but its key does not open this phone's records. Enter your PIN; everything is saved.");
     }
     const session = this._needSession();
-    if (session.hasPin) {
-      this._newPin = forgotten;
-      if (!forgotten) this._recovery = null; // it has done its work; nothing that opens records stays around
-    }
+    if (!session.hasPin) this._newPin = false;
+    else if (!forgotten) this._recovery = null; // it has done its work; nothing that opens records stays around
     session.user = user;
     session.problem = null;
     session.failures = 0;

@@ -119,7 +119,7 @@ export async function unlockScreen(ctx) {
   const waiting = h("p", { class: "lead" }, unsentWords(phone.state.unsent.count, byPassword));
   const leave = button("Somebody else", async () => {
     await phone.logOut({ force: true });
-    ctx.replace("collection");
+    if (ctx.isCurrent()) ctx.replace("collection");
   }, { class: "button plain wide" });
 
   function pinPart() {

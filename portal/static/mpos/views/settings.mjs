@@ -50,7 +50,7 @@ export function settingsScreen(ctx) {
   async function logOut(force) {
     try {
       await phone.logOut({ force });
-      ctx.replace("collection");
+      if (ctx.isCurrent()) ctx.replace("collection"); // else the next log-in is on the screen already, and may be typed into
     } catch (error) {
       if (/** @type {any} */ (error)?.code !== "unsent_entries") return says.fail(error);
       const count = phone.state.unsent.count;
