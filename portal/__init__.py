@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+from werkzeug.local import LocalProxy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def create_app(config: Config) -> Flask:
     """The WSGI app: configuration, extensions, gate, blueprints, errors, filters, commands. No routes of its own."""
     from portal import addresses, cli, errors, filters, logs, security
     from portal.blueprints import all_blueprints
-    from portal.extensions import compress, csrf, db, limiter, login_manager, migrate
+    from portal.extensions import compress, csrf, db, limiter, login_manager
 
     app = Flask("portal")
     app.config.from_object(config)
@@ -30,7 +31,7 @@ def create_app(config: Config) -> Flask:
     import portal.store.models  # noqa: F401 - the tables must be known before the database is used
 
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(_here("migrations")), render_as_batch=True)
+    app.extensions["migrate"] = LocalProxy(lambda: _migrate(app))
     logs.register(app)
     login_manager.init_app(app)
     login_manager.session_protection = None  # the token is the session; a phone changes its address all day
@@ -49,6 +50,16 @@ def create_app(config: Config) -> Flask:
     addresses.register(app)
     cli.register(app)
     return app
+
+
+def _migrate(app: Flask) -> Any:
+    """What Flask-Migrate keeps of an app, made when it is first asked for: it holds 15 MB, and only migrations want it."""
+    from flask_migrate import Migrate
+
+    from portal.extensions import db
+
+    Migrate(app, db, directory=str(_here("migrations")), render_as_batch=True)
+    return app.extensions["migrate"]
 
 
 def _here(name: str) -> Any:

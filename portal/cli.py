@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import flask_migrate
 from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -64,11 +63,25 @@ def register(app: Flask) -> None:
     """Add the commands to the app."""
     for group in (user_commands, sync_commands, payment_commands, audit_commands, pscloud_commands, demo_commands):
         app.cli.add_command(group)
+    app.cli.add_command(migrations)
     app.cli.add_command(doctor)
     app.cli.add_command(reconcile)
     app.cli.add_command(backup)
     app.cli.add_command(restored)
     app.cli.add_command(restore_from)
+
+
+@click.command(
+    "db",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+@click.pass_context
+def migrations(context: click.Context) -> None:
+    """Perform database migrations."""
+    from flask_migrate.cli import db as commands  # here, because it is large, and every process reads this module
+
+    commands.main(context.args, prog_name="db", standalone_mode=False, parent=context.parent)
 
 
 @user_commands.command("add")
@@ -344,6 +357,8 @@ def restore_from(context: click.Context, file: Path, skip: int) -> None:
             ) from None
     database.chmod(0o600)
     click.echo(f"Put {file} in the place of {database}." + (f" What was there is kept as {aside}." if aside.exists() else ""))
+    import flask_migrate  # here, as in migrations()
+
     flask_migrate.upgrade()
     context.invoke(restored, skip=skip)
 

@@ -241,6 +241,8 @@ def _write_moves(run_id: int, today: date, skip_closed_strangers: bool) -> Writt
         if sum(kinds.values()) < FEW:
             settle("staged_soas")
             settle("staged_invoices")
+            if bulk.is_postgresql():
+                session.execute(text("SET LOCAL random_page_cost = 1.1"))  # look the few up, rather than read all that is stored
         session.execute(text(_MOVE_TOTALS), {"run": run_id})
         session.execute(text(_NOTE_ADDED), {"run": run_id})
         if len(kinds) > ("added" in kinds):
