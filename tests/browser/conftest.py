@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.phone_portal import PhonePortal, serve
 
 ROOT = Path(__file__).resolve().parents[2]
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True, "timezone_id": "Asia/Manila"}
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -95,3 +98,18 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
             process.kill()
             process.wait()
         log.close()
+
+
+@pytest.fixture(scope="module")
+def phone_portal(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[PhonePortal]:
+    """A portal for phones alone, in this process."""
+    with serve(tmp_path_factory.mktemp("portal"), sqlite_template) as portal:
+        yield portal
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[BrowserContext]:
+    """A phone's browser with storage of its own."""
+    context = chromium.new_context(**PHONE)  # type: ignore[arg-type]
+    yield context
+    context.close()
