@@ -103,12 +103,16 @@ def test_closing_keeps_the_day_and_opening_again_forgets_it(any_app: Flask) -> N
     assert (opened := soas.get("S1")) and opened.closed_on is None and opened.soa == make_soa("S1")
 
 
+TABLES = "('soas', 'invoices', 'soa_changes')"
+
+
 def indexes() -> set[str]:
-    return set(db.session.scalars(text("SELECT indexdef FROM pg_indexes WHERE tablename IN ('soas', 'invoices')")))
+    return set(db.session.scalars(text(f"SELECT indexdef FROM pg_indexes WHERE tablename IN {TABLES}")))  # noqa: S608
 
 
 def links() -> set[str]:
-    return set(db.session.scalars(text("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'invoices'::regclass")))
+    query = "SELECT concat(conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid::regclass::text IN"
+    return set(db.session.scalars(text(f"{query} {TABLES}")))
 
 
 @pytest.mark.parametrize("rows", [3, 0])
@@ -122,11 +126,33 @@ def test_empty_tables_are_filled_at_once_and_have_their_indexes_and_links_again(
     store_soas(*(make_soa(f"S{n}") for n in range(rows)))
     assert (indexes(), links()) == before and len(before[0]) > 8
     store_soas(*(make_soa(f"T{n}") for n in range(4)))
-    assert (indexes(), links()) == before and count(models.Soa) == rows + 4
+    assert (indexes(), links()) == before and count(models.Soa) == count(models.SoaChange) == rows + 4
     with pytest.raises(Exception, match="fk_invoices_soa_id"):
         db.session.execute(text("INSERT INTO invoices SELECT 'nobody', id, position, invoice_number, invoice_date, due_date, description, "
                                 "amount, balance, penalty, vat_type, vat_amount FROM invoices LIMIT 1"))  # fmt: skip
     db.session.rollback()
+
+
+def test_tables_filled_at_once_hold_what_rows_written_one_by_one_would(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not bulk.is_postgresql():
+        pytest.skip("only PostgreSQL sets indexes aside")
+    made = [make_soa(f"S{n}", collector_code="A1" if n % 2 else None, status="closed" if n == 4 else "active") for n in range(6)]
+    queries = (
+        "SELECT * FROM soas ORDER BY id",
+        "SELECT * FROM invoices ORDER BY soa_id, id",
+        "SELECT soa_id, run_id, kind, changes FROM soa_changes ORDER BY soa_id",
+        *(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4" for table in ("soa_totals", "soa_day_totals", "soa_month_totals")),  # noqa: S608
+    )
+    run_id = active_run()
+    db.session.commit()
+    found = []
+    for worth, filled in ((len(made) + 1, False), (len(made), True)):
+        monkeypatch.setattr(fresh, "WORTH_IT", worth)
+        staging.put(run_id, 0, [plain(one) for one in made])
+        assert staging.write_changed(run_id, TODAY) == staging.Written(len(made), 0, 0, filled)
+        found.append([db.session.execute(text(query)).all() for query in queries])
+        db.session.rollback()
+    assert found[0] == found[1] and all(found[0])
 
 
 def test_where_somebody_reads_the_empty_table_it_is_filled_with_its_indexes(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
