@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,3 +143,12 @@ def test_every_job_that_is_rung_for_exists_and_is_allowed() -> None:
     assert rung and rung <= set(doorbell.JOBS)
     for job in doorbell.JOBS:
         assert doorbell.function_name(job) == f"{jobs.__name__}.{job}" and callable(getattr(jobs, job)), job
+
+
+def test_every_test_that_the_page_on_reliability_names_exists() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    table = page.partition("### PSCloud's failures, and the tests that show each")[2].partition("\n### ")[0]
+    rows = [line for line in table.splitlines() if line.startswith(("| F", "| |"))]
+    named = {name for row in rows for name in re.findall(r"`([0-9a-z_]{12,})`", row)}
+    known = {name for file in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def test_(\w+)\(", file.read_text(), re.M)}
+    assert len(named) > 40 and named <= known, named - known

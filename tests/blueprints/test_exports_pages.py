@@ -12,12 +12,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markupsafe import escape
 from pypdf import PdfReader
 
 from portal import clock, doorbell, lists
 from portal.services import exports
 from portal.store import exports as store
 from tests.blueprints.office_site import TRICKY, Site, attributes, element, text_of
+from tests.factories import make_soa, store_soas
 from workers import jobs
 
 CELLS = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -87,6 +89,35 @@ def test_a_name_is_text_in_excel_and_keeps_its_letters(site: Site) -> None:
     assert b"<f>" not in site.get("carla", "/payments.xlsx").data
     formula = sheet(site.get("carla", "/payments.xlsx?tender=e_wallet").data)[1]
     assert ("inlineStr", "=1+1") in formula
+
+
+ODD_NAMES = {
+    "right to left": "\u202egnp.exe",
+    "formula": "=cmd|'/c calc'!A0",
+    "script": "<script>alert(1)</script>",
+    "template": "{{7*7}}",
+    "line break": 'O"Brien\nJr.',
+    "combining": "n\u0303o\u0301",
+    "longest": "x" * 300,
+}
+
+
+@pytest.mark.parametrize("kind", ODD_NAMES)
+def test_an_odd_name_is_text_on_the_page_and_in_every_file(site: Site, kind: str) -> None:
+    name = ODD_NAMES[kind]
+    with site.app.app_context():
+        store_soas(make_soa("ODD1", customer_name=name, collector_code="ODD"))
+    page = site.page("carla", "/soas?collector_code=ODD")
+    assert f'title="{escape(name)}"' in page and "<script>alert" not in page and "49" not in element(page, "soa-count")
+    (row,) = records(site.get("carla", "/soas.csv?collector_code=ODD").data)
+    assert row["Customer"] == ("'" + name if kind == "formula" else name)
+    cells = sheet(site.get("carla", "/soas.xlsx?collector_code=ODD").data)[1]
+    assert cells[3] == ("inlineStr", name)
+    paper = site.get("carla", "/soas.pdf?collector_code=ODD")
+    told = pdf_text(paper.data)
+    assert paper.status_code == 200 and "1 SOA" in told
+    if kind in {"formula", "script", "template"}:
+        assert name in told
 
 
 def test_payments_come_in_the_same_three_forms(site: Site) -> None:

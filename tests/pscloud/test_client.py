@@ -84,6 +84,14 @@ def test_a_compressed_bomb_is_cut_off(server: Script) -> None:
         server.client().summary()
 
 
+def test_a_page_larger_than_any_page_is_refused_however_it_is_sent(server: Script) -> None:
+    client = server.client(largest_body=200_000)
+    for body in (b" " * 200_001, page([record(1, address="x" * 250_000)], None, 1)):
+        server.answers(Answer(body))
+        with pytest.raises(Rejected, match="larger than"):
+            pages(client)
+
+
 def test_compressed_answers_are_read_and_damaged_ones_tried_again(server: Script) -> None:
     good = gzip.compress(json.dumps({"count": 1, "amount_due": "5.00"}).encode())
     headers = {"Content-Encoding": "gzip"}

@@ -150,6 +150,19 @@ def test_a_clock_of_pscloud_s_that_ran_ahead_hides_nothing_once_it_is_set_right(
     assert download(server, "quick", at(30)).changed == 1
 
 
+@pytest.mark.parametrize("wrong", [-10, 10])
+def test_a_clock_of_pscloud_s_that_is_ten_minutes_wrong_skips_nothing(any_app: Flask, server: Script, wrong: int) -> None:
+    held = books(server)
+    assert download(server, "full", at(30), as_of=at(30 + wrong)).status == "completed"
+    for number, minute in enumerate((40, 50, 60)):
+        stamp = at(minute - 0.5 + wrong)  # half a minute before it is asked, by the clock that is wrong
+        held.records[number] = changed(held.records[number], stamp, amount_due="510.00", invoices=[invoice(balance="500.00")])
+        row = download(server, "quick", at(minute), as_of=at(minute + wrong))
+        assert (row.changed, row.status) == (1, "completed"), minute
+    held.records[3] = changed(held.records[3], at(69), amount_due="510.00", invoices=[invoice(balance="500.00")])
+    assert download(server, "quick", at(70)).changed == 1, "and nothing when it is set right"
+
+
 def test_a_page_that_shifts_keeps_the_watermark(any_app: Flask, server: Script) -> None:
     held = books(server)
     for n in range(4):
