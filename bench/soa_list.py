@@ -216,6 +216,21 @@ def show(database: str, case: Case, found: dict[str, tuple[float, float] | None]
     print(line, flush=True)
 
 
+def markdown(rows: list[tuple[str, Case, dict[str, tuple[float, float] | None]]]) -> None:
+    """The table of the README: milliseconds, in brackets times the floor at p50 and p95; of Django admin how many times faster ours are."""
+    print("| | floor | part | page | Django admin |\n|---|---|---|---|---|")
+    before = ""
+    for database, case, found in rows:
+        floor, peer = found["floor"], found["peer"]
+        assert floor
+        name = f"**{'SQLite' if database == 'sqlite' else 'PostgreSQL'}**, {case.name}" if database != before else case.name
+        ours = [one for one in (found["part"], found["page"]) if one]
+        cells = [f"{one[0]:,.1f} ({one[0] / floor[0]:.1f}, {one[1] / floor[1]:.1f})" for one in ours]
+        told = f"{peer[0]:,.0f} ({', '.join(f'{peer[0] / one[0]:.0f}' for one in ours)})" if peer else ""
+        print(f"| {name} | {floor[0]:.1f} | {' | '.join(cells)} | {told} |")
+        before = database
+
+
 def main() -> None:
     """Fill, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -225,7 +240,14 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append", help="only this one; both by default")
     parser.add_argument("--only", default="", help="only cases whose name holds this")
     parser.add_argument("--filled", metavar="URL", help="measure on a database that an earlier run filled")
+    parser.add_argument("--markdown", action="store_true", help="at the end the table as the README has it")
     chosen = parser.parse_args()
+    rows: list[tuple[str, Case, dict[str, tuple[float, float] | None]]] = []
+
+    def write(database: str, case: Case, found: dict[str, tuple[float, float] | None]) -> None:
+        show(database, case, found)
+        rows.append((database, case, found))
+
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -241,9 +263,11 @@ def main() -> None:
                     started = time.perf_counter()
                     fill(chosen.soas)
                     print(f"{chosen.soas:,} SOAs on {database}, filled in {time.perf_counter() - started:.0f} s", flush=True)
-                measure(url, folder, chosen.peers, chosen.rounds, show, chosen.only)
+                measure(url, folder, chosen.peers, chosen.rounds, write, chosen.only)
                 db.session.remove()
                 db.engine.dispose()
+    if chosen.markdown:
+        markdown(rows)
 
 
 if __name__ == "__main__":
