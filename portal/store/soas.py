@@ -341,7 +341,7 @@ def _asked(filter: SoaFilter, today: date, counting: bool = False, sort: str = "
         begins,
         hidden="",
     )
-    if (sort or begins) and db.engine.dialect.name == "sqlite":
+    if (sort or begins or text.match) and db.engine.dialect.name == "sqlite":
         where = where._replace(hidden=_hidden(filter, today, where, sort, text.rare))
     given = {"status": filter.status, "code": filter.collector_code, "since": filter.due_from, "until": until}
     used = {"status": where.one_status, "code": code == "=", "since": where.since, "until": where.until}
@@ -350,6 +350,8 @@ def _asked(filter: SoaFilter, today: date, counting: bool = False, sort: str = "
 
 def _hidden(filter: SoaFilter, today: date, where: _Where, sort: str, rare: bool) -> str:
     """SQLite does not know how many rows a range holds. Of few, finding and sorting them is quick; of many, following the order is."""
+    if where.match:
+        return "status"  # the hits of a text are looked up one by one; along an index of all, SQLite asks of each SOA whether it is one
     if where.begins:
         alone = "status" if set(where.begins) == {"soa_number"} else "order"  # that number's index does not begin with the status
         if not sort:

@@ -80,6 +80,25 @@ def test_sqlite_follows_the_order_of_many_and_sorts_few(app: Flask, monkeypatch:
     assert any("ix_soas_list_amount" in step for step in steps(overdue)) and sorts(overdue) == []
 
 
+def test_sqlite_looks_the_hits_of_a_rare_text_up_and_does_not_ask_every_soa(app: Flask) -> None:
+    store_soas(
+        *(make_soa(f"S{number}", customer_name=f"Customer {number} {'Quiambao' if number == 7 else 'Reyes'}") for number in range(400))
+    )
+    db.session.execute(text("ANALYZE"))
+    db.session.commit()
+    for status in ("active", "all"):
+        for sort in SORTS:
+            wanted = SoaFilter(q="quiambao", sort=sort, status=status)  # type: ignore[arg-type]
+            for asked in (
+                functools.partial(soas.list_page, wanted, TODAY),
+                functools.partial(soas.totals, wanted, TODAY),
+                functools.partial(list, soas.iterate(wanted, TODAY)),
+            ):
+                found = [step for step in steps(asked) if " soas " in f"{step} "]
+                assert found and all("sqlite_autoindex_soas_1" in step for step in found), (status, sort, found)
+    assert [row.id for row in soas.list_page(SoaFilter(q="quiambao"), TODAY).rows] == ["S7"]
+
+
 @pytest.mark.parametrize("near", [1, 6000])
 @pytest.mark.parametrize("q", ["", "dela cruz"])
 def test_pages_of_active_and_closed_ones_together_are_the_whole_in_order(
