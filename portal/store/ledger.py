@@ -10,14 +10,14 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, text, update
 
 from portal.domain.allocation import Allocation, Kind, Vat
 from portal.domain.journal import entry_hash
 from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.readings import Taken
 from portal.extensions import db
-from portal.store import payment_list, payment_totals
+from portal.store import bulk, payment_list, payment_totals
 from portal.store.models import (
     JournalEntry,
     Payment,
@@ -309,6 +309,13 @@ def set_statuses(payment_ids: Sequence[str], was: str, status: str, reason: str,
         payment_totals.moved(list(db.session.execute(found).scalars()), was, status)
 
 
+_POSTED_AT_ONCE = text(
+    "UPDATE payments SET status = 'completed', status_reason = '', status_at = :at, posted_at = :at, pscloud_id = e.name "
+    "FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[])) AS e(id, name) WHERE payments.id = e.id AND payments.status = 'processing'"
+)
+"""On PostgreSQL one statement is quicker than one for each row."""
+
+
 def set_posted(pscloud_ids: Mapping[str, str | None], now: datetime) -> None:
     """Payments that were being posted are in PSCloud, under the ids it gave them."""
     ids = sorted(pscloud_ids)
@@ -316,7 +323,11 @@ def set_posted(pscloud_ids: Mapping[str, str | None], now: datetime) -> None:
     moving = list(db.session.execute(locked).scalars())
     changed = {"was": "processing", "status": "completed", "status_reason": "", "status_at": now, "posted_at": now}
     rows = [{"of_payment": one, "pscloud_id": pscloud_ids[one], **changed} for one in moving]
-    if rows:
+    if rows and bulk.is_postgresql():
+        named = {"ids": moving, "names": [pscloud_ids[one] for one in moving], "at": now}
+        db.session.connection().execute(_POSTED_AT_ONCE, named)
+        payment_totals.moved(moving, "processing", "completed")
+    elif rows:
         db.session.connection().execute(_set_status(tuple(name for name in rows[0] if name not in ("of_payment", "was"))), rows)
         payment_totals.moved(moving, "processing", "completed")
 

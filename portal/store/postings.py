@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, text, update
 
 from portal.extensions import db
-from portal.store import restores
+from portal.store import bulk, restores
 from portal.store.models import Payment, PaymentAllocation, Posting, Void
 from portal.store.money_tables import PostingAttempt
 
@@ -192,6 +192,15 @@ _FINISH = (
 )
 
 
+_FINISH_AT_ONCE = text(
+    "UPDATE postings SET status = :status, last_error = e.error, last_answer = e.answer, finished_at = :at, lease = NULL, "
+    "lease_until = NULL, outcome_unknown = false "
+    "FROM unnest(CAST(:ids AS integer[]), CAST(:errors AS text[]), CAST(:answers AS text[])) AS e(id, error, answer) "
+    "WHERE postings.id = e.id"
+)
+"""On PostgreSQL one statement is quicker than one for each row."""
+
+
 def finish(ended: Sequence[Ended], lease: str, status: str, now: datetime) -> set[int]:
     """End claimed rows as completed or failed, those whose lease is still ours; their ids."""
     ids = [one.posting_id for one in ended]
@@ -201,7 +210,11 @@ def finish(ended: Sequence[Ended], lease: str, status: str, now: datetime) -> se
         for one in ended
         if one.posting_id in held
     ]
-    if rows:
+    if rows and bulk.is_postgresql():
+        named = {"ids": [row["of_posting"] for row in rows], "errors": [row["error"] for row in rows]}
+        answers = {"answers": [row["answer"] for row in rows], "status": status, "at": now}
+        db.session.connection().execute(_FINISH_AT_ONCE, {**named, **answers})
+    elif rows:
         db.session.connection().execute(_FINISH, rows)
     return held
 
