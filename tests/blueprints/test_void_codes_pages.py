@@ -90,6 +90,7 @@ def test_nobody_else_sees_a_code(site: Site, near: Near) -> None:
         sonia = site.app.test_client()
         sonia.set_cookie("portal", cookie_of(site.app, "sonia"))
     assert sonia.get(place).status_code == 404
-    for name in ("carla", "ada", "nena"):
+    assert site.get("nena", place).status_code == 403
+    for name in ("carla", "ada"):
         assert site.get(name, place).status_code == 403
         assert site.post(name, "/voids/codes", near.form).status_code == 403
