@@ -53,7 +53,7 @@ def test_a_key_that_was_replaced_still_opens_what_it_closed(app: Flask, monkeypa
 def test_an_odd_number_of_a_phone_is_refused_before_anybody_is_signed_in(app: Flask, phone: Any) -> None:
     make_user("nena", "collector", codes=["A1"])
     answer = log_in(app, phone=phone)
-    assert answer.status_code == 400 and "recovery" not in answer.get_json()
+    assert answer.status_code == 422 and "recovery" not in answer.get_json()
     assert "Set-Cookie" not in answer.headers or "portal=" not in answer.headers["Set-Cookie"]
 
 
