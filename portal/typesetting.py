@@ -10,7 +10,10 @@ from weasyprint import HTML
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
 STATIC = Path(__file__).parent / "static"
-ASSETS = {"css/pdf.css": "text/css"}
+ASSETS = {
+    "css/pdf.css": "text/css",
+    **{f"fonts/DejaVuSans{face}.ttf": "font/ttf" for face in ("", "-Bold", "Mono", "Mono-Bold")},
+}
 """The only files a document may use, by their path below `static`."""
 SCHEME = "portal-asset:"
 
@@ -31,7 +34,10 @@ class FencedFetcher(URLFetcher):
         name = url.removeprefix(SCHEME)
         if not url.startswith(SCHEME) or name not in ASSETS:
             raise AssetRefused("A document may use only the portal's own assets.")
-        return URLFetcherResponse(url, (STATIC / name).read_bytes(), {"Content-Type": f"{ASSETS[name]}; charset=utf-8"})
+        kind = ASSETS[name]
+        return URLFetcherResponse(
+            url, (STATIC / name).read_bytes(), {"Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind}
+        )
 
 
 def fenced(html: str) -> Any:

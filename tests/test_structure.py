@@ -32,15 +32,16 @@ MAY_IMPORT = {
         "flask.current_app", "sqlalchemy.exc", "structlog", "argon2", "cryptography",
     ),
     "portal/typesetting.py": ("weasyprint",),
-    "portal/documents.py": ("portal.typesetting.fenced", "pypdf", "flask.Response", "flask.current_app"),
+    "portal/documents.py": ("portal.domain", "portal.typesetting.fenced", "pypdf", "markupsafe", "flask.Response", "flask.current_app"),
     "portal/packing.py": ("brotli", "msgspec"),
     "portal/exports.py": ("portal.clock", "portal.domain", "flask.Response", "flask.stream_with_context", "xlsxwriter"),
     "portal/lists.py": ("portal.clock", "portal.domain", "portal.store", "portal.exports", "portal.documents", "portal.filters"),
     "portal/reports.py": ("portal.clock", "portal.domain", "portal.store", "portal.exports", "portal.documents", "portal.filters"),
+    "portal/long_collection.py": ("portal.domain", "portal.store", "portal.documents", "portal.filters"),
     "portal/blueprints": (
         "portal.blueprints", "portal.services", "portal.store", "portal.domain", "portal.documents", "portal.exports", "portal.lists",
         "portal.reports", "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell", "portal.packing",
-        "portal.extensions.csrf", "portal.extensions.limiter",
+        "portal.extensions.csrf", "portal.extensions.limiter", "portal.long_collection",
         "flask", "flask_login", "flask_wtf", "werkzeug", "prometheus_client",
     ),
     "workers": (

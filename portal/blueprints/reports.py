@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from flask import Blueprint, Response
 from flask_login import current_user
 
-from portal import clock, reports
+from portal import clock, long_collection, reports
 from portal.access import roles
 from portal.blueprints import remittances
 from portal.blueprints.pages import Query, answer
@@ -33,7 +33,7 @@ from portal.store.voids import VoidRow
 
 bp = Blueprint("reports", __name__)
 NO_VOIDS: Mapping[str, VoidRow] = {}
-MOST = 1000
+MOST = 10_000
 """Payments in one report; more would take longer to set than a browser waits."""
 ON_SCREEN = 500
 """Lines of a report on screen; its totals are of all, and the files hold them all."""
@@ -198,6 +198,10 @@ def collection() -> Response:
     approved = voids.approved_of(line.row.id for line in payments if line.row.void == "approved")
     whose = ", ".join(words for words in (names.get(collector, ""), f"code {code}" if code else "") if words)
     data = report_of(payments, first, last, whose, approved)
+    if len(payments) > long_collection.SHORT:
+        words = [day(first) if first == last else f"{day(first)} to {day(last)}", whose or "all collectors"]
+        content = long_collection.pdf(payments, approved, words, data, clock.now())
+        return pdf_response(f"collection-report-{first}-{last}.pdf", content)
     return pdf_response(f"collection-report-{first}-{last}.pdf", render_pdf("pdf/collection_report.html", {**data, "made_at": clock.now()}))
 
 
