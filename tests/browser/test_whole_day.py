@@ -14,23 +14,21 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from demo.logins import LOGINS
 from tests.browser.conftest import Product
+from tests.browser.pin import PIN, choose_pin, unlock
 
 PASSWORDS = {login.name: login.password for login in LOGINS}
 
 
-STORED_CODES = """() => new Promise((resolve, reject) => {
-  const opening = indexedDB.open("mpos-nena");
-  opening.onerror = () => reject(opening.error);
-  opening.onsuccess = () => {
-    const asking = opening.result.transaction("payments").objectStore("payments").getAll();
-    asking.onerror = () => reject(asking.error);
-    asking.onsuccess = () => {
-      opening.result.close();
-      resolve(Object.fromEntries(asking.result.map((record) => [record.payload.receipt_number, record.code])));
-    };
-  };
-})"""
-"""Receipt number -> the code its QR carries, as stored on the phone."""
+STORED_CODES = """async (pin) => {
+  const { openPhone } = await import("/static/mpos/phone.mjs");
+  const phone = await openPhone({ automatic: false, serviceWorker: undefined });
+  if (phone.state.locked) await phone.unlock(pin);
+  const codes = {};
+  for (const { payment, receipt_number } of await phone.transactions()) codes[receipt_number] = (await phone.receipt(payment)).code;
+  await phone.close();
+  return codes;
+}"""
+"""Receipt number -> the code its QR carries, as stored on the phone; read by a second copy of the app's core, which has to know the PIN."""
 
 
 def office(chromium: Browser, product: Product, name: str) -> Page:
@@ -102,6 +100,7 @@ def test_the_whole_day(chromium: Browser, product: Product, phone_context: Brows
     page.get_by_label("Username").fill("nena")
     page.get_by_label("Password", exact=True).fill(PASSWORDS["nena"])
     page.get_by_role("button", name="Log in").click()
+    choose_pin(page)
     page.get_by_role("button", name="Enroll this phone").click()
     page.get_by_label("Change fund").fill("500")
     page.get_by_role("button", name="Open Registry").click()
@@ -113,6 +112,7 @@ def test_the_whole_day(chromium: Browser, product: Product, phone_context: Brows
     customers = chosen_customers(product)
     phone_context.set_offline(True)
     page.reload()
+    unlock(page)
     expect(page.locator("#offline")).to_be_visible()
     receipts: list[str] = []
     amounts = [customers[0][2], Decimal("100.55"), customers[2][2] + Decimal("50.00")]
@@ -123,12 +123,13 @@ def test_the_whole_day(chromium: Browser, product: Product, phone_context: Brows
         page.get_by_role("button", name="Done").click()
     assert [int(number.rpartition("-")[2]) for number in receipts] == [1, 2, 3], "receipt numbers are dense from 1"
     page.reload()
+    unlock(page)
     # Three payments and a print; what was noted before going offline may have been uploaded by itself already.
     expect(page.locator("#unsent")).to_have_text(re.compile(r"^[4-9]$"))
     assert product.pscloud_get("/payments")["payments"] == []
 
     # --- a stranger scans the receipts: each was signed without a signal
-    codes = page.evaluate(STORED_CODES)
+    codes = page.evaluate(STORED_CODES, PIN)
     stranger = chromium.new_context(viewport={"width": 360, "height": 740}, java_script_enabled=False).new_page()
     for number, amount in zip(receipts, amounts, strict=True):
         stranger.goto(f"{product.url}/verify/{codes[number]}")
