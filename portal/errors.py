@@ -14,6 +14,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from werkzeug.exceptions import HTTPException
 
+from portal import clock
 from portal.domain.errors import PortalError
 from portal.extensions import db, limiter
 
@@ -87,7 +88,7 @@ def _take_the_rest() -> None:
 
 def _seconds_to_wait() -> int:
     """Until the limits that were exceeded allow another try."""
-    return max(1, round(max((limit.reset_at for limit in limiter.current_limits if limit.breached), default=0) - time.time()))
+    return max(1, round(max((limit.reset_at for limit in limiter.current_limits if limit.breached), default=0) - clock.now().timestamp()))
 
 
 def _lacks_something(error: DBAPIError) -> bool:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from portal import clock
@@ -30,6 +29,11 @@ def account_and_address() -> str:
     return f"{str(name).strip().lower()[:60]} {request.remote_addr}"
 
 
+def address() -> str:
+    """Key of the limit for one address."""
+    return request.remote_addr or ""
+
+
 def json_body() -> object:
     """The JSON of this request; None when it is no JSON that can be read."""
     try:
@@ -47,7 +51,7 @@ def refused(response: Response) -> bool:
 def limited(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
     """Slows down who guesses passwords (S6): by the account at this address, and by the address for all accounts together. Each has a short
     and a long window, so that going on means waiting longer, and neither locks the account for those who are elsewhere."""
-    for setting, key in (("LOGIN_ATTEMPTS", account_and_address), ("LOGIN_ATTEMPTS_OF_AN_ADDRESS", get_remote_address)):
+    for setting, key in (("LOGIN_ATTEMPTS", account_and_address), ("LOGIN_ATTEMPTS_OF_AN_ADDRESS", address)):
         limit = partial(_setting, setting)
         view = limiter.shared_limit(limit, setting, key_func=key, exempt_when=_only_looks, deduct_when=refused)(view)
     return view
