@@ -364,7 +364,9 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "POST /remittances": {
         "of B": lambda w, p: Call("/remittances", form={**count_form(w), "reason": "Counted twice"}),
-        "remitted": lambda w, p: Call("/remittances", form={"collector": NAMES["collector_a"], "reading": w.ids["z of A"]}),
+        "remitted": lambda w, p: Call(
+            "/remittances", form={"collector": NAMES["collector_a"], "reading": w.ids["z of A"], "bill-100000": "1"}
+        ),
         "none": lambda w, p: Call("/remittances", form={"collector": "nobody", "reading": "1"}),
     },
     "GET /remittances/<int:remittance_id>": {
