@@ -108,9 +108,9 @@ def waiting_payments() -> WaitingPayments:
     pending = Payment.status == "pending"
     figures = (func.count(), func.min(Payment.received_at))
     queues = [(pending, ~flagged), (pending, flagged), (Payment.status == "failed",)]
-    waiting = [Queue(*db.session.execute(select(*figures).where(undone, *which)).one()) for which in queues]
+    plain, flagged_ones, refused = (Queue(*db.session.execute(select(*figures).where(undone, *which)).one()) for which in queues)
     posting = select(func.count(), func.min(Payment.status_at)).where(undone, Payment.status == "processing")
-    return WaitingPayments(*waiting, Queue(*db.session.execute(posting).one()))
+    return WaitingPayments(plain, flagged_ones, refused, Queue(*db.session.execute(posting).one()))
 
 
 def waiting_voids() -> Queue:

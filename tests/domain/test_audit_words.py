@@ -14,6 +14,7 @@ from portal.domain.audit_words import ACTIONS, Fact, facts, label, words_of
 
 ROOT = Path(__file__).parents[2]
 MADE_UP = {
+    "paper_{state}": ("paper_cleared", "paper_bounced", "paper_verified", "paper_not_found"),
     "payment_{status}": ("payment_completed", "payment_failed"),
     "void_{state}": ("void_approved", "void_refused"),
     "void_posting_{status}": ("void_posting_completed", "void_posting_failed"),
