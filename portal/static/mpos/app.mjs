@@ -115,6 +115,7 @@ async function start() {
   const shield = startShield(document);
 
   let kept = 0;
+  /** @type {Promise<void>} until what was typed last is kept */ let sealing = Promise.resolve();
   /**
    * Keep a form in the history entry, sealed where there is a PIN; what was typed last wins.
    * @param {unknown} form @param {() => boolean} isCurrent
@@ -123,7 +124,7 @@ async function start() {
     const nth = (kept += 1);
     const sealed = phone.sealDraft(form);
     if (!(sealed instanceof Promise)) return routing.keep(sealed);
-    void sealed.then((draft) => {
+    sealing = sealed.then((draft) => {
       if (nth === kept && isCurrent()) routing.keep(draft);
     });
   }
@@ -149,7 +150,7 @@ async function start() {
       back: (name, id) => routing.back(name, id),
       toList: () => routing.toList(),
       keep: (form) => { if (mine === turn) keep(form, () => mine === turn); },
-      again: () => routing.again(),
+      again: () => void sealing.then(() => { if (mine === turn) routing.again(); }),
       refresh: () => { if (mine === turn) routing.again(); },
       isCurrent: () => mine === turn,
       later: (work) => after.push(work),
