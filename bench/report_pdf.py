@@ -35,7 +35,7 @@ def payments(count: int) -> list[Any]:
             "reference": reference.format(n=n) if reference else None, "status": "completed", "flags": (), "void": None,
             "collected_at": NOW + timedelta(minutes=n), "business_date": date(2026, 11, 20),
         }  # fmt: skip
-        row = PaymentRow(**{name: given.get(name) for name in PaymentRow._fields})
+        row = PaymentRow._make(given.get(name) for name in PaymentRow._fields)
         parts = (Decimal("12.00"), row.amount - Decimal("12.00"), Decimal("0.00"))
         found.append(SplitRow(row, *parts, (f"SI-{n:07d}", f"SI-{n + 1:07d}")[: n % 2 + 1]))
     return found

@@ -51,7 +51,7 @@ def detail_of(entry: Any) -> ledger.PaymentDetail:
 
 def test_a_check_and_its_place_are_kept_and_hold_nothing_up(phone: Phone) -> None:
     place = {"latitude": 14843210, "longitude": -120811234, "accuracy": 12}
-    check = {"tender": "check", "channel": "BDO", "reference": "0012", "branch": "Malolos", "check_date": "2026-12-24"}
+    check: dict[str, Any] = {"tender": "check", "channel": "BDO", "reference": "0012", "branch": "Malolos", "check_date": "2026-12-24"}
     paid, plain = phone.pay(make_soa(), 5000, **check, place=place), phone.pay(make_soa("S2"), 100)
     assert {status for status, _ in send(phone)} == {"stored"}
     kept = door.besides(paid.payload["payment"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from portal.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -141,4 +141,4 @@ def test_a_payment_that_comes_after_the_office_closed_is_held_as_late_and_eviden
     (money,) = readings.uncovered()
     assert (money.count, money.late) == (1, 1)
     with pytest.raises(DBAPIError, match="never changed"), db.session.begin_nested():
-        db.session.execute(KeptReading.__table__.update().values(phone="{}"))
+        db.session.execute(update(KeptReading).values(phone="{}"))

@@ -187,8 +187,9 @@ def test_a_supervisor_explains_and_takes_it_back_and_an_arrival_closes_it_all_th
     (aside, gap) = of_phone(phone, "open")
     assert (gap.numbers, gap.count, gap.found_at) == (f"{phone.code}-00000002 to {phone.code}-00000004", 3, NOW)
     known = store.beside([gap, aside])
-    assert known[gap.id].before and known[gap.id].after and known[gap.id].set_aside == 0
-    assert known[gap.id].after.payment_id == paid[1].payload["payment"]
+    before, after = known[gap.id].before, known[gap.id].after
+    assert before and after and known[gap.id].set_aside == 0
+    assert after.payment_id == paid[1].payload["payment"]
     assert known[aside.id].set_aside == 1 and aside.numbers == f"{phone.code}-00000006"
     with pytest.raises(InvalidInput, match="what happened"):
         missing.explain(gap.id, "ramon", " no ", NOW)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from portal.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
+from portal.domain.remittances import Handed
 from portal.extensions import db
 from portal.services import papers, remittances, voids
 from portal.store import ledger
@@ -51,7 +52,7 @@ def remit(phone: Phone) -> None:
     for one in others:
         count, amount = sums.get((one.tender, one.channel), (0, 0))
         sums[one.tender, one.channel] = (count + one.count, amount + one.amount)
-    lines = [desk.Handed(tender, channel, count, amount) for (tender, channel), (count, amount) in sums.items()]
+    lines = [Handed(tender, channel, count, amount) for (tender, channel), (count, amount) in sums.items()]
     pieces = [{"value": 10000, "kind": "bill", "count": 1}]
     remittances.receive(phone.terminal.user_id, [row.id for row in due], pieces, lines, "", "carla", NOW)
 

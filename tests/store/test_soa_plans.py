@@ -88,12 +88,13 @@ def test_sqlite_looks_the_hits_of_a_rare_text_up_and_does_not_ask_every_soa(app:
     db.session.commit()
     for status in ("active", "all"):
         for sort in SORTS:
-            wanted = SoaFilter(q="quiambao", sort=sort, status=status)  # type: ignore[arg-type]
-            for asked in (
+            wanted = SoaFilter(q="quiambao", sort=sort, status=status)
+            questions: tuple[Callable[[], object], ...] = (
                 functools.partial(soas.list_page, wanted, TODAY),
                 functools.partial(soas.totals, wanted, TODAY),
                 functools.partial(list, soas.iterate(wanted, TODAY)),
-            ):
+            )
+            for asked in questions:
                 found = [step for step in steps(asked) if " soas " in f"{step} "]
                 assert found and all("sqlite_autoindex_soas_1" in step for step in found), (status, sort, found)
     assert [row.id for row in soas.list_page(SoaFilter(q="quiambao"), TODAY).rows] == ["S7"]

@@ -11,8 +11,9 @@ import { Cipher, flawOfPin, MOST_TRIES, newVault, openWithPin, openWithSecrets, 
 export const LOCK_AFTER = 5;
 /** The choices. */
 export const LOCK_CHOICES = Object.freeze([1, 5, 15, 60]);
-/** How often it is looked whether they are over (milliseconds). */
-const LOOK = 10_000;
+/** How soon it is looked again at the earliest, and how soon while there is no PIN (milliseconds). */
+const SOON = 10_000;
+const LATER = 60_000;
 
 /** @param {number} seconds */
 const time = (seconds) => (seconds < 60 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} ${seconds > 60 ? "minutes" : "minute"}`);
@@ -227,12 +228,11 @@ export class Lock extends Sessions {
     this._touched = { wall: this._from.now(), mono: this._from.monotonic() };
   }
 
-  /** Lock when nobody touched the screen for long enough, by either clock: one stands still while the phone sleeps, the other can be set. */
+  /** Lock when nobody touched the screen for long enough. */
   async _lockWhenIdle() {
     const session = this._session;
     if (!session?.hasPin || this._uploading) return;
-    const idle = Math.max(this._from.now() - this._touched.wall, this._from.monotonic() - this._touched.mono);
-    if (idle >= session.lockAfter * 60_000) await this.lock();
+    if (this._idle() >= session.lockAfter * 60_000) await this.lock();
   }
 
   /** Watch for touches and for their absence. */
@@ -247,11 +247,17 @@ export class Lock extends Sessions {
     /** @type {any} */
     let timer;
     const look = () => {
-      timer = setTimeout(look, LOOK);
       this._background(this._lockWhenIdle());
+      const session = this._session;
+      timer = setTimeout(look, session?.hasPin ? Math.max(session.lockAfter * 60_000 - this._idle(), SOON) : LATER);
     };
-    timer = setTimeout(look, LOOK);
+    timer = setTimeout(look, LATER);
     this._closers.push(() => clearTimeout(timer));
+  }
+
+  /** Milliseconds since a touch, by either clock: one stands still while the phone sleeps, the other can be set. */
+  _idle() {
+    return Math.max(this._from.now() - this._touched.wall, this._from.monotonic() - this._touched.mono);
   }
 
   /**
