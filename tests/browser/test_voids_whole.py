@@ -14,6 +14,7 @@ from config import TestConfig
 from portal import create_app
 from portal.services import voids
 from tests.browser.conftest import Product
+from tests.browser.pin import choose_pin, unlock
 from tests.browser.test_whole_day import PASSWORDS, chosen_customers, collect, office, until
 
 
@@ -60,6 +61,7 @@ def test_voids_are_asked_for_offline_decided_in_the_office_and_counted_alike(chr
     page.get_by_label("Username").fill("nena")
     page.get_by_label("Password", exact=True).fill(PASSWORDS["nena"])
     page.get_by_role("button", name="Log in").click()
+    choose_pin(page)
     page.get_by_role("button", name="Enroll this phone").click()
     page.get_by_label("Change fund").fill("500")
     page.get_by_role("button", name="Open Registry").click()
@@ -77,6 +79,7 @@ def test_voids_are_asked_for_offline_decided_in_the_office_and_counted_alike(chr
     ask(page, receipts[0], "Wrong amount")
     ask(page, receipts[1], "Wrong customer")
     page.reload()
+    unlock(page)
     page.get_by_role("link", name="Transactions", exact=True).click()
     expect(page.locator(".transaction", has_text="void asked for")).to_have_count(2)
 

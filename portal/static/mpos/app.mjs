@@ -151,7 +151,7 @@ async function start() {
       toList: () => routing.toList(),
       keep: (form) => { if (mine === turn) keep(form, () => mine === turn); },
       again: () => void sealing.then(() => { if (mine === turn) routing.again(); }),
-      refresh: () => { if (mine === turn) routing.again(); },
+      refresh: () => void sealing.then(() => { if (mine === turn) routing.again(); }),
       isCurrent: () => mine === turn,
       later: (work) => after.push(work),
       scrollTop: () => main.scrollTop,
