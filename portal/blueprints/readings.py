@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -121,7 +122,7 @@ def chain() -> Response:
         query=query,
         code=code,
         codes=codes,
-        rows=[_link(one, earlier) for one, earlier in zip(rows, [*rows[1:], None], strict=True)][:PAGE],
+        rows=[_link(one, earlier) for one, earlier in zip_longest(rows, rows[1:])][:PAGE],
         older=rows[PAGE - 1].row.z_counter if len(rows) > PAGE else None,
         before=before,
     )

@@ -186,6 +186,9 @@ def test_the_calendar_says_which_terminal_closed_which_day_in_words(site: Site) 
 def test_the_chain_shows_counters_and_totals_hand_in_hand(site: Site) -> None:
     page = site.page("carla", "/readings/chain?terminal=T01")
     assert attributes(page, "data-z") == ["1"] and "0.00 600.00 0.00 600.00 Goes on" in text_of(page)
+    with site.app.app_context():
+        idle = make_phone("jun").code
+    assert attributes(site.page("carla", f"/readings/chain?terminal={idle}"), "data-z") == []
     broken = ChainRow(None, {"z_counter": 2, "previous_accumulated": 5, "gross": 1, "present_accumulated": 6})  # type: ignore[arg-type]
     before = ChainRow(None, {"z_counter": 1, "previous_accumulated": 0, "gross": 4, "present_accumulated": 4})  # type: ignore[arg-type]
     assert not page_module._link(broken, before).holds and page_module._link(before, None).holds
