@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 
 from portal import clock
 from portal.documents import render_list_pdf
 from portal.domain.errors import InvalidInput
-from portal.domain.money import ZERO, show
+from portal.domain.money import ZERO, from_centavos, show
 from portal.domain.payments import TENDER_WORDS
 from portal.exports import Cell, write_xlsx
 from portal.filters import FLAG_WORDS, STATUS_WORDS, day, moment
@@ -142,6 +143,33 @@ def _remittances(wanted: ReportFilter, today: date) -> Iterator[Row]:
             row.number, row.received_at, row.collector_display, row.received_by, row.expected_cash, row.counted_cash, row.variance,
             row.others, row.total, words[row.state], reason or None,
         )  # fmt: skip
+
+
+def _readings(kind: str, wanted: ReportFilter, today: date) -> Iterator[Row]:
+    names = ("vat_amount", "gross", "less_void", "net", "expected_cash", "counted_cash", "short_over")
+    for one in store.readings(wanted, kind):
+        figures = one.figures
+        receipts = f"{figures['first_receipt']} to {figures['last_receipt']}" if figures.get("first_receipt") else None
+        pesos = [None if (value := figures.get(name)) is None else from_centavos(value) for name in names]
+        told = "Differs" if one.differs else None
+        numbers = (receipts, figures["transaction_count"], *pesos)
+        if kind == "Z":
+            accumulated = from_centavos(figures["present_accumulated"])
+            yield (one.business_date, one.terminal, one.collector, one.z_counter, *numbers, accumulated, told)
+        else:
+            yield (one.business_date, one.terminal, one.collector, one.made_at, *numbers, told)
+
+
+def _reading_columns(kind: str) -> tuple[Column, ...]:
+    """An X holds the ones before it of the same registry, so its figures are not added up."""
+    figures = (
+        number("Payments"), money("VAT amount"), money("Gross"), money("Less void"), money("Net"), money("Expected cash"),
+        money("Counted cash"), money("Over or short"),
+    )  # fmt: skip
+    first, receipts = (a_day("Business date"), text("Terminal", 10), text("Collector", 22)), text("Receipts", 28)
+    if kind == "Z":
+        return (*first, Column("Z counter", 9, "number"), receipts, *figures, Column("Accumulated", 16, "money"), text("Phone", 8))
+    return (*first, a_moment("Made"), receipts, *(replace(column, total=False) for column in figures), text("Phone", 8))
 
 
 def _downloads(wanted: ReportFilter, today: date) -> Iterator[Row]:
@@ -285,6 +313,29 @@ REPORTS: Mapping[str, Report] = {
             asks=("days", "collector"),
             period="month",
             note="By the day on which the money was received. A figure below zero is short.",
+        ),
+        Report(
+            "z-readings",
+            "Z-Readings",
+            "Every Z of each terminal: its receipts, gross, void and net, the drawer, and what it has accumulated.",
+            _reading_columns("Z"),
+            partial(_readings, "Z"),
+            "Z-reading",
+            "Z-readings",
+            asks=("days", "collector"),
+            period="month",
+            note="As the portal worked them out, with late payments in the Z they entered. A figure below zero is short.",
+        ),
+        Report(
+            "x-readings",
+            "X-Readings",
+            "Every X that was taken: what the registry held at that moment.",
+            _reading_columns("X"),
+            partial(_readings, "X"),
+            "X-reading",
+            "X-readings",
+            asks=("days", "collector"),
+            note="As the portal worked them out. Each holds the ones before it of the same registry, so nothing is added up.",
         ),
         Report(
             "downloads",

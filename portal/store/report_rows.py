@@ -429,6 +429,35 @@ def _gaps(numbers: Iterable[int]) -> list[tuple[int, int]]:
     return [(before + 1, after - 1) for (_, before), (after, _) in pairwise(ranges(numbers))]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingLine:
+    """An X or Z as the portal worked it out: `figures` as docs/journal.md names them, in centavos; whether the phone's differs."""
+
+    business_date: date
+    terminal: str
+    collector: str
+    made_at: datetime
+    z_counter: int | None
+    figures: Mapping[str, Any]
+    differs: bool
+
+
+def readings(wanted: ReportFilter, kind: str) -> Iterator[ReadingLine]:
+    """Each X or Z of the period, by day and terminal."""
+    columns = (Reading.business_date, Terminal.code, User.display_name, Reading.made_at, Reading.z_counter, Reading.portal)
+    query = (
+        select(*columns, Reading.differences)
+        .join(Terminal, Terminal.id == Reading.terminal_id)
+        .join(User, User.id == Reading.user_id)
+        .where(Reading.business_date >= wanted.first, Reading.business_date <= wanted.last, Reading.kind == kind)
+        .order_by(Reading.business_date, Terminal.code, Reading.id)
+    )
+    if wanted.collector:
+        query = query.where(User.name == wanted.collector)
+    for *first, portal, differences in db.session.execute(query).yield_per(500):
+        yield ReadingLine(*first, json.loads(portal), differences != "[]")
+
+
 def remitted(wanted: ReportFilter) -> Iterator[tuple[RemittanceRow, str]]:
     """Every remittance received in the period with its reason, the oldest first."""
     chosen = RemittanceFilter(since=wanted.since, until=wanted.until, collector=wanted.collector)

@@ -261,3 +261,25 @@ def test_a_file_that_would_take_too_long_is_refused(office: Flask, monkeypatch: 
         with pytest.raises(InvalidInput, match="Choose fewer days"):
             make(REPORTS["collection"], wanted, ["Today"], TODAY)
     assert len(list(reports.plain_rows(REPORTS["collection"], wanted, TODAY))) == 2
+
+
+def test_readings_as_lines_equal_the_ledger_and_the_drawer(office: Flask) -> None:
+    street = Street()
+    phone = street.phones["jun"]
+    phone.open(20_000)
+    phone.pay(street.soas["S1"], 30_000)
+    phone.x_reading()
+    phone.pay(street.soas["S1"], 5_050, tender="check", reference="0012")
+    phone.count(1)
+    phone.z_reading()
+    phone.close()
+    street.send(phone)
+    everything = next(filters())
+    sums, (z,) = totals("z-readings", everything)
+    assert (z["Z counter"], z["Receipts"], z["Phone"]) == (1, f"{phone.code}-00000001 to {phone.code}-00000002", None)
+    assert sums["Gross"] == z["Accumulated"] == Decimal("350.50") == sum(one.amount for one in db.session.scalars(select(Payment)))
+    assert (z["Expected cash"], z["Counted cash"], sums["Over or short"]) == (Decimal("500.00"), Decimal("1000.00"), Decimal("500.00"))
+    sums, (x,) = totals("x-readings", everything)
+    assert (x["Gross"], x["Payments"], x["Counted cash"], sums) == (Decimal("300.00"), 1, None, {})
+    for wanted in (ReportFilter(FIRST, FIRST, everything.since, everything.until), ReportFilter(FIRST, TODAY, NOW, NOW, "nena")):
+        assert totals("z-readings", wanted)[1] == totals("x-readings", wanted)[1] == []
