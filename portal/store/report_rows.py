@@ -454,8 +454,8 @@ def readings(wanted: ReportFilter, kind: str) -> Iterator[ReadingLine]:
     )
     if wanted.collector:
         query = query.where(User.name == wanted.collector)
-    for *first, portal, differences in db.session.execute(query).yield_per(500):
-        yield ReadingLine(*first, json.loads(portal), differences != "[]")
+    for day, code, name, made_at, z_counter, portal, differences in db.session.execute(query).yield_per(500):
+        yield ReadingLine(day, code, name, made_at, z_counter, json.loads(portal), differences != "[]")
 
 
 def remitted(wanted: ReportFilter) -> Iterator[tuple[RemittanceRow, str]]:
