@@ -14,6 +14,7 @@ from sqlalchemy import and_, func, insert, literal_column, or_, select, union
 from portal.domain.money import ZERO, from_centavos
 from portal.domain.readings import only_late_differs
 from portal.extensions import db
+from portal.store.door_tables import RebuiltPayment
 from portal.store.models import Payment, PaymentFlag, Reading, ReadingPayment, Registry, Terminal, User
 from portal.store.reading_tables import KeptReading
 
@@ -153,7 +154,8 @@ class UncoveredRow:
 def uncovered() -> list[UncoveredRow]:
     """What is booked and in no Z-reading yet, by terminal: of open registries, and late payments that wait for the terminal's next Z.
 
-    Only those two are looked through: a payment whose registry had ended when it was booked is always flagged late."""
+    Only those two are looked through, and the few that were rebuilt from paper: a payment whose registry had ended when it was booked is
+    always flagged late."""
     of_open = select(Payment.id).join(Registry, Registry.id == Payment.registry_id).where(Registry.z_seq.is_(None))
     late = select(PaymentFlag.payment_id).where(PaymentFlag.flag == literal_column("'late'"))
     ended = select(Registry.id).where(Registry.id == Payment.registry_id, Registry.z_seq.is_(None), Registry.forced_seq.is_(None)).exists()
@@ -170,7 +172,8 @@ def uncovered() -> list[UncoveredRow]:
         .join(Terminal, Terminal.id == Payment.terminal_id)
         .join(User, User.id == Payment.user_id)
         .where(
-            Payment.id.in_(union(of_open, late)), ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists()
+            Payment.id.in_(union(of_open, late, select(RebuiltPayment.payment_id))),
+            ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists(),
         )
         .group_by(Terminal.code, User.name, User.display_name)
         .order_by(func.min(Payment.business_date), Terminal.code)

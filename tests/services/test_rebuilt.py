@@ -71,6 +71,8 @@ def test_paper_is_booked_once_and_waits_for_a_supervisor(phone: Phone) -> None:
     with pytest.raises(Conflict, match="in the books already"):
         record(code)
     assert booked() == 1
+    (waiting,) = readings.uncovered()
+    assert (waiting.terminal, waiting.count, str(waiting.amount), waiting.late) == (phone.code, 1, "1500.00", 1)
     told = db.session.execute(select(AuditEntry.who).where(AuditEntry.action == "payment_rebuilt")).scalars().all()
     assert told == ["carla"]
     payments.approve([paid.payload["payment"]], "ramon", True, NOW)
