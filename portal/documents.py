@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response, current_app
-from markupsafe import Markup
 
 from portal.domain import lines
 from portal.domain.lines import Block, Place
@@ -97,8 +96,8 @@ def render_lines_pdf(report: LongReport, blocks: Iterable[Block], tell: Callable
     done = 0
     for start in range(0, len(every), PAGES_AT_ONCE):
         some = every[start : start + PAGES_AT_ONCE]
-        pages = [_page(head, page, f"{foot}  Page {start + place} of {total}") for place, page in enumerate(some, start=1)]
-        part = {"title": report.title, "words": report.words, "made_at": report.made_at, "pages": pages, "start": start}
+        part = {"title": report.title, "words": report.words, "made_at": report.made_at, "start": start}
+        part |= {"head": "\n".join(head), "pages": some, "foot": foot, "total": total}
         document = _fenced(_filled("pdf/lines.html", part)).render()
         if len(document.pages) != len(some):
             raise RuntimeError(f"{len(some)} pages of lines were set as {len(document.pages)}")
@@ -119,13 +118,6 @@ def render_lines_pdf(report: LongReport, blocks: Iterable[Block], tell: Callable
     joined = io.BytesIO()
     writer.write(joined)
     return joined.getvalue()
-
-
-def _page(head: Sequence[str], blocks: Sequence[Block], foot: str) -> Markup:
-    """One page of lines as the inside of a block: the headings, the rows, the foot; every text escaped."""
-    struck, plain = Markup("<s>{}</s>"), Markup("{}")
-    rows = ((struck if block.struck else plain).format("\n".join(block.lines)) for block in blocks)
-    return Markup("<b>{}</b>\n{}\n\n{}").format("\n".join(head), Markup("\n").join(rows), foot)
 
 
 def _fenced(html: str) -> Any:

@@ -14,6 +14,7 @@ from portal import clock
 from portal.domain import money
 from portal.domain.payments import FLAGS, TENDER_WORDS
 from portal.services import settings
+from portal.store.door import ExtraRow
 
 STATUS_WORDS = {
     "pending": "Pending",
@@ -153,9 +154,14 @@ def recorded(value: str) -> str:
     return money.show(Decimal(value)) if re.fullmatch(r"\d{1,12}\.\d\d", value) else value
 
 
+def map_address(place: ExtraRow) -> str:
+    """Where a map of the world shows the place that a payment names."""
+    return f"https://www.openstreetmap.org/?mlat={place.latitude}&mlon={place.longitude}#map=18/{place.latitude}/{place.longitude}"
+
+
 def register(app: Flask) -> None:
     """Make the filters and word lists known to every template."""
-    for function in (pesos, amount, centavos, day, short_day, moment, ago, duration, size, incident_word, recorded):
+    for function in (pesos, amount, centavos, day, short_day, moment, ago, duration, size, incident_word, recorded, map_address):
         app.add_template_filter(function)
     app.add_template_filter(lambda word: STATUS_WORDS.get(word, str(word).replace("_", " ").capitalize()), "status_word")
     app.add_template_filter(lambda word: TENDER_WORDS.get(word, str(word)), "tender_word")

@@ -39,7 +39,7 @@ def check_plain(response: TestResponse, status: int) -> None:
 
 AREAS = [
     ("/", "supervisor", sync_runs, "active"), ("/soas", "supervisor", soas, "list_page"), ("/soas/S-A", "supervisor", soas, "timeline"),
-    ("/syncs", "supervisor", sync_history, "list_page"), ("/payments", "supervisor", ledger, "totals"),
+    ("/syncs", "supervisor", sync_history, "list_page"), ("/payments", "supervisor", ledger, "list_page"),
     ("/readings", "supervisor", readings, "recent"), ("/collector-codes", "supervisor", collector_codes, "board"),
     ("/terminals", "supervisor", terminals, "all_terminals"), ("/users", "admin", user_store, "all_users"),
     ("/reports/daily-collection", "supervisor", collector_codes, "known_codes"),

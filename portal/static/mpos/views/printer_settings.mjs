@@ -95,7 +95,7 @@ export function testPaper(now) {
       { kind: "text", text: "Señor Niño Peña, Parañaque" },
       { kind: "row", left: "TOTAL", right: "₱1,234.50", look: "large" },
       { kind: "row", left: "Left edge", right: "right edge" },
-      { kind: "qr", address: "https://example.com/verify/test", title: "A code to look at", text: "Any phone's camera reads it as a test." },
+      { kind: "qr", address: `${location.origin}/verify/test`, title: "A code to look at", text: "Any phone's camera reads it as a test." },
     ],
   };
 }
