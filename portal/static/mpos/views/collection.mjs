@@ -32,7 +32,7 @@ export function collectionScreen(ctx) {
     kept.shown = STEP;
     void phone.setChoice("order", kept.order);
     draw();
-  } }, h("option", { value: "due" }, "by due date"), h("option", { value: "address" }, "by address"));
+  } }, h("option", { value: "due" }, "Due date"), h("option", { value: "address" }, "Address"));
   const ways = h("div", { class: "ways" }, h("label", { class: "quiet", for: "order" }, "Order"), order,
     button("My route", () => ctx.go("route"), { class: "button small" }), button("OR Entry", () => ctx.go("or-entry"), { class: "button small" }));
   const asOf = h("p", { class: "as-of" });
