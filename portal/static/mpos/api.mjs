@@ -2,16 +2,17 @@
 
 import { retryAfter } from "./backoff.mjs";
 import { PhoneError } from "./errors.mjs";
+import { sentBy } from "./words.mjs";
 
 /** A call that gave no usable answer. `status` is 0 when there was none; `again` says whether trying the same later makes sense. */
 export class PortalError extends PhoneError {
   /**
    * @param {string} code
-   * @param {string} message
+   * @param {string|import("./words.mjs").Told} words
    * @param {{status?: number, again?: boolean, retryAfter?: number|null, limit?: number|null, cause?: unknown}} [more]
    */
-  constructor(code, message, { status = 0, again = false, retryAfter: wait = null, limit = null, cause } = {}) {
-    super(code, message, { cause });
+  constructor(code, words, { status = 0, again = false, retryAfter: wait = null, limit = null, cause } = {}) {
+    super(code, words, { cause });
     this.name = "PortalError";
     this.status = status;
     this.again = again;
@@ -238,9 +239,9 @@ export class Api {
       if (status === 413) throw new PortalError("too_large", "That was too much for one request.", { status });
       throw loginPage(status);
     }
-    const message = typeof own.message === "string" && own.message ? own.message : BUSY;
+    const words = typeof own.message === "string" && own.message ? sentBy(own.code, own.message) : BUSY;
     const limit = Number.isSafeInteger(own.limit) && own.limit > 0 ? own.limit : null;
-    throw new PortalError(own.code, message, { status, again, retryAfter: wait, limit });
+    throw new PortalError(own.code, words, { status, again, retryAfter: wait, limit });
   }
 }
 

@@ -54,6 +54,7 @@ import { voidScreen } from "./views/void.mjs";
  * @property {() => void} toList
  * @property {(draft: unknown) => void} keep
  * @property {() => void} again builds this screen anew
+ * @property {() => void} relabel another language is spoken now: strip, tabs and screen are drawn anew
  * @property {() => void} refresh like again, by another name for views that wait for the gate
  * @property {() => boolean} isCurrent
  * @property {(work: () => unknown) => void} later runs after the screen is shown
@@ -152,6 +153,10 @@ async function start() {
       keep: (form) => { if (mine === turn) keep(form, () => mine === turn); },
       again: () => void sealing.then(() => { if (mine === turn) routing.again(); }),
       refresh: () => void sealing.then(() => { if (mine === turn) routing.again(); }),
+      relabel: () => {
+        frame.update();
+        ctx.again();
+      },
       isCurrent: () => mine === turn,
       later: (work) => after.push(work),
       scrollTop: () => main.scrollTop,

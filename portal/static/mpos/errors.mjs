@@ -1,6 +1,7 @@
 /** Errors whose message a collector can act on: what happened, what it means, what to do. */
 
 import { day } from "./clock.mjs";
+import { text } from "./words.mjs";
 
 /**
  * Why a registry left open since an earlier day takes no payment, and the way out.
@@ -22,18 +23,23 @@ export function registryDone(date) {
   return `The registry of ${day(date)} was closed by its Z-Reading. The next one can be opened tomorrow.`;
 }
 
-/** An error fit to show. `code` is stable for programs; `fields` names the form fields it is about, when there are any. */
+/** An error fit to show. `code` is stable for programs; `words` become the message in the language of whoever reads it; `fields` names the form fields it is about. */
 export class PhoneError extends Error {
   /**
    * @param {string} code
-   * @param {string} message
+   * @param {string|import("./words.mjs").Told} words
    * @param {{cause?: unknown, fields?: {field: string, message: string}[]}} [more]
    */
-  constructor(code, message, more = {}) {
-    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+  constructor(code, words, more = {}) {
+    super(undefined, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = "PhoneError";
     this.code = code;
+    this.words = words;
     this.fields = more.fields ?? [];
+  }
+
+  get message() {
+    return text(this.words);
   }
 }
 

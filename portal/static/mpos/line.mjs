@@ -140,7 +140,7 @@ export class Line extends Lock {
     const now = this._from.monotonic();
     if (now < session.enrollAgainAt) return false;
     session.enrollAgainAt = now + 10 * MINUTE;
-    const unknown = (/** @type {string} */ why) => {
+    const unknown = (/** @type {Problem["message"]} */ why) => {
       session.problem = { code: "unknown_terminal", message: why };
       return false;
     };
@@ -149,7 +149,7 @@ export class Line extends Lock {
       answer = await this._api.enroll(terminal.name, terminal.public_key, terminal.code);
     } catch (error) {
       if (!(error instanceof PortalError) || error.status !== 409) throw error;
-      return unknown(error.message);
+      return unknown(error.words);
     }
     if (answer.terminal !== terminal.code) return unknown(`The portal knows this phone as ${answer.terminal}, not as ${terminal.code}. Keep this phone as it is and see the office.`);
     await session.store.unmark(terminal.code, 0);
@@ -192,7 +192,7 @@ export class Line extends Lock {
     if (!session) return;
     if (status === 401) session.signedIn = false;
     // No connection is no trouble on the street: it has its own sign.
-    session.problem = error.code === "offline" ? null : { code: error.code, message: status === 401 ? SIGNED_OUT : error.message };
+    session.problem = error.code === "offline" ? null : { code: error.code, message: status === 401 ? SIGNED_OUT : error.words };
   }
 
   /**
@@ -566,7 +566,7 @@ export class Line extends Lock {
     const pause = again ? delay(session.failures, wait, this._from.random) : 10 * MINUTE;
     session.quietUntil = this._from.monotonic() + pause;
     if (this._session === session) this._failedCall(error);
-    return { code: error.code, message: error.code === "signed_out" ? SIGNED_OUT : error.message };
+    return { code: error.code, message: error.code === "signed_out" ? SIGNED_OUT : error.words };
   }
 
   /** The unsent entries as a file to hand to the office when nothing else works: signed as uploads are, so that the office can take them as such. */

@@ -11,7 +11,7 @@ const LIST = "photos";
 /** Photos of one payment. */
 const MOST = 3;
 
-/** @typedef {{payment: string, name: string, refused: string|null}} Waiting `name`: SHA-256 of the bytes, hex; `refused`: why the portal will never take it */
+/** @typedef {{payment: string, name: string, refused: string|import("./words.mjs").Told|null}} Waiting `name`: SHA-256 of the bytes, hex; `refused`: why the portal will never take it */
 
 /**
  * A JPEG small enough for the portal: smaller and smaller until it fits. Throws PhoneError when what was chosen is no picture.
@@ -85,7 +85,7 @@ export async function sendPhotos(store, api) {
       if (!(error instanceof PhoneError)) throw error;
       const never = error instanceof PortalError && [400, 409, 413, 422].includes(error.status ?? 0);
       if (!never) return sent; // the payment is not uploaded yet, or the line is gone: the money comes first
-      why = error.message;
+      why = error.words;
     }
     await store.setMeta(placeOf(payment, name), undefined);
     const others = (await waitingPhotos(store)).filter((one) => one.payment !== payment || one.name !== name);

@@ -24,6 +24,6 @@
 /** @typedef {{void_number: string, payment: string, decision: "approved"|"refused", decided_by: string, decided_at: string, reason: string|null}} Decision What the office decided of a void, as the portal lists it. */
 /** @typedef {{intent: string, soa: string, amount: number, tender: string, channel?: string|null, reference?: string|null, tendered?: number|null, mode?: "oldest_first"|"directed", directed?: string[], branch?: string|null, check_date?: string|null, or?: {number: string, date: string, account?: string, customer?: string}|null, place?: {latitude: number, longitude: number, accuracy: number}|null}} Draft `or`: of an OR entry; account and customer when the list does not hold it. `place` in millionths of a degree and metres. */
 /** @typedef {{visit: string, terminal: string, seq: number, at: string, kind: "no_collection"|"promise", soa: string, payload: Record<string, any>}} VisitRecord A visit without money beside its journal entry. */
-/** @typedef {{code: string, message: string}} Problem */
+/** @typedef {{code: string, message: string|import("./words.mjs").Told}} Problem */
 
 export {};

@@ -6,6 +6,7 @@ import { lessLocal, watchClock } from "./confirm.mjs";
 import { PhoneError } from "./errors.mjs";
 import { CANARY } from "./storage.mjs";
 import { listOf } from "./sync.mjs";
+import { text } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").Head} Head */
 /** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
@@ -187,7 +188,7 @@ export class Sessions {
       unsent: Object.freeze(session ? { ...session.unsent } : this._locked ? { ...(this._holds.get(this._locked.name) ?? { count: 0, oldest_at: null }) } : sum(others)),
       others: Object.freeze(others), // who else left unsent entries here: names and numbers, nothing of what they hold
       uploading: this._uploading > 0,
-      problem: problem?.message ?? null,
+      problem: problem ? text(problem.message) : null,
       snapshot: snapshot && Object.freeze({ as_of: snapshot.as_of, count: snapshot.count, amount_due: snapshot.amount_due }),
       business: snapshot?.business ?? terminal?.business ?? null,
       update_ready: this._updateReady,
@@ -489,7 +490,7 @@ export class Sessions {
   _background(work) {
     work.catch((error) => {
       if (!(error instanceof PhoneError)) throw error; // a mistake of ours: the browser's console shows it
-      if (this._session) this._session.problem = { code: error.code, message: error.message };
+      if (this._session) this._session.problem = { code: error.code, message: error.words };
       this._publish();
     });
   }

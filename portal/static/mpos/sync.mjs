@@ -115,7 +115,7 @@ export async function drain({ store, api, subtle, signedIn = true, onVoids, onBa
         limit = Math.max(1, Math.min(Math.floor(batch.length / 2), error.limit ?? BATCH));
         if (error.code !== "timeout") continue;
       }
-      return stop({ code: error.code, message: error.message }, error.again, error.retryAfter);
+      return stop({ code: error.code, message: error.words }, error.again, error.retryAfter);
     }
     const hashes = new Map(batch.map(({ seq, entry }) => [seq, entry.hash]));
     const named = answer.verdicts.filter((verdict) => hashes.has(verdict.seq) && STATUSES.includes(verdict.status));

@@ -2,6 +2,7 @@
 /** Turns what went wrong into a message with a way out. */
 import { button, fill, h, notice } from "./dom.mjs";
 import { othersWords } from "./format.mjs";
+import { text } from "../words.mjs";
 
 /** @typedef {import("../app.mjs").Context} Context */
 
@@ -13,7 +14,7 @@ export function wordsFor(error) {
   if (error && error.name === "QuotaExceededError") {
     return "This phone's storage is full, so nothing was saved. Free some space (photos, downloads) and try again.";
   }
-  if (error && error.code && error.message) return error.message;
+  if (error && error.code && error.message) return text(error.message);
   console.error(error);
   return `Something unexpected went wrong and nothing more was done. Try again; if it stays, show this to the office: ${error?.message ?? error}`;
 }

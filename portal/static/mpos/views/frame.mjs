@@ -2,7 +2,12 @@
 /** The permanent strip (terminal, registry, unsent, connection) and the tabs. */
 import { setText } from "./dom.mjs";
 import { age, day } from "./format.mjs";
+import { language, say } from "../words.mjs";
 
+/** @type {import("../words.mjs").Key[]} */
+const TABS = ["collection", "transactions", "readings", "settings"];
+/** Elements of the page, and what stands in them. @type {[string, import("../words.mjs").Key][]} */
+const LABELS = [["offline", "offline"], ["session", "log_in_again"], ["toast-close", "close"]];
 const MINUTE = 60000;
 /** After a start or a new connection the portal is given this long to know us before the strip asks for a new log-in. */
 const GRACE = 5000;
@@ -21,7 +26,19 @@ export function startFrame(phone) {
     toast.hidden = true;
   });
 
+  let labelled = "";
+  /** What the page itself says, in the language spoken now. */
+  function label() {
+    if (labelled === language()) return;
+    labelled = language();
+    for (const name of TABS) setText(/** @type {Element} */ (part(`tab-${name}`).lastElementChild), say(name));
+    for (const [id, key] of LABELS) setText(part(id), say(key));
+    part("bar").setAttribute("aria-label", say("main_action"));
+    part("tabs").setAttribute("aria-label", say("main"));
+  }
+
   function update() {
+    label();
     const { state } = phone;
     setText(part("strip-terminal"), state.terminal?.code ?? (state.user ? "Not enrolled" : "Mobile Collection"));
     setText(part("strip-registry"), registryWords(state));

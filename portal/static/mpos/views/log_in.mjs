@@ -2,6 +2,7 @@
 /** Log in: the only screen before a collector is known; also renews the portal session during the day. */
 import { button, field, h, quiet } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
+import { languageChoice } from "./language.mjs";
 import { lostNotices } from "./storage.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
@@ -67,7 +68,7 @@ export function logInScreen(ctx) {
       : "Log in once with your password while connected; after that this phone works all day without a connection, and your PIN opens it.",
     back: again ? { name: "readings", text: "Back" } : null,
     nav: again ? "readings" : null,
-    body: [...lostNotices(ctx.phone.state), others.node, form, again ? button("Not now", () => ctx.back("collection"), { class: "button plain wide" }) : null],
+    body: [...lostNotices(ctx.phone.state), others.node, form, again ? button("Not now", () => ctx.back("collection"), { class: "button plain wide" }) : languageChoice(ctx)],
     update: others.draw,
   };
 }

@@ -3,6 +3,7 @@
 import { button, field, h, notice } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
 import { counted } from "./format.mjs";
+import { languageChoice } from "./language.mjs";
 
 const DIGITS = { inputmode: "numeric", type: "password", maxlength: 32, spellcheck: "false" };
 
@@ -170,7 +171,7 @@ export async function unlockScreen(ctx) {
     back: null,
     nav: null,
     alone: true,
-    body: [waiting, ...(byPassword ? passwordPart() : pinPart()), leave, others.node],
+    body: [waiting, ...(byPassword ? passwordPart() : pinPart()), leave, languageChoice(ctx), others.node],
     update() {
       others.draw();
       waiting.textContent = unsentWords(phone.state.unsent.count, byPassword);

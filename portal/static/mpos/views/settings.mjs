@@ -3,6 +3,7 @@
 import { button, fill, h, notice } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
 import { counted, day, dayTime, showPesos, today } from "./format.mjs";
+import { languageChoice } from "./language.mjs";
 import { lockSection } from "./lock_settings.mjs";
 import { placeSection } from "./place.mjs";
 import { printerSection } from "./printer_settings.mjs";
@@ -72,6 +73,7 @@ export function settingsScreen(ctx) {
       printerSection(ctx),
       lockSection(ctx),
       phone.state.user && placeSection(phone),
+      h("section", {}, languageChoice(ctx)),
       h("section", {}, h("h2", {}, "This phone"), facts),
       h("section", {}, h("h2", {}, "Rescue file"),
         h("p", { class: "hint" }, "A copy of your unsent entries, for the day this phone cannot upload any more."),
