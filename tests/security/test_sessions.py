@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from portal.extensions import db
 from portal.services import users
 from portal.store import users as user_store
-from tests.factories import NOW, PASSWORD, csrf_of
+from tests.factories import NOW, PASSWORD, PRODUCT_HASHER, csrf_of, make_user
 from tests.security.world import World, database
 
 
@@ -222,15 +222,22 @@ def test_a_cookie_signed_with_our_key_but_without_a_live_token_is_nobody(app: Fl
 # --- passwords
 
 
-def test_passwords_are_argon2id(app: Flask) -> None:
-    for (stored,) in query(app, "SELECT password_hash FROM users"):
+@pytest.fixture
+def own_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product's own cost of a password, which the factories do without."""
+    monkeypatch.setattr(users, "_hasher", PRODUCT_HASHER)
+
+
+def test_passwords_are_argon2id(app: Flask, own_cost: None) -> None:
+    make_user("pepe", "office")
+    for (stored,) in query(app, "SELECT password_hash FROM users WHERE name = 'pepe'"):
         assert re.fullmatch(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[^$]+\$[^$]+", stored)
         memory, turns = (int(number) for number in re.findall(r"[mt]=(\d+)", stored))
         assert memory >= 19456 and turns >= 2, "the lowest cost OWASP names for argon2id"
-    assert len({row[0] for row in query(app, "SELECT password_hash FROM users")}) == 7, "one salt each"
+    assert len({row[0] for row in query(app, "SELECT password_hash FROM users")}) == 8, "one salt each"
 
 
-def test_an_old_hash_is_made_anew_at_the_next_login(app: Flask, world: World) -> None:
+def test_an_old_hash_is_made_anew_at_the_next_login(app: Flask, world: World, own_cost: None) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     with app.app_context():
         user_store.set_fields(world.ids["cashier"], password_hash=weak)
