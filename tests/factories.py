@@ -123,6 +123,8 @@ class Phone:
         self.voids = 0
         self.void_numbers: list[str] = []
         self.voided: list[readings.Voided] = []
+        self.dropped: list[int] = []
+        self.spent: list[int] = []
         self.counted: list[dict[str, Any]] | None = None
         self.counters = readings.Counters()
         self.opened_at = ""
@@ -155,7 +157,7 @@ class Phone:
     def open(self, change_fund: int = 50000, business_date: str = "2026-11-20") -> Entry:
         """Open a registry."""
         self.registry, self.change_fund, self.taken, self.counted = str(uuid.uuid4()), change_fund, [], None
-        self.void_numbers, self.voided = [], []
+        self.void_numbers, self.voided, self.dropped, self.spent = [], [], [], []
         entry = self.append(
             "registry_opened",
             {
@@ -251,6 +253,25 @@ class Phone:
             self.voided.append(readings.Voided(payload["void_number"], payload["amount"], payload["tender"] == "cash"))
         return self.append("void_decided", payload)
 
+    def drop(self, amount: int, **fields: Any) -> Entry:
+        """Hand cash over before the remittance."""
+        self.dropped.append(amount)
+        payload = {"registry": self.registry, "amount": amount, "given_to": "the office", "reference": "P-7", "description": None}
+        return self.append("cash_drop", {**payload, **fields})
+
+    def spend(self, amount: int, **fields: Any) -> Entry:
+        """Spend money out of the cash in hand; it waits for the office."""
+        payload = {"registry": self.registry, "expense": str(uuid.uuid4()), "amount": amount, "category": "Fuel", "description": None}
+        return self.append("expense", {**payload, **fields})
+
+    def write_expense_down(self, told: Mapping[str, Any], **fields: Any) -> Entry:
+        """Write down a decision as the portal told it in `expenses` of an answer."""
+        names = ("expense", "amount", "decision", "decided_by", "decided_at")
+        payload = {"registry": self.registry, **{name: told[name] for name in names}, **fields}
+        if payload["decision"] == "approved":
+            self.spent.append(payload["amount"])
+        return self.append("expense_decided", payload)
+
     def count(self, total_of_thousands: int = 0) -> Entry:
         """Count so many bills of a thousand pesos."""
         self.counted = [{"value": 100000, "kind": "bill", "count": total_of_thousands}]
@@ -269,6 +290,8 @@ class Phone:
             list(self.taken),
             voids=list(self.voided),
             void_numbers=list(self.void_numbers),
+            drops=list(self.dropped),
+            expenses=list(self.spent),
             counted=self.counted,
         )
 

@@ -19,7 +19,7 @@ from portal.domain.errors import Forbidden, InvalidInput, NotFound
 from portal.extensions import csrf, limiter
 from portal.packing import packed
 from portal.security import start_session
-from portal.services import journal, phone_lock, photos, restore, settings, snapshot, terminals, users, voids
+from portal.services import expenses, journal, phone_lock, photos, restore, settings, snapshot, terminals, users, voids
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
 from portal.store.terminals import TerminalRow
@@ -171,6 +171,7 @@ def terminal_state(code: str) -> ResponseReturnValue:
             "accumulated": int(terminal.accumulated.scaleb(2)),
             "registry": registry.id if registry else None,
             "voids": voids.decisions_for(terminal.id),
+            "expenses": expenses.decisions_for(terminal.id),
             "orders": {"revoked": terminal.state == "revoked", "upload_now": terminal.state == "revoked" or restore.awaits(terminal)},
             "restored_at": restore.restored_at(),
             "business": settings.current().organisation,
@@ -244,6 +245,17 @@ def put_photo(payment_id: UUID, name: str) -> ResponseReturnValue:
     return jsonify({"photo": name, "status": "stored" if new else "repeat"}), 201 if new else 200
 
 
+@bp.put("/expenses/<uuid:expense_id>/photos/<name>")
+@roles("collector")
+@limiter.limit("60 per minute", key_func=own_name)
+def put_expense_photo(expense_id: UUID, name: str) -> ResponseReturnValue:
+    """Keep a photo of the paper of an uploaded expense; the same again changes nothing."""
+    if (request.content_length or 0) > jpeg.LARGEST:
+        raise RequestEntityTooLarge
+    new = expenses.keep_photo(str(expense_id), name, request.get_data(cache=False), current_user.name, clock.now())
+    return jsonify({"photo": name, "status": "stored" if new else "repeat"}), 201 if new else 200
+
+
 def approval_policy() -> journal.Policy:
     """How payments are approved and how old a list may be, as the settings say at this moment."""
     chosen = settings.current()
@@ -254,4 +266,4 @@ def uploaded(answer: journal.Answer) -> ResponseReturnValue:
     """What the phone is told, after the workers were."""
     if answer.approved:
         doorbell.ring("workers.jobs.post_payments")
-    return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts, "voids": answer.voids})
+    return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts, "voids": answer.voids, "expenses": answer.expenses})

@@ -243,8 +243,8 @@ def sections(detail: ReadingDetail) -> list[Section]:
     late = [tender_line(line, "Late: ") for line in reading.get("late_tenders", [])]
     found.append(Section("Tenders", [*(tender_line(line) for line in reading["tenders"]), *late] or [Line("No payments", "0.00")]))
     if "carried_void" in reading:
-        carried = [("Voids", "void"), ("Of them cash", "voided_cash"), ("Cash drops", "drops")]
-        lines = [Line(words, pesos(reading[f"carried_{name}"])) for words, name in carried]
+        carried = [("Voids", "void"), ("Of them cash", "voided_cash"), ("Cash drops", "drops"), ("Expenses", "expenses")]
+        lines = [Line(words, pesos(reading.get(f"carried_{name}", 0))) for words, name in carried]
         found.append(Section("In it from the registry that the office closed", lines))
     found.append(Section("Cash", cash_lines(reading)))
     return found

@@ -23,6 +23,7 @@ KINDS = (
     "no_collection",
     "promise",
     "expense",
+    "expense_decided",
     "cash_drop",
     "count",
     "reading_x",

@@ -189,10 +189,11 @@ def with_late(reading: Mapping[str, Any], late: Sequence[Taken], printed: int, n
     }
 
 
-def with_carried(reading: Mapping[str, Any], voids: Sequence[Voided], drops: Sequence[int]) -> dict[str, Any]:
-    """The portal's Z-reading with what the phone wrote into the registry before after the office had closed that one: voids and cash drops
-    that its own Z could not hold, so that none falls between two. Centavos; the reading itself when there is nothing."""
-    if not voids and not drops:
+def with_carried(reading: Mapping[str, Any], voids: Sequence[Voided], drops: Sequence[int], expenses: Sequence[int] = ()) -> dict[str, Any]:
+    """The portal's Z-reading with what the phone wrote into the registry before after the office had closed that one: voids, cash drops
+    and approved expenses that its own Z could not hold, so that none falls between two. Centavos; the reading itself when there is
+    nothing."""
+    if not voids and not drops and not expenses:
         return dict(reading)
     void, cash = sum(one.amount for one in voids), sum(one.amount for one in voids if one.cash)
     changed = {
@@ -201,26 +202,28 @@ def with_carried(reading: Mapping[str, Any], voids: Sequence[Voided], drops: Seq
         "net": reading["net"] - void,
         "less_voided_cash": reading["less_voided_cash"] + cash,
         "less_drops": reading["less_drops"] + sum(drops),
+        "less_expenses": reading["less_expenses"] + sum(expenses),
     }
     given = (changed[name] for name in ("change_fund", "cash_collected", "less_voided_cash", "less_drops", "less_expenses"))
     expected, counted = expected_cash(*given), reading["counted_cash"]
-    carried = {"carried_void": void, "carried_voided_cash": cash, "carried_drops": sum(drops)}
+    carried = {"carried_void": void, "carried_voided_cash": cash, "carried_drops": sum(drops), "carried_expenses": sum(expenses)}
     return {**changed, "expected_cash": expected, "short_over": None if counted is None else counted - expected, **carried}
 
 
 def without_carried(reading: Mapping[str, Any]) -> dict[str, Any]:
     """A portal's Z-reading as the phone works it out, whose own Z of the registry before held what was carried."""
-    void, cash, drops = (reading.get(f"carried_{name}", 0) for name in ("void", "voided_cash", "drops"))
+    void, cash, drops, spent = (reading.get(f"carried_{name}", 0) for name in ("void", "voided_cash", "drops", "expenses"))
     plain = {
         **reading,
         "less_void": reading["less_void"] - void,
         "net": reading["net"] + void,
         "less_voided_cash": reading["less_voided_cash"] - cash,
         "less_drops": reading["less_drops"] - drops,
-        "expected_cash": reading["expected_cash"] + cash + drops,
+        "less_expenses": reading["less_expenses"] - spent,
+        "expected_cash": reading["expected_cash"] + cash + drops + spent,
     }
     if reading["short_over"] is not None:
-        plain["short_over"] = reading["short_over"] - cash - drops
+        plain["short_over"] = reading["short_over"] - cash - drops - spent
     return plain
 
 

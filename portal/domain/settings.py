@@ -100,15 +100,18 @@ SECTIONS = (
     Section(
         "reasons",
         "Reasons",
-        "What a collector may choose from on the phone; other words can still be typed. One a line, the most frequent first.",
+        "What a collector may choose from on the phone; for a void and a visit other words can still be typed. One a line, the most "
+        "frequent first.",
         (
             Definition("void_reasons", "For a void", "reasons", least=1),
             Definition("no_collection_reasons", "For Cannot collect", "reasons", least=1),
+            Definition("expense_kinds", "Kinds of expenses", "reasons", least=1),
         ),
     ),
 )
 DEFINITIONS: Mapping[str, Definition] = {one.name: one for section in SECTIONS for one in section.settings}
 VOID_REASONS = ("Wrong amount", "Wrong customer", "Wrong tender", "Customer changed their mind")
+EXPENSE_KINDS = ("Fuel", "Fare", "Meals", "Parking and toll", "Mobile load", "Repair")
 NO_COLLECTION_REASONS = (
     "Nobody home",
     "Cannot pay today",

@@ -20,7 +20,7 @@ from portal.domain.money import from_centavos
 from portal.domain.payments import Payment, Reader, read_instant, read_payment
 from portal.domain.visits import read_visit
 from portal.extensions import db
-from portal.services import missing, readings, terminals, voids
+from portal.services import expenses, missing, readings, terminals, voids
 from portal.services.bookings import Bookings, Sender
 from portal.store import audit, incidents, users, visits
 from portal.store import journal as store
@@ -29,7 +29,7 @@ from portal.store.terminals import TerminalRow
 
 log = structlog.get_logger(__name__)
 LIMIT = 500
-TOGETHER = frozenset({"payment", "enrolled", "receipt_printed", "no_collection", "promise", "cash_drop", "expense", "count"})
+TOGETHER = frozenset({"payment", "enrolled", "receipt_printed", "no_collection", "promise", "count"})
 """Kinds that can be booked by set: none of them changes what another one of them meets, but payments, which are worked out in order."""
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -79,13 +79,14 @@ class Uploader:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the phone is told, with the decisions on voids its journal does not hold yet; `approved` says that something may be posted to
-    PSCloud now."""
+    """What the phone is told, with the decisions on voids and expenses its journal does not hold yet; `approved` says that something may be
+    posted to PSCloud now."""
 
     acknowledged_seq: int
     verdicts: list[dict[str, Any]]
     approved: bool
     voids: list[dict[str, Any]]
+    expenses: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +153,14 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
     if terminal.state == "waiting":
         raise WrongTerminal("This terminal waits for an admin's approval. Everything stays on the phone until then.")
     if not entries:
-        decisions = voids.decisions_for(terminal.id)
+        decisions, decided = voids.decisions_for(terminal.id), expenses.decisions_for(terminal.id)
         db.session.rollback()
-        return Answer(terminal.head_seq, [], False, decisions)
+        return Answer(terminal.head_seq, [], False, decisions, decided)
     last = entries[-1]
     if not terminals.signature_fits(terminal.public_key, journal.signed_text(code, last.seq, last.hash), signature):
         raise BadSignature("The upload was not signed by the key of this terminal, so nothing was stored.")
     voids.lock_named(entries, terminal)
+    expenses.lock_named(entries, terminal)
     batch = _Batch(terminal, uploader, policy, store.add_upload(terminal.id, uploader.user_id, entries, str(signature), now), now)
     verdicts = batch.take(entries)
     if terminal.state == "revoked" and batch.head_seq > terminal.head_seq:
@@ -173,9 +175,9 @@ def receive(code: object, raw_entries: object, signature: object, uploader: Uplo
         audit.add(uploader.handed_in_by, "rescue_file_taken", code, taken, now)
     terminal_store.set_fields(terminal.id, last_contact_at=now, head_seq=batch.head_seq, head_hash=batch.head_hash)
     missing.notice(terminal, uploader.name, now)
-    decisions = voids.decisions_for(terminal.id)
+    decisions, decided = voids.decisions_for(terminal.id), expenses.decisions_for(terminal.id)
     db.session.commit()
-    return Answer(batch.head_seq, verdicts, batch.approved, decisions)
+    return Answer(batch.head_seq, verdicts, batch.approved, decisions, decided)
 
 
 class _Batch:
@@ -446,9 +448,12 @@ class _Batch:
                 self.approved |= voids.request(entry, self.terminal, self.uploader.name, self.now, not self.uploader.disabled)
             case "void_decided":
                 voids.write_down(entry, self.terminal, self.uploader.name, self.now)
-            case "cash_drop" | "expense":
-                payload.uuid("registry")
-                payload.centavos("amount", lowest=1)
+            case "expense":
+                expenses.book(entry, self.terminal, self.uploader.name, self.now)
+            case "expense_decided":
+                expenses.write_down(entry, self.terminal, self.uploader.name, self.now)
+            case "cash_drop":
+                expenses.book_drop(entry, self.terminal, self.uploader.name, self.now)
             case "count":
                 readings.check_count(payload)
             case "no_collection" | "promise":

@@ -15,13 +15,13 @@ from portal.domain.payments import Reader, read_instant
 from portal.domain.readings import Counters, Period, Voided
 from portal.extensions import db
 from portal.services.payments import MANILA
-from portal.store import audit, incidents, journal, ledger, voids
+from portal.store import audit, expenses, incidents, journal, ledger, voids
 from portal.store import readings as store
 from portal.store import terminals as terminal_store
 from portal.store.terminals import RegistryRow, TerminalRow
 
-Carried = tuple[list[Voided], list[int]]
-"""Voids and cash drops (centavos) of a registry that the office had closed before the phone wrote them."""
+Carried = tuple[list[Voided], list[int], list[int]]
+"""Voids, cash drops and approved expenses (centavos) of a registry that the office had closed before the phone wrote them."""
 
 
 def check_count(payload: Reader) -> list[dict[str, Any]]:
@@ -113,12 +113,13 @@ def _z_of(
 
 
 def _carried(terminal: TerminalRow, registry: RegistryRow) -> Carried:
-    """Voids and cash drops that the phone wrote into the registry before this one after the office had closed that."""
+    """Voids, cash drops and approved expenses that the phone wrote into the registry before this one after the office had closed that."""
     before = terminal_store.registry_before(terminal.id, registry.opened_seq)
     if before is None or before.forced_seq is None:
-        return [], []
+        return [], [], []
     found = voids.counted_in_registry(terminal.id, before.id, registry.opened_seq, before.forced_seq)
-    return found, _drops(terminal, before, registry.opened_seq, before.forced_seq)
+    spent = expenses.counted_in_registry(terminal.id, before.id, registry.opened_seq, before.forced_seq)
+    return found, _drops(terminal, before, registry.opened_seq, before.forced_seq), spent
 
 
 def _drops(terminal: TerminalRow, registry: RegistryRow, before_seq: int, after_seq: int = 0) -> list[int]:
@@ -175,9 +176,9 @@ def _make(terminal: TerminalRow, registry: RegistryRow, who: str, reason: str, n
         in_period, carried = set(ledger.ids_in_registry(terminal.id, registry.id, until)), _carried(terminal, registry)
     else:  # a further one: its change fund, count and payments, and what was carried into it, are in the first
         voided = voids.counted_in_registry(terminal.id, registry.id, until, after)
-        drops = _drops(terminal, registry, until, after)
-        period = replace(period, change_fund=0, payments=(), voids=voided, void_numbers=(), drops=drops, counted=None)
-        in_period, carried = set(), ([], [])
+        drops, spent = _drops(terminal, registry, until, after), expenses.counted_in_registry(terminal.id, registry.id, until, after)
+        period = replace(period, change_fund=0, payments=(), voids=voided, void_numbers=(), drops=drops, expenses=spent, counted=None)
+        in_period, carried = set(), ([], [], [])
     at = now.astimezone(MANILA).isoformat(timespec="milliseconds")
     portal, late = _z_of(terminal, period, in_period, carried, until, at, terminal.head_hash, 0)
     place = -int(portal["z_counter"])
@@ -245,5 +246,6 @@ def period_of(terminal: TerminalRow, registry: RegistryRow, before_seq: int) -> 
         voids=voids.counted_in_registry(terminal.id, registry.id, before_seq),
         void_numbers=voids.issued_in_registry(terminal.id, registry.id, before_seq),
         drops=_drops(terminal, registry, before_seq),
+        expenses=expenses.counted_in_registry(terminal.id, registry.id, before_seq),
         counted=counts[-1] if counts else None,
     )

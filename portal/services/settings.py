@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.domain import settings as rules
 from portal.domain.errors import Conflict, NotFound
-from portal.domain.settings import NO_COLLECTION_REASONS, VOID_REASONS, Section, Settings, Value
+from portal.domain.settings import EXPENSE_KINDS, NO_COLLECTION_REASONS, VOID_REASONS, Section, Settings, Value
 from portal.extensions import db
 from portal.store import audit, settings
 from portal.store.settings import SettingRow
@@ -45,7 +45,8 @@ def defaults() -> dict[str, Value]:
     """What the environment says."""
     config = current_app.config
     organisation: Mapping[str, Any] = config["ORGANISATION"]
-    lists = {"receipt_header": [], "receipt_footer": [], "void_reasons": [*VOID_REASONS], "no_collection_reasons": [*NO_COLLECTION_REASONS]}
+    reasons = {"void_reasons": VOID_REASONS, "no_collection_reasons": NO_COLLECTION_REASONS, "expense_kinds": EXPENSE_KINDS}
+    lists = {"receipt_header": [], "receipt_footer": [], **{name: [*words] for name, words in reasons.items()}}
     return {
         **lists,
         **organisation,

@@ -40,7 +40,7 @@ PAYMENT_ORDER = ("business_date", "received_at", "claimed_receipt_number", "id")
 RUN_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 RUN_KINDS = ("full", "quick")
 CHANGE_KINDS = ("added", "changed", "closed", "reopened")
-EXPORT_KINDS = ("soas", "payments", "differences")
+EXPORT_KINDS = ("soas", "payments", "differences", "report")
 FILTER_KINDS = ("soas", "payments")
 COMPARED = ("soa", "payment")
 VERDICTS = ("equal", "waiting", "different", "only_here", "only_pscloud", "unreadable")
@@ -933,4 +933,4 @@ class ScheduleSlot(Model):
     last_slot: Mapped[datetime] = mapped_column(Instant)
 
 
-from portal.store import door_tables, missing_tables, money_tables, reading_tables, staging_tables, void_code_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above
+from portal.store import door_tables, expense_tables, missing_tables, money_tables, reading_tables, staging_tables, void_code_tables  # noqa: E402, F401 - the rest of the tables; they need the classes above

@@ -74,7 +74,7 @@ def test_a_form_that_was_opened_before_somebody_elses_change_is_refused_and_show
 def test_letterhead_and_words_stand_on_paper_and_reach_the_phone(site: Site) -> None:
     save(site, "letterhead", {**LETTERHEAD, "vat_registered": "1", "registered_name": f"Hardin {TRICKY}"})
     save(site, "receipts", RECEIPTS)
-    save(site, "reasons", {"void_reasons": "Typing error", "no_collection_reasons": "Nobody there\nMoved"})
+    save(site, "reasons", {"void_reasons": "Typing error", "no_collection_reasons": "Nobody there\nMoved", "expense_kinds": "Fuel\nIce"})
     business = site.get("nena", "/api/v1/soas").get_json()["business"]
     assert business["registered_name"] == f"Hardin {TRICKY}" and business["vat_registered"] is True
     assert (business["receipt_title"], business["receipt_header"], business["receipt_footer"]) == (
@@ -83,6 +83,7 @@ def test_letterhead_and_words_stand_on_paper_and_reach_the_phone(site: Site) -> 
         ["Salamat", "po"],
     )
     assert (business["void_reasons"], business["no_collection_reasons"]) == (["Typing error"], ["Nobody there", "Moved"])
+    assert business["expense_kinds"] == ["Fuel", "Ice"]
     assert "payment_approval" not in business and site.get("nena", "/api/v1/terminals/T01").get_json()["business"] == business
     assert site.get("ramon", "/readings/2.pdf").data[:5] == b"%PDF-"
     with site.app.app_context():

@@ -138,9 +138,9 @@ def reading_of(entries: list[dict[str, Any]], registry: str, at: str, unsent: in
     """The X-reading of a registry from the whole journal so far."""
     opened = next(one for one in entries if one["kind"] == "registry_opened" and one["payload"]["registry"] == registry)
     within = [one for one in entries if one["payload"].get("registry") == registry]
-    paid, asked, decided, drops, counts = (
+    paid, asked, decided, drops, spent, counts = (
         [one["payload"] for one in within if one["kind"] == kind]
-        for kind in ("payment", "void_requested", "void_decided", "cash_drop", "count")
+        for kind in ("payment", "void_requested", "void_decided", "cash_drop", "expense_decided", "count")
     )
     voided = [one for one in decided if one["decision"] == "approved"]
     parts = [part for one in paid for part in one["allocations"]]
@@ -156,7 +156,8 @@ def reading_of(entries: list[dict[str, Any]], registry: str, at: str, unsent: in
         line["amount"] += one["amount"]
     cash = total(one for one in paid if one["tender"] == "cash")
     voided_cash = total(one for one in voided if one["tender"] == "cash")
-    expected = opened["payload"]["change_fund"] + cash - voided_cash - total(drops)
+    expenses = total(one for one in spent if one["decision"] == "approved")
+    expected = opened["payload"]["change_fund"] + cash - voided_cash - total(drops) - expenses
     counted = counts[-1] if counts else None
     return {
         "registry": registry,
@@ -181,7 +182,7 @@ def reading_of(entries: list[dict[str, Any]], registry: str, at: str, unsent: in
         "cash_collected": cash,
         "less_voided_cash": voided_cash,
         "less_drops": total(drops),
-        "less_expenses": 0,
+        "less_expenses": expenses,
         "expected_cash": expected,
         "counted": counted["denominations"] if counted else None,
         "counted_cash": counted["total"] if counted else None,

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 MADE_UP = {
     "paper_{state}": ("paper_cleared", "paper_bounced", "paper_verified", "paper_not_found"),
     "payment_{status}": ("payment_completed", "payment_failed"),
+    "expense_{state}": ("expense_approved", "expense_refused"),
     "void_{state}": ("void_approved", "void_refused"),
     "void_posting_{status}": ("void_posting_completed", "void_posting_failed"),
 }

@@ -1,5 +1,5 @@
 """The equations of money (RELIABILITY I9, I13) over random days on a real store: damaged entries that come late, money taken after the Z,
-forks, drops, voids, several registries, remittances of any of their Z-readings. To the centavo, per tender."""
+forks, drops, expenses, voids, several registries, remittances of any of their Z-readings. To the centavo, per tender."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from portal.domain.money import centavos, from_centavos
 from portal.domain.readings import expected_cash
 from portal.domain.remittances import Handed
 from portal.extensions import db
-from portal.services import journal, remittances, voids
+from portal.services import expenses, journal, remittances, voids
 from portal.services import papers as bank
 from portal.services import readings as closing
 from portal.services.journal import Policy, Uploader
 from portal.store import audit, papers, payment_totals, readings
+from portal.store import expenses as expense_store
 from portal.store import remittances as store
 from portal.store import terminals as terminal_store
 from portal.store import voids as void_store
@@ -41,6 +42,8 @@ OPERATION = st.one_of(
     st.tuples(st.just("damaged"), PAYMENT),
     st.tuples(st.just("fork"), PAYMENT),
     st.tuples(st.just("drop"), st.integers(1, 100_000)),
+    st.tuples(st.just("spend"), st.tuples(st.integers(1, 50_000), st.booleans())),
+    st.tuples(st.just("decide"), st.booleans()),
     st.tuples(st.just("void"), st.integers(0, 20)),
     st.tuples(st.just("mend"), st.none()),
 )
@@ -107,7 +110,13 @@ class Desk:
         elif word == "damaged":
             self.damaged.append(self.phone.append("payment", self.payload(what)))
         elif word == "drop":
-            self.phone.append("cash_drop", {"registry": self.phone.registry, "amount": what, "description": "to the cashier"})
+            self.phone.drop(what)
+        elif word == "spend":
+            self.phone.spend(what[0])
+            if what[1]:
+                self.decide(approved=True)
+        elif word == "decide":
+            self.decide(what)
         elif word == "mend":
             self.mend()
         elif word == "fork":
@@ -126,6 +135,18 @@ class Desk:
             for told in voids.decisions_for(self.phone.terminal.id):
                 self.phone.write_down(told)
             self.upload()
+
+    def decide(self, approved: bool) -> None:
+        """The office decides every expense that waits, of whichever registry; the phone hears of it and writes it down."""
+        self.upload()
+        waiting, onward = expense_store.list_page("requested", limit=100_000)
+        assert not onward
+        for one in waiting:
+            if one.terminal == self.phone.code:
+                (expenses.approve if approved else expenses.refuse)(one.id, "ramon", "Seen the paper", NOW)
+        for told in expenses.decisions_for(self.phone.terminal.id):
+            self.phone.write_expense_down(told)
+        self.upload()
 
     def live(self, day: dict[str, Any]) -> None:
         """One registry from opening to closing, and perhaps a remittance of everything that waits."""
@@ -193,7 +214,8 @@ def test_ledger_readings_and_remittances_add_up_whatever_arrives_late(office: Fl
     zs = [reading for row in readings.recent(1000) if row.terminal == desk.phone.code and (reading := readings.get(row.id))]
     figures = {reading.row.id: reading.portal for reading in zs}
     in_one_z_or_named_as_in_none(desk, figures)
-    expected_cash_is_the_one_sum(desk, figures)
+    left = expected_cash_is_the_one_sum(desk, figures)
+    every_approved_expense_is_in_one_z_or_waits_for_the_next(desk, figures, left)
     remitted_is_expected_and_variance(desk, figures)
     kept_and_on_the_way_to_the_bank_is_the_ledger(desk)
     assert audit.verify()[1] is None
@@ -258,9 +280,9 @@ def in_one_z_or_named_as_in_none(desk: Desk, figures: dict[int, dict[str, Any]])
         assert z["present_accumulated"] == running
 
 
-def expected_cash_is_the_one_sum(desk: Desk, figures: dict[int, dict[str, Any]]) -> None:
+def expected_cash_is_the_one_sum(desk: Desk, figures: dict[int, dict[str, Any]]) -> list[Entry]:
     """Expected cash is the sum of DOMAIN 6 over what the ledger, the journal and the voids hold, late cash among it. Of a registry that
-    the office closed, what the phone wrote after that is in the next Z."""
+    the office closed, what the phone wrote after that is in the next Z: answers what no Z holds yet."""
     booked = ledger_of(desk)
     places = {row.payment_id: row.reading_id for row in db.session.execute(select(ReadingPayment)).scalars()}
     left: list[Entry] = []
@@ -277,8 +299,21 @@ def expected_cash_is_the_one_sum(desk: Desk, figures: dict[int, dict[str, Any]])
         voided = [entry.payload for entry in inside if entry.kind == "void_decided"]
         voided_cash = sum(one["amount"] for one in voided if one["tender"] == "cash")
         assert z["less_void"] == sum(one["amount"] for one in voided) and z["net"] == z["gross"] - z["less_void"]
-        assert z["expected_cash"] == expected_cash(fund, cash, voided_cash, drops, 0)
+        decided = [entry.payload for entry in inside if entry.kind == "expense_decided"]
+        spent = sum(one["amount"] for one in decided if one["decision"] == "approved")
+        assert (z["less_drops"], z["less_expenses"]) == (drops, spent)
+        assert z["expected_cash"] == expected_cash(fund, cash, voided_cash, drops, spent)
         assert z["short_over"] == (None if z["counted_cash"] is None else z["counted_cash"] - z["expected_cash"])
+    return left
+
+
+def every_approved_expense_is_in_one_z_or_waits_for_the_next(desk: Desk, figures: dict[int, dict[str, Any]], left: Sequence[Entry]) -> None:
+    """Approved expenses = those that came off expected cash in some Z, and those that are carried into the next one."""
+    own = [one for one in expense_store.list_page("approved", limit=100_000)[0] if one.terminal == desk.phone.code]
+    carried = [entry.payload for entry in left if entry.kind == "expense_decided" and entry.payload["decision"] == "approved"]
+    taken_off = sum(z["less_expenses"] for z in figures.values())
+    assert all(one.counted_seq for one in own)
+    assert taken_off + sum(one["amount"] for one in carried) == sum(centavos(one.amount) for one in own)
 
 
 def remitted_is_expected_and_variance(desk: Desk, figures: dict[int, dict[str, Any]]) -> None:

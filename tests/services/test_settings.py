@@ -50,10 +50,11 @@ def test_of_two_who_opened_the_page_at_once_one_is_told(any_app: Flask) -> None:
     with pytest.raises(Conflict, match="Somebody changed these settings"):
         settings.change("rules", {**RULES, "stale_soa_days": 30}, 0, "ben", NOW)
     assert settings.current().stale_soa_days == 3
-    reasons: dict[str, Value] = {"void_reasons": ["Typing error"], "no_collection_reasons": ["Nobody there"]}
+    reasons: dict[str, Value] = {"void_reasons": ["Typing error"], "no_collection_reasons": ["Nobody there"], "expense_kinds": ["Fuel"]}
     assert settings.change("reasons", reasons, 0, "ben", NOW) == [
         "void_reasons",
         "no_collection_reasons",
+        "expense_kinds",
     ]  # another group is not in the way
     settings.change("rules", {**RULES, "stale_soa_days": 30}, 1, "ben", NOW)
     assert store.all_rows()["stale_soa_days"].version == 3 and store.all_rows()["sync_drop_percent"].version == 1

@@ -260,14 +260,16 @@ def period_vectors() -> list[dict[str, Any]]:
             "accumulated": 900,
         }
         steps: list[tuple[str, dict[str, Any]]] = [("registry_opened", opened)]
-        payments, voids, void_numbers, drops = [], [], [], []
+        payments, voids, void_numbers, drops, spent = [], [], [], [], []
         counted = None
+        # An expense waits from the registry before; what is decided counts where the decision stands.
+        undecided = [(str(uuid.UUID(int=rng.getrandbits(128), version=4)), 2550)]
         # What may be voided: payment, receipt number, amount, tender. Two are of the registry before, where the void of one was asked for.
         open_ = [("p-0a", "T07-00000001", 70000, "cash"), ("p-0b", "T07-00000002", 31050, "check")]
         waiting = [("T07-V000001", open_.pop(0))]
         next_void, next_receipt = 2, 3
         for _ in range(rng.choice([0, 3, 10, 25])):
-            act = rng.randrange(8)
+            act = rng.randrange(10)
             if act < 3:
                 amount, tender = rng.randrange(1, 500000), rng.choice(readings.TENDER_ORDER)
                 invoices = random_invoices(rng)
@@ -308,10 +310,22 @@ def period_vectors() -> list[dict[str, Any]]:
                     open_.append(item)
             elif act == 6:
                 drops.append(rng.randrange(1, 50000))
-                steps.append(("cash_drop", {"registry": registry, "amount": drops[-1], "description": "to the office"}))
+                drop = {"given_to": "the office", "reference": f"P-{len(drops)}", "description": None}
+                steps.append(("cash_drop", {"registry": registry, "amount": drops[-1], **drop}))
             elif act == 7:
                 counted = [{"value": value, "kind": kind, "count": rng.randrange(0, 4)} for value, kind in readings.DENOMINATIONS]
                 steps.append(("count", {"registry": registry, "denominations": counted, "total": readings.count_total(counted)}))
+            elif act == 8:
+                undecided.append((str(uuid.UUID(int=rng.getrandbits(128), version=4)), rng.randrange(1, 50000)))
+                facts = {"registry": registry, "expense": undecided[-1][0], "amount": undecided[-1][1]}
+                steps.append(("expense", {**facts, "category": "Fuel", "description": rng.choice([None, "To Malolos and back"])}))
+            elif act == 9 and undecided:
+                expense, amount = undecided.pop(0)
+                approved = rng.random() < 0.7
+                facts = {"registry": registry, "expense": expense, "amount": amount, "decision": "approved" if approved else "refused"}
+                steps.append(("expense_decided", {**facts, "decided_by": "sol", "decided_at": "2026-11-20T10:00:00.000+08:00"}))
+                if approved:
+                    spent.append(amount)
         # An entry that names another registry counts in no reading of this one.
         elsewhere = {"registry": earlier, "void_number": "T07-V000900", "payment": "p-0c", "amount": 5, "tender": "cash"}
         steps.append(
@@ -324,7 +338,7 @@ def period_vectors() -> list[dict[str, Any]]:
             entries.append({**entry.content(), "hash": entry.hash})
             prev = entry.hash
         start = entries[0]["at"]
-        period = readings.Period(registry, "2026-11-20", "T07", "nena", start, fund, payments, voids, void_numbers, drops, (), counted)
+        period = readings.Period(registry, "2026-11-20", "T07", "nena", start, fund, payments, voids, void_numbers, drops, spent, counted)
         arguments = ("2026-11-20T17:00:00.000+08:00", prev, number)
         counters = readings.Counters(3, 900)
         cases.append(

@@ -153,7 +153,7 @@ export function parts(allocations) {
 
 /**
  * The period of the registry opened by `entries[0]`, from its entries in journal order. A void number counts where it was asked for, an approved void where
- * the decision was written down, whichever registry the payment was of. No expense counts before the portal approved it; a cash drop counts at once.
+ * the decision was written down, whichever registry the payment was of; so does an approved expense. A cash drop counts at once.
  * @param {Entry[]} entries
  * @returns {Period}
  */
@@ -184,6 +184,7 @@ export function periodOf(entries) {
     else if (kind === "void_decided" && payload.decision === "approved") {
       period.voids.push({ void_number: payload.void_number, amount: payload.amount, cash: payload.tender === "cash" });
     } else if (kind === "cash_drop") period.drops.push(payload.amount);
+    else if (kind === "expense_decided" && payload.decision === "approved") period.expenses.push(payload.amount);
     else if (kind === "count") period.counted = payload.denominations;
   }
   return period;
