@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain, repeat
-from operator import sub
+from itertools import accumulate, chain, repeat
+from operator import add, sub
 from typing import Any
 
 FIRST_DAY = date(2000, 1, 1).toordinal()
@@ -49,12 +49,8 @@ def pack(table: Table) -> dict[str, dict[str, Any]]:
     invoice_due, dated = _days(invoice["due_date"]), _days(invoice["invoice_date"])
     soa_due = chain.from_iterable(map(repeat, due, table.counts))
     amounts, balances, invoice_penalties = invoice["amount"], invoice["balance"], invoice["penalty"]
-    penalties, owed, place = [], [], 0
-    for count in table.counts:
-        penalty = sum(invoice_penalties[place : place + count])
-        penalties.append(penalty)
-        owed.append(penalty + sum(balances[place : place + count]))
-        place += count
+    penalties = _sums(invoice_penalties, table.counts)
+    owed = list(map(add, penalties, _sums(balances, table.counts)))
     return {
         "soas": {
             "id": shortened(soa["id"]),
@@ -88,16 +84,29 @@ def _days(dates: Sequence[str]) -> list[int]:
     return [known[day] for day in dates]
 
 
+def _sums(values: Sequence[int], counts: Sequence[int]) -> list[int]:
+    """The sum over each SOA's invoices: differences of running sums, as a sum for each SOA takes three times as long."""
+    running = list(accumulate(values, initial=0))
+    ends = [running[end] for end in accumulate(counts, initial=0)]
+    return list(map(sub, ends[1:], ends))
+
+
 def shortened(texts: Sequence[str]) -> list[list[Any]]:
     """[how many characters each text shares with the one before, the rest of each]. Only ASCII texts share: there every language
-    counts characters alike."""
+    counts characters alike. Two texts are compared as two numbers, whose difference begins where the texts part."""
     shared, rest = [], []
-    before, number = b"", int.from_bytes
+    number = int.from_bytes
+    before, size, value = "", 0, 0
     for text in texts:
-        own = text.encode() if text.isascii() else b""
-        size = len(own) if len(own) < len(before) else len(before)
-        same = size - (7 + (number(own[:size]) ^ number(before[:size])).bit_length()) // 8
+        if text == before:
+            same = size
+        else:
+            own_size, own = (len(text), number(text.encode())) if text.isascii() else (0, 0)
+            if own_size < size:
+                same = own_size - (7 + (own ^ value >> 8 * (size - own_size)).bit_length()) // 8
+            else:
+                same = size - (7 + (own >> 8 * (own_size - size) ^ value).bit_length()) // 8
+            before, size, value = text, own_size, own
         shared.append(same)
         rest.append(text[same:])
-        before = own
     return [shared, rest]

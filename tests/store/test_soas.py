@@ -14,11 +14,13 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from portal.domain.soa import Soa
 from portal.extensions import db
-from portal.store import soa_totals, soas, sync_runs
+from portal.store import soa_columns, soa_totals, soas, sync_runs
+from portal.store.models import Invoice
+from portal.store.models import Soa as SoaRecord
 from portal.store.search import fold
 from portal.store.soas import SORTS, SoaFilter, SoaRow
 from tests.factories import make_invoice, make_soa, store_soas
@@ -225,6 +227,29 @@ def test_whole_soas_come_back_as_they_went_in(any_app: Flask) -> None:
     detail = soas.get("S2")
     assert detail and detail.soa == made[1] and detail.version == made[1].version and detail.changed_run_id == run_id
     assert soas.get("none") is None and soas.get("\x00") is None and soas.timeline("\x00") == []
+
+
+def test_a_phones_list_is_the_same_when_the_database_gives_it_in_another_order(any_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    three = [make_invoice(number, amount=Decimal(number)) for number in (1, 2, 3)]
+    store_soas(
+        *(make_soa(name, collector_code="A", invoices=three[:count]) for name, count in (("S9", 2), ("S10", 0), ("Ñ1", 3), ("s2", 1)))
+    )
+    found = soa_columns.for_codes(["A"])
+    monkeypatch.setattr(soa_columns, "_by_the_way", lambda codes: None)
+    assert soa_columns.for_codes(["A"]) == found and sorted(found.counts) == [0, 1, 2, 3]
+    monkeypatch.undo()
+    if db.engine.dialect.name == "sqlite":
+        of_soas, _ = soa_columns._unsorted()
+        reverse = soa_columns._lists_of(of_invoices_backwards(), func.json_group_array)
+        monkeypatch.setattr(soa_columns, "_unsorted", lambda: (of_soas, reverse))
+        assert soa_columns._by_the_way(["A"]) is None and soa_columns.for_codes(["A"]) == found
+
+
+def of_invoices_backwards() -> Any:
+    """The invoices of a phone's list, the last one first."""
+    owner, *fields = soa_columns._of_invoice()
+    chosen = select(owner, Invoice.position, *fields).join(SoaRecord, SoaRecord.id == Invoice.soa_id).where(*soa_columns._chosen())
+    return chosen.order_by(SoaRecord.id, Invoice.position.desc()).subquery()
 
 
 def test_the_data_are_as_of_the_last_completed_run(any_app: Flask) -> None:
