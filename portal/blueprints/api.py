@@ -266,4 +266,5 @@ def uploaded(answer: journal.Answer) -> ResponseReturnValue:
     """What the phone is told, after the workers were."""
     if answer.approved:
         doorbell.ring("workers.jobs.post_payments")
-    return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts, "voids": answer.voids, "expenses": answer.expenses})
+    decisions = {"voids": answer.voids, "expenses": answer.expenses}
+    return jsonify({"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts, **decisions})

@@ -199,6 +199,7 @@ def admin() -> bool:
 
 SUBJECTS: Mapping[str, Callable[[str, Names], tuple[str, str]]] = {
     "payment": _payment,
+    "expense": lambda subject, names: ("Expense", url_for("expenses.show", expense_id=subject)),
     "remittance": _remittance,
     "user": _user,
     "terminal": lambda subject, names: (subject, url_for("terminals.index")),

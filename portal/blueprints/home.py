@@ -19,7 +19,19 @@ from portal.blueprints.pages import answer, wants_partial
 from portal.blueprints.sync import measured
 from portal.domain.money import show_pesos
 from portal.filters import day as show_day
-from portal.store import collector_codes, dashboard, downloads, ledger, missing, papers, remittances, soas, sync_history, sync_runs
+from portal.store import (
+    collector_codes,
+    dashboard,
+    downloads,
+    expenses,
+    ledger,
+    missing,
+    papers,
+    remittances,
+    soas,
+    sync_history,
+    sync_runs,
+)
 from portal.store.sync_runs import RunRow
 
 bp = Blueprint("home", __name__)
@@ -150,6 +162,7 @@ def all_tasks(today: date) -> Sequence[Task]:
     unverified = papers.waiting(papers.OTHERS, "unverified")
     payments, desk, incidents = dashboard.waiting_payments(), remittances.desk(), dashboard.open_incidents()
     voids, refused_voids, terminals = dashboard.waiting_voids(), dashboard.refused_voids(), dashboard.waiting_terminals()
+    spent, spent_pesos, spent_since = expenses.waiting()
     drop = sync_history.undecided()
     plain: dict[str, Any] = {"status": "pending", "void": "none", "flag": "none"}
     flagged = plain | {"flag": "any"}
@@ -183,6 +196,10 @@ def all_tasks(today: date) -> Sequence[Task]:
         Task(
             "voids", voids.count, "void to decide", "voids to decide", url_for("voids.index"), ("supervisor",), voids.oldest,
             "Until then the payment counts as collected.",
+        ),
+        Task(
+            "expenses", spent, "expense to decide", "expenses to decide", url_for("expenses.index"), ("supervisor",), spent_since,
+            f"{show_pesos(spent_pesos)}. Until then the cash stays expected of the collector.",
         ),
         Task(
             "pending", payments.plain.count, "payment to approve", "payments to approve", url_for("payments.index", **plain),

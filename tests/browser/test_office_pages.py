@@ -26,7 +26,7 @@ from tests.blueprints.office_site import cookie_of, fill
 WIDE, SMALL = {"width": 1366, "height": 768}, {"width": 360, "height": 740}
 PAGES = (
     "/", "/syncs", "/syncs/1", "/collector-codes", "/collector-codes/one?code=A1", "/collector-codes/unassigned",
-    "/collector-codes/downloads", "/incidents", "/missing-numbers", "/voids/codes",
+    "/collector-codes/downloads", "/incidents", "/missing-numbers", "/voids/codes", "/expenses", "/expenses/cash-drops",
     "/payments", "/checks", "/transfers", "/deposits", "/deposits/new",
     "/readings", "/readings/calendar?from=2026-11-01", "/readings/chain",
 )  # fmt: skip

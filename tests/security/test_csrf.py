@@ -15,7 +15,7 @@ MIGHT = {
     "POST /payments": "supervisor", "POST /voids": "supervisor", "POST /syncs": "supervisor",
     "POST /remittances": "supervisor", "POST /checks": "supervisor", "POST /transfers": "supervisor", "POST /deposits": "supervisor",
     "POST /reconciliation": "supervisor", "POST /rescue": "supervisor", "POST /audit": "supervisor",
-    "POST /missing-numbers": "supervisor", "POST /readings": "supervisor",
+    "POST /missing-numbers": "supervisor", "POST /readings": "supervisor", "POST /expenses": "supervisor",
 }  # fmt: skip
 """Who would be let in, so that a refusal can only come from the missing token."""
 FORMS = {"page": {}, "htmx": {"HX-Request": "true"}}

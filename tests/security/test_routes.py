@@ -25,13 +25,15 @@ PUBLIC = {
 }  # fmt: skip
 """What anybody may call, signed in or not; each is the same for everybody or says only who is asking."""
 PHOTO = "PUT /api/v1/payments/<uuid:payment_id>/photos/<name>"
-PHONE = {"GET /api/v1/soas", "GET /api/v1/terminals/<code>", "POST /api/v1/terminals", "POST /api/v1/journal", PHOTO}
+EXPENSE_PHOTO = "PUT /api/v1/expenses/<uuid:expense_id>/photos/<name>"
+PHONE = {"GET /api/v1/soas", "GET /api/v1/terminals/<code>", "POST /api/v1/terminals", "POST /api/v1/journal", PHOTO, EXPENSE_PHOTO}
 EVERYBODY = {"POST /logout", "DELETE /api/v1/session", "GET /"}
 MONEY = {
     "POST /payments/approve", "POST /payments/<uuid:payment_id>/hold", "POST /payments/<uuid:payment_id>/retry",
     "POST /payments/<uuid:payment_id>/return", "POST /payments/<uuid:payment_id>/reallocate",
     "POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse", "POST /voids/<int:void_id>/retry",
     "POST /voids/codes", "POST /voids/codes/<int:code_id>/revoke", "GET /voids/codes/<int:code_id>",
+    "POST /expenses/<uuid:expense_id>/approve", "POST /expenses/<uuid:expense_id>/refuse",
     "GET /remittances/new", "POST /remittances", "POST /remittances/count", "POST /remittances/<int:remittance_id>/approve",
     "POST /checks", "POST /checks/<uuid:payment_id>/settle", "POST /transfers", "GET /deposits/new", "POST /deposits",
 }  # fmt: skip
@@ -117,7 +119,8 @@ def test_what_the_table_may_not_say() -> None:
         if " /users" in route or (changing and " /terminals" in route):
             for person in ("cashier", "supervisor"):
                 assert closed(answers(person)[route]), f"{route} is open to {person}"
-        if route in {"POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse"} or " /voids/codes" in route:
+        decisions = {"POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse"}
+        if route in decisions or " /voids/codes" in route or route.startswith("POST /expenses"):
             assert closed(answers("cashier")[route]), f"a supervisor decides: {route}"
         if route == "POST /remittances/<int:remittance_id>/approve":
             assert closed(answers("cashier")[route]), "a shortage waits for a supervisor"
@@ -131,7 +134,7 @@ def test_what_the_table_may_not_say() -> None:
 
 def test_nobody_may_change_or_delete_what_is_written_for_ever(app: Flask) -> None:
     # A photo stands at the digest of its own bytes: put there again it is the same.
-    assert [f"{method} {rule}" for method, rule in routes(app) if method in {"PUT", "PATCH"}] == [PHOTO]
+    assert [f"{method} {rule}" for method, rule in routes(app) if method in {"PUT", "PATCH"}] == [EXPENSE_PHOTO, PHOTO]
     assert [rule for method, rule in routes(app) if method == "DELETE"] == ["/api/v1/session"]
     changing = {rule for method, rule in routes(app) if method == "POST"} - {"/audit/check"}  # reads the log, changes no row of it
     assert not [rule for rule in changing if rule.startswith(("/audit", "/reports"))]

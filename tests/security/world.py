@@ -67,6 +67,7 @@ class World:
     readings: dict[str, int] = field(default_factory=dict)
     receipt_codes: dict[str, str] = field(default_factory=dict)
     registry: str = ""
+    expense: str = ""
 
     def client(self, app: Flask, person: str) -> FlaskClient:
         """A browser of this person, with a live session; nothing is looked up or changed by making it."""
@@ -139,6 +140,7 @@ def fill(world: World) -> None:
         world.receipt_codes[person] = phone.receipt_code(first)
         if person == "collector_a":
             phone.ask_void(phone.pay(soa, 500, [Allocation(**part) for part in first.payload["allocations"]]), "Typed 5 instead of 50")
+            world.expense = phone.spend(4500).payload["expense"]
         phone.x_reading()
         phone.z_reading()
         phone.close()
@@ -301,6 +303,18 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "PUT /api/v1/payments/<uuid:payment_id>/photos/<name>": {
         "no photo": lambda w, p: Call(f"/api/v1/payments/{w.payments['collector_a']}/photos/{'0' * 64}", json={}),
+    },
+    "GET /expenses/<uuid:expense_id>": {
+        "of A": lambda w, p: Call(f"/expenses/{w.expense}"),
+        "none": lambda w, p: Call("/expenses/00000000-0000-4000-8000-000000000000"),
+    },
+    "GET /expenses/<uuid:expense_id>/photos/<photo_id>": {"none": lambda w, p: Call(f"/expenses/{w.expense}/photos/{'0' * 64}")},
+    "POST /expenses/<uuid:expense_id>/approve": {"waiting": lambda w, p: Call(f"/expenses/{w.expense}/approve", form={})},
+    "POST /expenses/<uuid:expense_id>/refuse": {
+        "waiting": lambda w, p: Call(f"/expenses/{w.expense}/refuse", form={"reason": "There is no paper"})
+    },
+    "PUT /api/v1/expenses/<uuid:expense_id>/photos/<name>": {
+        "no photo": lambda w, p: Call(f"/api/v1/expenses/{w.expense}/photos/{'0' * 64}", json={}),
     },
     "POST /payments/approve": {
         "unflagged": lambda w, p: Call("/payments/approve", form={"payment": w.payments["collector_a"]}),
