@@ -45,21 +45,20 @@ def make(way: str, count: int, folder: Path, kept: Path | None) -> None:
     """Set the report and say how long this process took, how much of it the processor worked, and how large it became."""
     begun = time.perf_counter()
     from config import TestConfig
-    from portal import create_app, long_collection
-    from portal.blueprints.reports import report_of
+    from portal import collection_report, create_app
     from portal.documents import html_to_pdf
 
     app = create_app(TestConfig(folder, DATABASE_URL=f"sqlite:///{folder / 'portal.sqlite3'}"))
     with app.app_context():
-        rows = payments(count)
-        data = report_of(rows, date(2026, 11, 1), date(2026, 11, 30), "")
+        rows = [(line, None) for line in payments(count)]
+        words = ["1 Nov 2026 to 30 Nov 2026"]
         if way == "plain":
-            context: dict[str, Any] = {**data, "made_at": NOW}
+            context: dict[str, Any] = {**collection_report.contents(rows, words, []), "made_at": NOW}
             app.update_template_context(context)
             html = app.jinja_env.get_template("pdf/collection_report.html").render(context)
             content = html_to_pdf(html.replace('class="grid payments"', 'class="grid"'))
         else:
-            content = long_collection.pdf(rows, {}, ["1 Nov 2026 to 30 Nov 2026", "all collectors"], data, NOW)
+            content = collection_report.pdf(rows, words, [], NOW, lambda done: None)
     if kept:
         kept.write_bytes(content)
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -16,8 +16,21 @@ from portal.domain.lines import Block, Place
 
 PART = 250
 """Rows of a long list that are set at once: each takes some 90 KiB while it is being set, and 10 ms."""
-LINES, FIRST_LINES = 65, 44
-"""Lines of a page of a long report without its foot; the first carries the letterhead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A size of type in points: how many characters a line of it holds, how many lines a page without its foot, and the first page, which
+    carries the letterhead."""
+
+    points: int
+    characters: int
+    lines: int
+    first_lines: int
+
+
+TYPES = (Type(8, 160, 48, 32), Type(7, 183, 55, 37), Type(6, 214, 65, 44))
+"""The sizes in which lines are set, the most readable first; css/pdf.css knows them."""
 PAGES_AT_ONCE = 24
 
 
@@ -81,6 +94,12 @@ class LongReport:
     ending: str
     data: Mapping[str, Any]
 
+    @property
+    def type(self) -> Type:
+        """The largest type in which a line fits the page."""
+        wide = lines.full_width(self.places)
+        return next((one for one in TYPES if wide <= one.characters), TYPES[-1])
+
 
 def render_lines_pdf(report: LongReport, blocks: Iterable[Block], tell: Callable[[int], None] = lambda done: None) -> bytes:
     """A PDF of a long report, each page one block of lines: a fraction of the time and the memory of a table, whose every cell is a box.
@@ -90,14 +109,15 @@ def render_lines_pdf(report: LongReport, blocks: Iterable[Block], tell: Callable
 
     head = lines.head(report.places)
     foot = f"{report.title}, {', '.join(report.words)}"
-    every = list(lines.pages(blocks, FIRST_LINES - len(head), LINES - len(head)))
+    type_ = report.type
+    every = list(lines.pages(blocks, type_.first_lines - len(head), type_.lines - len(head)))
     total = len(every) + 1
     writer = PdfWriter()
     done = 0
     for start in range(0, len(every), PAGES_AT_ONCE):
         some = every[start : start + PAGES_AT_ONCE]
         part = {"title": report.title, "words": report.words, "made_at": report.made_at, "start": start}
-        part |= {"head": "\n".join(head), "pages": some, "foot": foot, "total": total}
+        part |= {"head": "\n".join(head), "pages": some, "foot": foot, "total": total, "points": type_.points}
         document = _fenced(_filled("pdf/lines.html", part)).render()
         if len(document.pages) != len(some):
             raise RuntimeError(f"{len(some)} pages of lines were set as {len(document.pages)}")
@@ -112,6 +132,7 @@ def render_lines_pdf(report: LongReport, blocks: Iterable[Block], tell: Callable
         "words": report.words,
         "made_at": report.made_at,
         "foot": f"{foot}  Page {total} of {total}",
+        "points": type_.points,
     }
     writer.append(io.BytesIO(render_pdf(report.ending, last)), import_outline=False)
     writer.add_metadata({"/Title": report.title})

@@ -2,109 +2,52 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
 from functools import partial
 
-from portal import clock
-from portal.documents import render_list_pdf
-from portal.domain.errors import InvalidInput
-from portal.domain.money import ZERO, from_centavos, show
+from portal import collection_report
+from portal.domain.money import ZERO, from_centavos
 from portal.domain.payments import TENDER_WORDS
-from portal.exports import Cell, write_xlsx
-from portal.filters import FLAG_WORDS, STATUS_WORDS, day, moment
+from portal.filters import STATUS_WORDS
+from portal.report_parts import Column, Drawn, Report, Section, a_day, a_moment, money, number, text
 from portal.store import report_rows as store
+from portal.store.missing import MissingRow
 from portal.store.report_rows import ReportFilter, Row
 
-MOST = {"pdf": 1_000, "xlsx": 20_000}
-"""Rows of the longest file of a format that somebody waits for; CSV is sent as it is read and has no limit."""
 LONGEST = 400
 """Days of the longest period."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its heading, its width in a spreadsheet in characters, what it holds (text, number, money, day, moment or permille), and
-    whether it is added up."""
-
-    label: str
-    width: int = 14
-    holds: str = "text"
-    total: bool = False
-
-    @property
-    def figure(self) -> bool:
-        """Whether it stands to the right."""
-        return self.holds in {"number", "money", "permille"}
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A report. `asks` names what narrows it: days, collector, code; `period` is what it is of when no days are given: today, month (to
-    date), week (ahead)."""
-
-    name: str
-    title: str
-    about: str
-    columns: tuple[Column, ...]
-    rows: Callable[[ReportFilter, date], Iterable[Row]]
-    one: str = "line"
-    many: str = "lines"
-    asks: tuple[str, ...] = ("days", "collector", "code")
-    period: str = "today"
-    note: str = ""
-    drawn: tuple[str, str] | None = None
-    """Its day and its pesos, when a chart of the days is drawn on screen."""
-    signers: tuple[str, ...] = ("Prepared by", "Checked by")
-
-    @property
-    def head(self) -> tuple[str, ...]:
-        """The headings."""
-        return tuple(column.label for column in self.columns)
-
-    def noun(self, count: int) -> str:
-        """Line or lines."""
-        return self.one if count == 1 else self.many
-
-
-def text(label: str, width: int = 18) -> Column:
-    """A column of words."""
-    return Column(label, width)
-
-
-def number(label: str) -> Column:
-    """A column of numbers that are added up."""
-    return Column(label, 10, "number", True)
-
-
-def money(label: str) -> Column:
-    """A column of pesos that are added up."""
-    return Column(label, 14, "money", True)
-
-
-def a_day(label: str) -> Column:
-    """A column of business dates."""
-    return Column(label, 12, "day")
-
-
-def a_moment(label: str) -> Column:
-    """A column of instants, on the wall clocks of the business."""
-    return Column(label, 19, "moment")
-
-
 def _collection(wanted: ReportFilter, today: date) -> Iterator[Row]:
-    for line in store.collection(wanted):
-        row, voided = line.row, line.row.void == "approved"
-        status = "Voided" if voided else STATUS_WORDS[row.status]
-        amounts = (ZERO,) * 4 if voided else (line.penalty, line.principal, line.advance, row.amount)
+    for line, void in store.collection(wanted):
+        row = line.row
+        amounts = (ZERO,) * 4 if void else (line.penalty, line.principal, line.advance, row.amount)
         yield (
             row.receipt_number, row.collected_at, row.account_number, row.customer_name, ", ".join(line.invoices), row.collector_display,
-            TENDER_WORDS[row.tender], row.channel, row.reference, *amounts, row.amount if voided else ZERO,
-            ", ".join([status, *(FLAG_WORDS[flag] for flag in row.flags)]),
+            TENDER_WORDS[row.tender], row.channel, row.reference, *amounts, row.amount if void else ZERO,
+            collection_report.status_of(line, void),
         )  # fmt: skip
+
+
+def _collection_sections(wanted: ReportFilter, today: date) -> list[Section]:
+    columns = (text("Tender", 16), text("Bank or wallet"), number("Payments"), money("Collected"))
+    tenders = [(TENDER_WORDS[str(tender)], channel, count, amount) for tender, channel, count, amount, *_ in store.tenders(wanted) if count]
+    return [Section("Totals by tender", columns, tuple(tenders), "No payments."), _not_arrived(wanted)]
+
+
+def _not_arrived(wanted: ReportFilter) -> Section:
+    columns = (text("What", 12), text("Terminal", 10), text("Numbers", 28), number("Missing"), text("Where it is", 30))
+    rows = [(NUMBER_WORDS[row.series], row.terminal, row.numbers, row.count, _told(row)) for row in store.missing(wanted)]
+    return Section("Numbers that have not arrived", columns, tuple(rows), "None between the numbers above, or right beside them.")
+
+
+NUMBER_WORDS = {"receipt": "Receipt", "void": "Void", "z": "Z-reading"}
+
+
+def _told(row: MissingRow) -> str:
+    return f"Explained by {row.decided_by}: {row.reason}" if row.state == "explained" else "Has not arrived"
 
 
 def _tenders(wanted: ReportFilter, today: date) -> Iterator[Row]:
@@ -130,18 +73,21 @@ def _late_and_missing(wanted: ReportFilter, today: date) -> Iterator[Row]:
     for terminal, receipt, business_date, collected, received, customer, collector, amount, z_counter in store.late(wanted):
         told = f"In Z {z_counter} of {terminal}" if z_counter else "In no Z-reading yet"
         yield ("Late payment", terminal, receipt, business_date, collected, received, customer, collector, 0, amount, told)
-    for what, terminal, first, last, count in store.missing(wanted):
-        numbers = first if first == last else f"{first} to {last}"
-        label = f"Missing {what}{'' if count == 1 else 's'}"
-        yield (label, terminal, numbers, None, None, None, None, None, count, ZERO, "Has not arrived")
+    if wanted.code:
+        return  # a terminal's numbers belong to no code
+    for row in store.missing(wanted):
+        label = f"Missing {'Z-reading' if row.series == 'z' else row.series}{'' if row.count == 1 else 's'}"
+        yield (label, row.terminal, row.numbers, None, None, None, None, row.collector_display, row.count, ZERO, _told(row))
 
 
 def _remittances(wanted: ReportFilter, today: date) -> Iterator[Row]:
     words = {"received": "Received", "waiting": "Waits for a supervisor", "approved": "Approved"}
-    for row, reason in store.remitted(wanted):
+    for row, more in store.remitted(wanted):
+        others = (more.others.get(tender, ZERO) for tender in ("check", "e_wallet", "bank_transfer"))
         yield (
-            row.number, row.received_at, row.collector_display, row.received_by, row.expected_cash, row.counted_cash, row.variance,
-            row.others, row.total, words[row.state], reason or None,
+            row.number, row.received_at, row.collector_display, ", ".join(more.readings), row.received_by, row.expected_cash,
+            more.collector_count, row.counted_cash, row.variance, *others, row.total, words[row.state], more.reason or None,
+            more.decided_by,
         )  # fmt: skip
 
 
@@ -154,8 +100,8 @@ def _readings(kind: str, wanted: ReportFilter, today: date) -> Iterator[Row]:
         told = "Differs" if one.differs else None
         numbers = (receipts, figures["transaction_count"], *pesos)
         if kind == "Z":
-            accumulated = from_centavos(figures["present_accumulated"])
-            yield (one.business_date, one.terminal, one.collector, one.z_counter, *numbers, accumulated, told)
+            accumulated = (from_centavos(figures["previous_accumulated"]), from_centavos(figures["present_accumulated"]))
+            yield (one.business_date, one.terminal, one.collector, one.z_counter, *numbers, *accumulated, told)
         else:
             yield (one.business_date, one.terminal, one.collector, one.made_at, *numbers, told)
 
@@ -168,7 +114,8 @@ def _reading_columns(kind: str) -> tuple[Column, ...]:
     )  # fmt: skip
     first, receipts = (a_day("Business date"), text("Terminal", 10), text("Collector", 22)), text("Receipts", 28)
     if kind == "Z":
-        return (*first, Column("Z counter", 9, "number"), receipts, *figures, Column("Accumulated", 16, "money"), text("Phone", 8))
+        accumulated = (Column("Accumulated before", 16, "money"), Column("Accumulated", 16, "money"))
+        return (*first, Column("Z counter", 9, "number"), receipts, *figures, *accumulated, text("Phone", 8))
     return (*first, a_moment("Made"), receipts, *(replace(column, total=False) for column in figures), text("Phone", 8))
 
 
@@ -183,11 +130,27 @@ def _downloads(wanted: ReportFilter, today: date) -> Iterator[Row]:
 
 
 def _promises(wanted: ReportFilter, today: date) -> Iterator[Row]:
-    for *rest, state in store.promises(wanted, today):
-        yield (*rest, str(state).capitalize())
+    for *rest, state, note in store.promises(wanted, today):
+        yield (*rest, str(state).capitalize(), note)
+
+
+def _visits(wanted: ReportFilter, today: date) -> Iterator[Row]:
+    words = {"promise": "Promised", "no_collection": "Could not collect"}
+    for at, kind, *rest, note in store.visits(wanted):
+        yield (at, words[str(kind)], *rest, note or None)
+
+
+def _why(wanted: ReportFilter, today: date) -> Sequence[Section]:
+    columns = (text("Reason", 30), number("Times"), text("Collectors", 50))
+    rows = tuple(store.reasons(wanted))
+    return (Section("Why nothing was collected", columns, rows, "Nobody noted a visit without money."),)
 
 
 NOT_VOIDED = "What is voided is in no total but its own."
+AS_DOWNLOADED = "PSCloud's figures as downloaded last, penalties included; payments it does not show yet are not taken off."
+OF_TODAY = "The days are those on which SOAs fall due; how long they are overdue is counted to today."
+OF_READINGS = "Of a collector code: the readings of registries that hold a payment of it, with the figures of the whole reading."
+AGES = ("Not overdue", "1 to 30 days", "31 to 60 days", "61 to 90 days", "Over 90 days")
 REPORTS: Mapping[str, Report] = {
     report.name: report
     for report in (
@@ -203,7 +166,9 @@ REPORTS: Mapping[str, Report] = {
             lambda wanted, today: store.daily(wanted),
             period="month",
             note=NOT_VOIDED,
-            drawn=("Business date", "Total"),
+            drawn=Drawn("days", "Collected a day", ("Total",), "Business date"),
+            running="Total",
+            deeper=("collection", "Every payment, one by one"),
         ),
         Report(
             "collection",
@@ -212,13 +177,15 @@ REPORTS: Mapping[str, Report] = {
             (
                 text("Receipt"), a_moment("Time"), text("Account"), text("Customer", 30), text("Invoices", 22), text("Collector"),
                 text("Tender", 13), text("Bank or wallet", 14), text("Reference", 16), money("Penalty"), money("Principal"),
-                money("Advance"), money("Total"), money("Voided"), text("Status", 20),
+                money("Advance"), money("Total"), money("Voided"), text("Status", 28),
             ),
             _collection,
             "payment",
             "payments",
             note=NOT_VOIDED,
             signers=("Prepared by", "Checked by", "Approved by"),
+            running="Total",
+            besides=_collection_sections,
         ),
         Report(
             "tenders",
@@ -230,21 +197,44 @@ REPORTS: Mapping[str, Report] = {
             ),
             _tenders,
             note=NOT_VOIDED,
+            drawn=Drawn("lines", "Collected by tender", ("Collected",), "Tender"),
+            running="Collected",
+            deeper=("collection", "Every payment, one by one"),
         ),
         Report(
             "aging",
             "Aging of Receivables",
             "Open SOAs of each collector code by how long they are overdue.",
             (
-                text("Code", 12), text("Name", 24), number("Accounts"), money("Not overdue"), money("1 to 30 days"), money("31 to 60 days"),
-                money("61 to 90 days"), money("Over 90 days"), money("Amount due"),
+                text("Code", 12), text("Name", 24), number("Accounts"), *(money(age) for age in AGES), money("Amount due"),
             ),
             store.aging,
             "code",
             "codes",
-            asks=("collector", "code"),
-            period="",
-            note="PSCloud's figures as downloaded last, penalties included; payments it does not show yet are not taken off.",
+            asks=("due", "collector", "code"),
+            period="all",
+            note=AS_DOWNLOADED,
+            unasked=OF_TODAY,
+            drawn=Drawn("columns", "Amount due by days overdue", AGES),
+            running="Amount due",
+            deeper=("aging-accounts", "Each account, one by one"),
+        ),
+        Report(
+            "aging-accounts",
+            "Aging by Account",
+            "Every open SOA with its due date, how long it is overdue, and its amount in the bucket of its age.",
+            (
+                text("Code", 12), text("Account"), text("Customer", 30), text("SOA number"), a_day("Due date"),
+                Column("Days overdue", 9, "number"), *(money(age) for age in AGES), money("Amount due"), money("Penalty in it"),
+            ),
+            store.aging_accounts,
+            "SOA",
+            "SOAs",
+            asks=("due", "collector", "code"),
+            period="all",
+            note=AS_DOWNLOADED,
+            unasked=OF_TODAY,
+            running="Amount due",
         ),
         Report(
             "vat",
@@ -259,6 +249,9 @@ REPORTS: Mapping[str, Report] = {
             "days",
             period="month",
             note="As printed on the receipts, for display: the tax point is PSCloud's business. Voided payments are left out.",
+            drawn=Drawn("days", "VAT amount a day", ("VAT amount",), "Business date"),
+            running="Total",
+            deeper=("collection", "Every payment, one by one"),
         ),
         Report(
             "voids-reprints",
@@ -271,20 +264,22 @@ REPORTS: Mapping[str, Report] = {
             ),
             _voids_and_reprints,
             period="month",
+            running="Voided",
         ),
         Report(
             "advances",
             "Advances",
             "Money beyond what was owed, kept for the customer's next invoices.",
             (
-                a_day("Business date"), text("Receipt"), text("Account"), text("Customer", 30), text("Collector"), text("Tender", 13),
-                money("Amount"), money("Advance"), text("Status", 12),
+                a_day("Business date"), text("Receipt"), text("Account"), text("Customer", 30), text("Code", 12), text("Collector"),
+                text("Tender", 13), money("Amount"), money("Advance"), text("Status", 12),
             ),
             _advances,
             "payment",
             "payments",
             period="month",
             note="Voided payments are left out.",
+            running="Advance",
         ),
         Report(
             "late-missing",
@@ -296,23 +291,28 @@ REPORTS: Mapping[str, Report] = {
             ),
             _late_and_missing,
             period="month",
-            note="Missing are numbers between those of the period. One may still be on its phone, which says what it has not sent.",
+            note="Missing are numbers between those of the period or right beside them. One may still be on its phone, which says what "
+            "it has not sent; Missing numbers says who must act.",
+            unasked="The numbers of a terminal belong to no collector code: of one code the report holds late payments alone.",
+            running="Amount",
         ),
         Report(
             "remittances",
             "Remittance Summary",
             "What collectors handed over: expected and counted cash, short or over, and other tenders.",
             (
-                text("Number", 11), a_moment("Received"), text("Collector"), text("Received by", 14), money("Expected cash"),
-                money("Counted cash"), money("Over or short"), money("Other tenders"), money("Total received"), text("State", 20),
-                text("Reason", 30),
+                text("Number", 11), a_moment("Received"), text("Collector"), text("Z-readings", 20), text("Received by", 14),
+                money("Expected cash"), money("Collector counted"), money("Counted cash"), money("Over or short"), money("Checks"),
+                money("E-wallets"), money("Bank transfers"), money("Total received"), text("State", 20), text("Reason", 30),
+                text("Approved by", 14),
             ),
             _remittances,
             "remittance",
             "remittances",
-            asks=("days", "collector"),
             period="month",
             note="By the day on which the money was received. A figure below zero is short.",
+            unasked="Of a collector code: the remittances that hold a payment of it, with the figures of the whole remittance.",
+            running="Total received",
         ),
         Report(
             "z-readings",
@@ -322,7 +322,8 @@ REPORTS: Mapping[str, Report] = {
             partial(_readings, "Z"),
             "Z-reading",
             "Z-readings",
-            asks=("days", "collector"),
+            unasked=OF_READINGS,
+            running="Gross",
             period="month",
             note="As the portal worked them out, with late payments in the Z they entered. A figure below zero is short.",
         ),
@@ -334,7 +335,7 @@ REPORTS: Mapping[str, Report] = {
             partial(_readings, "X"),
             "X-reading",
             "X-readings",
-            asks=("days", "collector"),
+            unasked=OF_READINGS,
             note="As the portal worked them out. Each holds the ones before it of the same registry, so nothing is added up.",
         ),
         Report(
@@ -352,6 +353,7 @@ REPORTS: Mapping[str, Report] = {
             "downloads",
             asks=("days",),
             period="month",
+            unasked="A download brings the SOAs of all collectors and codes at once, so only days narrow this report.",
         ),
         Report(
             "performance",
@@ -360,7 +362,7 @@ REPORTS: Mapping[str, Report] = {
             (
                 text("Collector", 22), text("Codes", 20), number("Accounts now"), number("Visited"), number("Collected from"),
                 number("Payments"), money("Collected"), number("Promises"), number("Could not collect"),
-                text("Most frequent reason", 24), number("Voids"),
+                text("Why, and how often", 34), number("Voids"),
                 Column("Void rate", 9, "permille"),
             ),
             store.performance,
@@ -368,19 +370,41 @@ REPORTS: Mapping[str, Report] = {
             "collectors",
             period="month",
             note="Accounts are those of the codes held now; a code that two hold counts for both. Voided payments count as visits only.",
+            drawn=Drawn("lines", "Collected by collector", ("Collected",), "Collector"),
+            running="Collected",
+            besides=_why,
+            deeper=("visits", "Each visit without money, one by one"),
+        ),
+        Report(
+            "visits",
+            "Visits without Money",
+            "Whom collectors stood before without collecting: why nothing could be collected, or what was promised for which day.",
+            (
+                a_moment("Time"), text("What", 16), text("Customer", 30), text("Account"), text("Code", 12), text("Collector"),
+                text("Reason", 26), a_day("Promised for"), money("Promised"), text("Note", 30),
+            ),
+            _visits,
+            "visit",
+            "visits",
+            period="month",
+            unasked="The collector code is the one the SOA carries now.",
+            besides=_why,
         ),
         Report(
             "promises",
             "Promises Due",
             "What customers promised for which day, and what was collected from them since.",
             (
-                a_day("Promised for"), text("Customer", 30), text("Account"), text("SOA number"), text("Collector"), money("Promised"),
-                a_moment("Noted"), money("Collected since"), text("State", 12),
+                a_day("Promised for"), text("Customer", 30), text("Account"), text("SOA number"), text("Code", 12), text("Collector"),
+                money("Promised"), a_moment("Noted"), money("Collected since"), text("State", 12), text("Note", 30),
             ),
             _promises,
             "promise",
             "promises",
             period="week",
+            unasked="The days are those the money was promised for; the collector code is the one the SOA carries now.",
+            drawn=Drawn("days", "Promised a day", ("Promised",), "Promised for"),
+            running="Promised",
         ),
     )
 }  # fmt: skip
@@ -388,113 +412,8 @@ REPORTS: Mapping[str, Report] = {
 
 def default_period(report: Report, today: date) -> tuple[date, date]:
     """The days a report is of when none are given."""
+    if report.period == "all":
+        return date.min, date.max
     if report.period == "month":
         return today.replace(day=1), today
     return today, today + timedelta(days=6) if report.period == "week" else today
-
-
-class Added:
-    """Rows as they pass by: how many, and the totals of the columns that are added up."""
-
-    def __init__(self, report: Report, rows: Iterable[Row]) -> None:
-        """Adds up while it is read."""
-        self.report, self.rows, self.count = report, rows, 0
-        self.totals: list[Cell] = [_nothing(column) for column in report.columns]
-
-    def __iter__(self) -> Iterator[Row]:
-        places = [place for place, column in enumerate(self.report.columns) if column.total]
-        for row in self.rows:
-            self.count += 1
-            for place in places:
-                self.totals[place] = _plus(self.totals[place], row[place])
-            yield row
-
-    @property
-    def sums(self) -> list[tuple[str, Cell]]:
-        """Each column that is added up, with its total."""
-        return [(column.label, total) for column, total in zip(self.report.columns, self.totals, strict=True) if column.total]
-
-
-def _nothing(column: Column) -> Cell:
-    if not column.total:
-        return None
-    return ZERO if column.holds == "money" else 0
-
-
-def _plus(total: Cell, value: Cell) -> Cell:
-    if isinstance(total, Decimal) and isinstance(value, Decimal):
-        return total + value
-    if isinstance(total, int) and isinstance(value, int):
-        return total + value
-    return total
-
-
-def rows_of(report: Report, wanted: ReportFilter, today: date) -> Added:
-    """The rows of a report."""
-    return Added(report, report.rows(wanted, today))
-
-
-def shown(column: Column, value: Cell) -> str:
-    """A cell as screen and paper write it."""
-    if value is None:
-        return ""
-    if column.holds == "money" and isinstance(value, Decimal):
-        return show(value)
-    if column.holds == "permille" and isinstance(value, int):
-        return f"{value / 10:.1f} %"
-    if column.holds == "number" and isinstance(value, int):
-        return f"{value:,}"
-    if column.holds == "moment" and not isinstance(value, str):
-        return moment(value)  # type: ignore[arg-type]
-    if column.holds == "day" and isinstance(value, date):
-        return day(value)
-    return str(value)
-
-
-def _plain(report: Report, rows: Iterable[Row]) -> Iterator[Sequence[Cell]]:
-    shares = {place for place, column in enumerate(report.columns) if column.holds == "permille"}
-    for row in rows:
-        yield [shown(report.columns[place], value) if place in shares else value for place, value in enumerate(row)]
-
-
-def plain_rows(report: Report, wanted: ReportFilter, today: date) -> Iterator[Sequence[Cell]]:
-    """The rows for a CSV."""
-    return _plain(report, rows_of(report, wanted, today))
-
-
-def xlsx_file(report: Report, wanted: ReportFilter, words: Sequence[str], today: date) -> bytes:
-    """The rows as an Excel file, totals on its second sheet. Raises InvalidInput for one that takes too long."""
-    rows, file = rows_of(report, wanted, today), io.BytesIO()
-
-    def about() -> list[tuple[str, Cell]]:
-        told: list[tuple[str, Cell]] = [("Of", ", ".join(words)), ("Made", clock.now()), (report.many.capitalize(), rows.count), *rows.sums]
-        return [*told, ("Note", report.note)] if report.note else told
-
-    columns = [(column.label, column.width) for column in report.columns]
-    write_xlsx(file, report.title, columns, _plain(report, _limited(report, rows, "xlsx")), about)
-    return file.getvalue()
-
-
-def pdf_file(report: Report, wanted: ReportFilter, words: Sequence[str], today: date) -> bytes:
-    """The rows on paper with letterhead, totals and signatures. Raises InvalidInput for one that takes too long."""
-    rows = rows_of(report, wanted, today)
-    lines = [[shown(column, value) for column, value in zip(report.columns, row, strict=True)] for row in _limited(report, rows, "pdf")]
-    data = {
-        "report": report,
-        "words": words,
-        "made_at": clock.now(),
-        "count": rows.count,
-        "totals": [shown(column, total) for column, total in zip(report.columns, rows.totals, strict=True)],
-    }
-    return render_list_pdf("pdf/report.html", data, lines)
-
-
-def _limited(report: Report, rows: Iterable[Row], form: str) -> Iterator[Row]:
-    for place, row in enumerate(rows, start=1):
-        if place > MOST[form]:
-            name = "A PDF" if form == "pdf" else "An Excel file"
-            raise InvalidInput(
-                f"{name} of this report holds at most {MOST[form]:,} {report.many}. Choose fewer days or one collector, or take CSV, "
-                "which holds them all."
-            )
-        yield row

@@ -6,13 +6,15 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from flask import Flask, current_app, has_app_context
 
-from portal import clock, doorbell, lists
+from portal import clock, doorbell, lists, report_files
 from portal.pscloud.client import PscloudClient, PscloudError
 from portal.services import audit_check, exports, postings, reconciliation, restore, sync, void_postings
+from portal.store.exports import ExportRow
 
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
@@ -89,8 +91,12 @@ def reconcile(report_id: int) -> None:
 
 @_in_app
 def export_list(export_id: int) -> None:
-    """Write the file of a waiting export."""
-    exports.run(export_id, lists.write, clock.now)
+    """Write the file of a waiting export, a list's or a report's."""
+    exports.run(export_id, _write, clock.now)
+
+
+def _write(export: ExportRow, place: Path, tell: exports.Tell, announce: exports.Tell) -> Path:
+    return (report_files if export.kind == report_files.KIND else lists).write(export, place, tell, announce)
 
 
 @_in_app

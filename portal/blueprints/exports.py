@@ -10,12 +10,12 @@ from flask import Blueprint, Response, redirect, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from portal import clock
+from portal import clock, report_files
 from portal.access import roles
 from portal.blueprints import payments, reconciliation, soas
 from portal.blueprints.pages import Query, answer
 from portal.documents import pdf_response
-from portal.domain.errors import InvalidInput
+from portal.domain.errors import InvalidInput, NotFound
 from portal.exports import XLSX, csv_response
 from portal.extensions import limiter
 from portal.lists import AT_ONCE, LISTS, MOST, Filter, Listing, pack, pdf, too_long, xlsx
@@ -27,6 +27,8 @@ bp = Blueprint("exports", __name__)
 FORMATS = {"csv": "CSV", "xlsx": "Excel", "pdf": "PDF"}
 PAGES = {"soas": "soas.index", "payments": "payments.index", "differences": "reconciliation.index"}
 TYPES = {"csv": "text/csv", "xlsx": XLSX, "pdf": "application/pdf"}
+MAKERS = ("supervisor", "admin")
+"""Who may have a report (docs/security.md)."""
 ORDERS = {
     "name": "customer", "account_number": "account number", "due_date": "due date", "amount_due": "amount due", "collector_code": "code",
 }  # fmt: skip
@@ -149,12 +151,42 @@ def prepare(kind: str, form: str) -> ResponseReturnValue:
     return redirect(url_for("exports.show", export_id=export_id), 303)
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a prepared file is of: its title, its nouns, the name it is saved under, the page it was asked for on, where to ask again."""
+
+    title: str
+    one: str
+    many: str
+    file: str
+    page: str
+    again: str
+
+    def noun(self, count: int) -> str:
+        """SOA or SOAs."""
+        return self.one if count == 1 else self.many
+
+
+def about(export: exports.ExportRow) -> About:
+    """What a prepared file is of, list or report."""
+    address = f"?{export.query}" if export.query else ""
+    if export.kind != report_files.KIND:
+        listing = LISTS[export.kind]
+        again = url_for("exports.prepare", kind=export.kind, form=export.format)
+        name = listing.file_name(export.day, export.format)
+        return About(listing.title, listing.one, listing.many, name, url_for(PAGES[export.kind]) + address, again + address)
+    wanted = report_files.unpack(export)
+    report = wanted.report
+    page, again = url_for("reports.show", name=report.name), url_for("reports.prepare", name=report.name, form=export.format)
+    return About(report.title, report.one, report.many, f"{wanted.file}.{export.format}", page + address, again + address)
+
+
 @bp.get("/exports")
 @roles("office", "admin")
 def index() -> Response:
     """The files this person asked for, the latest first."""
-    context = {"rows": exports.of_user(current_user.id), "lists": LISTS, "formats": FORMATS, "days": service.KEPT.days}
-    return answer("exports/index.html", "exports/_results.html", **context)
+    rows = [(row, about(row)) for row in exports.of_user(current_user.id)]
+    return answer("exports/index.html", "exports/_results.html", rows=rows, formats=FORMATS, days=service.KEPT.days)
 
 
 @bp.get("/exports/<int:export_id>")
@@ -162,7 +194,7 @@ def index() -> Response:
 def show(export_id: int) -> Response:
     """How far a file is; while it is being written the part asks again every second."""
     export = own(export_id)
-    context = {"export": export, "listing": LISTS[export.kind], "page": PAGES[export.kind], "formats": FORMATS, "days": service.KEPT.days}
+    context = {"export": export, "about": about(export), "formats": FORMATS, "days": service.KEPT.days}
     return answer("exports/show.html", "exports/_export.html", **context)
 
 
@@ -171,7 +203,7 @@ def show(export_id: int) -> Response:
 def download(export_id: int) -> Response:
     """The finished file, for the person who asked for it or an admin."""
     export = own(export_id)
-    name = LISTS[export.kind].file_name(export.day, export.format)
+    name = about(export).file
     response = send_file(
         service.file_of(export), TYPES[export.format], as_attachment=True, download_name=name, etag=False, conditional=False
     )
@@ -188,5 +220,8 @@ def cancel(export_id: int) -> ResponseReturnValue:
 
 
 def own(export_id: int) -> exports.ExportRow:
-    """The export, if it is this person's or they are an admin. Raises NotFound."""
-    return service.found(export_id, current_user.id, current_user.can("admin"))
+    """The export, if it is this person's or they are an admin. Raises NotFound, also for a report of one who may have none any more."""
+    export = service.found(export_id, current_user.id, current_user.can("admin"))
+    if export.kind == report_files.KIND and not current_user.can(*MAKERS):
+        raise NotFound("There is no file of this number for you. Reports are for supervisors.")
+    return export

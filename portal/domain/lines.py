@@ -94,6 +94,23 @@ def head(places: Sequence[Place]) -> tuple[str, ...]:
     return (*lines, "─" * full_width(places))
 
 
+def fitted(labels: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], most: int) -> list[Place]:
+    """Columns as wide as their widest cell and the longest word of their heading. Where a line would be longer than `most`, the widest
+    columns of words are made narrower until it fits; figures only when there are no words left to wrap."""
+    widths = [max((width(word) for word in plain(label).split(" ")), default=1) for label in labels]
+    least = list(widths)
+    for cells in rows:
+        for number, cell in enumerate(cells):
+            if len(cell) > widths[number]:
+                widths[number] = max(widths[number], width(plain(cell)))
+    room = most - len(GAP) * (len(labels) - 1)
+    for narrowed in ([place for place, figure in enumerate(right) if not figure], list(range(len(labels)))):
+        while sum(widths) > room and (wide := [place for place in narrowed if widths[place] > least[place]]):
+            widest = max(wide, key=lambda place: widths[place])
+            widths[widest] -= 1
+    return [Place(label, max(one, 1), figure) for label, one, figure in zip(labels, widths, right, strict=True)]
+
+
 def full_width(places: Sequence[Place]) -> int:
     """Characters of a whole line."""
     return sum(place.width for place in places) + len(GAP) * (len(places) - 1)

@@ -18,6 +18,8 @@ from portal.store.dashboard import Queue
 from portal.store.missing_tables import MissingNumber, NumberMark
 from portal.store.models import JournalAside, JournalEntry, Payment, Terminal, User, Void
 
+Span = tuple[int, str, int, int]
+"""A terminal, a series, and the lowest and highest number of it that something is about."""
 Z_KINDS = ("registry_opened", "reading_z", "registry_closed")
 MOST_Z = 2**31 - 1
 
@@ -215,6 +217,20 @@ def list_page(wanted: MissingFilter, before_id: int | None = None, limit: int = 
     """Runs of a filter, the latest found first, those before `before_id` when it is given."""
     query = _where(_base(), wanted).order_by(MissingNumber.id.desc()).limit(limit)
     return _rows(query if before_id is None else query.where(MissingNumber.id < before_id))
+
+
+def beside_spans(spans: Sequence[Span]) -> list[MissingRow]:
+    """The runs that have not arrived, explained ones too, and that lie within a span or right before or after it; by terminal and
+    number."""
+    found: list[MissingRow] = []
+    for start in range(0, len(spans), 500):
+        some = {(terminal_id, series): (low, high) for terminal_id, series, low, high in spans[start : start + 500]}
+        of_these = (MissingNumber.terminal_id.in_({terminal_id for terminal_id, _ in some}), MissingNumber.state != "arrived")
+        for row in _rows(_base().where(*of_these)):
+            low, high = some.get((row.terminal_id, row.series), (0, -1))
+            if row.first_number <= high + 1 and row.last_number >= low - 1 and low <= high:
+                found.append(row)
+    return sorted(found, key=lambda row: (row.terminal, numbers.SERIES.index(row.series), row.first_number))
 
 
 def count(wanted: MissingFilter) -> tuple[int, int]:

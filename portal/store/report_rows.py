@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,10 +16,13 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from portal.domain.money import ZERO
 from portal.domain.payments import TENDERS
-from portal.domain.receipts import ranges, read_receipt_number, read_void_number, receipt_number, void_number
+from portal.domain.receipts import read_receipt_number, read_void_number
 from portal.extensions import db
-from portal.store import collector_codes, ledger, remittances, sync_history
+from portal.store import collector_codes, ledger, remittances, soas, sync_history
+from portal.store import missing as missing_store
+from portal.store import voids as voids_store
 from portal.store.ledger import VOIDED, PaymentFilter, PaymentRow, SplitRow
+from portal.store.missing import MissingRow, Span
 from portal.store.models import (
     CollectorCode,
     JournalEntry,
@@ -30,6 +33,8 @@ from portal.store.models import (
     ReadingPayment,
     Registry,
     Remittance,
+    RemittanceLine,
+    RemittanceReading,
     Soa,
     SoaTotal,
     Terminal,
@@ -39,8 +44,10 @@ from portal.store.models import (
     Void,
 )
 from portal.store.remittances import RemittanceFilter, RemittanceRow
+from portal.store.soas import SoaFilter
 from portal.store.sync_history import RunFilter
 from portal.store.sync_runs import RunRow
+from portal.store.voids import VoidRow
 
 Cell = str | int | Decimal | date | datetime | None
 Row = tuple[Cell, ...]
@@ -147,11 +154,13 @@ def vat(wanted: ReportFilter) -> Iterator[Row]:
         yield (day, count, *sums, kinds.get((day, "penalty"), ZERO), kinds.get((day, "advance"), ZERO), amount)
 
 
-def collection(wanted: ReportFilter) -> Iterator[SplitRow]:
-    """Every payment in receipt order with its allocation, some hundred in memory at a time."""
+def collection(wanted: ReportFilter) -> Iterator[tuple[SplitRow, VoidRow | None]]:
+    """Every payment in receipt order with its allocation and its approved void, some hundred in memory at a time."""
     rows = of_code(PaymentFilter(date_from=wanted.first, date_to=wanted.last, collector=wanted.collector), wanted.code)
     while some := list(islice(rows, 500)):
-        yield from ledger.with_split(some)
+        approved = voids_store.approved_of(row.id for row in some if row.void == "approved")
+        for line in ledger.with_split(some):
+            yield line, approved.get(line.row.id)
 
 
 def of_code(wanted: PaymentFilter, code: str) -> Iterator[PaymentRow]:
@@ -169,11 +178,12 @@ def of_code(wanted: PaymentFilter, code: str) -> Iterator[PaymentRow]:
 
 
 def advances(wanted: ReportFilter) -> Iterator[Row]:
-    """Day, receipt, account, customer, collector, tender, amount, advance, status, of payments that hold an advance and are not voided."""
+    """Day, receipt, account, customer, code, collector, tender, amount, advance, status, of payments that hold an advance and are not
+    voided."""
     query = (
         select(
-            Payment.business_date, Payment.claimed_receipt_number, Payment.account_number, Payment.customer_name, User.display_name,
-            Payment.tender, Payment.amount, func.sum(PaymentAllocation.amount), Payment.status,
+            Payment.business_date, Payment.claimed_receipt_number, Payment.account_number, Payment.customer_name, Payment.collector_code,
+            User.display_name, Payment.tender, Payment.amount, func.sum(PaymentAllocation.amount), Payment.status,
         )
         .join(User, User.id == Payment.user_id)
         .join(PaymentAllocation, PaymentAllocation.payment_id == Payment.id)
@@ -193,7 +203,8 @@ def advances(wanted: ReportFilter) -> Iterator[Row]:
 
 
 def aging(wanted: ReportFilter, today: date) -> Iterator[Row]:
-    """Code, its name, accounts, not due, up to 30, 60, 90 days overdue, older, total: the open SOAs as downloaded last."""
+    """Code, its name, accounts, not due, up to 30, 60, 90 days overdue, older, total: the open SOAs as downloaded last that fall due in
+    the period."""
     total = SoaTotal
     edges = [today, *(today - timedelta(days=age) for age in AGES)]
     buckets: list[ColumnElement[bool]] = [total.due_date >= edges[0]]
@@ -206,7 +217,7 @@ def aging(wanted: ReportFilter, today: date) -> Iterator[Row]:
             *(func.sum(case((bucket, total.amount_due), else_=ZERO)) for bucket in buckets),
             func.sum(total.amount_due),
         )
-        .where(total.status == "active")
+        .where(total.status == "active", total.due_date >= wanted.first, total.due_date <= wanted.last)
         .group_by(total.collector_code)
         .order_by(total.collector_code)
     )
@@ -220,12 +231,27 @@ def aging(wanted: ReportFilter, today: date) -> Iterator[Row]:
             yield (code or None, names.get(code, "" if code else "Without a code"), int(count), *sums)
 
 
+def aging_accounts(wanted: ReportFilter, today: date) -> Iterator[Row]:
+    """Code, account, customer, SOA number, due date, days overdue, the amount in its bucket of five, amount due, penalty in it: each open
+    SOA that falls due in the period, by code and due date, some hundred in memory at a time."""
+    due = (None if wanted.first == date.min else wanted.first, None if wanted.last == date.max else wanted.last)
+    for code, *_ in list(aging(wanted, today)):
+        for row in soas.iterate(SoaFilter(collector_code=str(code or soas.NO_CODE), due_from=due[0], due_to=due[1]), today):
+            place = sum(row.days_overdue > edge for edge in (0, *AGES))
+            buckets = [row.amount_due if number == place else ZERO for number in range(len(AGES) + 2)]
+            yield (
+                row.collector_code, row.account_number, row.customer_name, row.soa_number, row.due_date, row.days_overdue, *buckets,
+                row.amount_due, row.penalty,
+            )  # fmt: skip
+
+
 def _codes_of(collector: str) -> list[str]:
     return [code for code, people in collector_codes.holders_now().items() if any(one.user_name == collector for one in people)]
 
 
 def promises(wanted: ReportFilter, today: date) -> Iterator[Row]:
-    """Promised for, customer, account, SOA number, collector, promised, noted at, collected since, state, of promises for the period.
+    """Promised for, customer, account, SOA number, code, collector, promised, noted at, collected since, state, note, of promises for the
+    period.
 
     The state is kept, partly kept, due or broken."""
     since = select(func.sum(Payment.amount)).where(
@@ -233,8 +259,8 @@ def promises(wanted: ReportFilter, today: date) -> Iterator[Row]:
     )
     query = (
         select(
-            Visit.promised_on, Soa.customer_name, Soa.account_number, Soa.soa_number, User.display_name, Visit.amount, Visit.visited_at,
-            since.correlate(Visit).scalar_subquery(),
+            Visit.promised_on, Soa.customer_name, Soa.account_number, Soa.soa_number, Soa.collector_code, User.display_name, Visit.amount,
+            Visit.visited_at, Visit.note, since.correlate(Visit).scalar_subquery(),
         )
         .join(User, User.id == Visit.user_id)
         .outerjoin(Soa, Soa.id == Visit.soa_id)
@@ -245,16 +271,37 @@ def promises(wanted: ReportFilter, today: date) -> Iterator[Row]:
         query = query.where(User.name == wanted.collector)
     if wanted.code:
         query = query.where(Soa.collector_code == wanted.code)
-    for day, customer, account, number, collector, amount, noted, collected in db.session.execute(query):
+    for *of_soa, collector, amount, noted, note, collected in db.session.execute(query).yield_per(500):
+        day = of_soa[0]
         paid = collected or ZERO
         enough = paid >= (amount or ZERO) and paid > 0
         state = "kept" if enough else "partly kept" if paid else "broken" if day and day < today else "due"
-        yield (day, customer, account, number, collector, amount, noted, paid, state)
+        yield (*of_soa, collector, amount, noted, paid, state, note or None)
+
+
+def visits(wanted: ReportFilter) -> Iterator[Row]:
+    """When, promise or no_collection, customer, account, code, collector, reason, promised for, promised, note: each visit of the period
+    that brought no money."""
+    query = (
+        select(
+            Visit.visited_at, Visit.kind, Soa.customer_name, Soa.account_number, Soa.collector_code, User.display_name, Visit.reason,
+            Visit.promised_on, Visit.amount, Visit.note,
+        )
+        .join(User, User.id == Visit.user_id)
+        .outerjoin(Soa, Soa.id == Visit.soa_id)
+        .where(Visit.visited_at >= wanted.since, Visit.visited_at < wanted.until)
+        .order_by(Visit.visited_at, Visit.id)
+    )  # fmt: skip
+    if wanted.collector:
+        query = query.where(User.name == wanted.collector)
+    if wanted.code:
+        query = query.where(Soa.collector_code == wanted.code)
+    return (tuple(row) for row in db.session.execute(query).yield_per(500))
 
 
 def performance(wanted: ReportFilter, today: date) -> Iterator[Row]:
-    """Collector, codes, accounts now, accounts visited, collected from, payments, collected, promises, could not collect, most frequent
-    reason, voids, share of payments voided in thousandths."""
+    """Collector, codes, accounts now, accounts visited, collected from, payments, collected, promises, could not collect, why and how
+    often, voids, share of payments voided in thousandths."""
     paid = (
         select(Payment.user_id, func.count(), func.count(Payment.soa_id.distinct()), func.sum(Payment.amount))
         .where(*_of(wanted), Payment.id.not_in(VOIDED))
@@ -285,9 +332,24 @@ def performance(wanted: ReportFilter, today: date) -> Iterator[Row]:
         every = payments + voided.get(user_id, 0)
         yield (
             display, ", ".join(held), sum(accounts[code].accounts for code in held if code in accounts), visited.get(user_id, 0), customers,
-            payments, collected, promised[user_id], why.total(), why.most_common(1)[0][0] if why else None, voided.get(user_id, 0),
+            payments, collected, promised[user_id], why.total(), _each(why), voided.get(user_id, 0),
             round(1000 * voided.get(user_id, 0) / every) if every else None,
         )  # fmt: skip
+
+
+def _each(why: Counter[str]) -> str | None:
+    """Every reason with how often it was given, the most frequent first."""
+    return ", ".join(f"{reason} {times}" for reason, times in sorted(why.items(), key=lambda one: (-one[1], one[0]))) or None
+
+
+def reasons(wanted: ReportFilter) -> list[Row]:
+    """Why nothing was collected, how often, and whose visits these were: the most frequent reason first."""
+    names = {row[0]: row[1] for row in db.session.execute(select(User.id, User.display_name))}
+    found: dict[str, Counter[str]] = {}
+    for user_id, kind, reason, count in db.session.execute(_visits(wanted, Visit.kind, Visit.reason)):
+        if kind == "no_collection":
+            found.setdefault(reason, Counter())[names[user_id]] += count
+    return [(reason, who.total(), _each(who)) for reason, who in sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))]
 
 
 def _people(wanted: ReportFilter, besides: set[int]) -> Any:
@@ -301,6 +363,8 @@ def _people(wanted: ReportFilter, besides: set[int]) -> Any:
 
 def _visits(wanted: ReportFilter, *group: Any) -> Any:
     query = select(Visit.user_id, *group, func.count()).where(Visit.visited_at >= wanted.since, Visit.visited_at < wanted.until)
+    if wanted.collector:
+        query = query.where(Visit.user_id.in_(select(User.id).where(User.name == wanted.collector)))
     if wanted.code:
         query = query.join(Soa, Soa.id == Visit.soa_id).where(Soa.collector_code == wanted.code)
     return query.group_by(Visit.user_id, *group)
@@ -399,34 +463,23 @@ def late(wanted: ReportFilter) -> Iterator[Row]:
     return (tuple(row) for row in db.session.execute(query))
 
 
-def missing(wanted: ReportFilter) -> Iterator[Row]:
-    """What, terminal, first, last, how many: receipt and void numbers that lie between those of the period and have not arrived to this
-    day. A terminal's numbers belong to no code, so that a report of one code has none."""
-    if wanted.code:
-        return
-    receipts = select(Payment.terminal_id, Payment.receipt_number).where(*_of(wanted), Payment.receipt_number.is_not(None))
-    asked = select(Void.terminal_id, Void.void_number).join(Registry, Registry.id == Void.registry_id).where(*_registries(wanted))
-    codes = {row[0]: row[1] for row in db.session.execute(select(Terminal.id, Terminal.code))}
-    for what, query, read, column in (
-        ("receipt", receipts, read_receipt_number, Payment.receipt_number),
-        ("void", asked, read_void_number, Void.void_number),
-    ):
-        known: dict[int, set[int]] = {}
-        for terminal_id, text in db.session.execute(query):
-            known.setdefault(terminal_id, set()).add(read(str(text))[1])
-        for terminal_id, numbers in sorted(known.items(), key=lambda pair: codes[pair[0]]):
-            write = receipt_number if what == "receipt" else void_number
-            code = codes[terminal_id]
-            if runs := _gaps(numbers):  # what lies between may have come on another day
-                between = (column >= write(code, runs[0][0]), column <= write(code, runs[-1][1]))
-                arrived = db.session.scalars(select(column).where(*between, column.startswith(f"{code}-", autoescape=True)))
-                numbers |= {read(text)[1] for text in arrived if text}
-            for start, end in _gaps(numbers):
-                yield (what, code, write(code, start), write(code, end), end - start + 1)
-
-
-def _gaps(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    return [(before + 1, after - 1) for (_, before), (after, _) in pairwise(ranges(numbers))]
+def missing(wanted: ReportFilter) -> list[MissingRow]:
+    """Runs of receipts, voids and Z-readings that have not arrived to this moment and lie between, or right beside, those of the period."""
+    receipt = Payment.receipt_number
+    receipts = select(Payment.terminal_id, func.min(receipt), func.max(receipt)).where(*_of(wanted), receipt.is_not(None))
+    asked = select(Void.terminal_id, func.min(Void.void_number), func.max(Void.void_number)).join(Registry, Registry.id == Void.registry_id)
+    counters = select(Reading.terminal_id, func.min(Reading.z_counter), func.max(Reading.z_counter))
+    of_readings = [Reading.kind == "Z", Reading.business_date >= wanted.first, Reading.business_date <= wanted.last]
+    if wanted.collector:
+        of_readings.append(Reading.user_id.in_(select(User.id).where(User.name == wanted.collector)))
+    spans: list[Span] = []
+    for terminal_id, low, high in db.session.execute(receipts.group_by(Payment.terminal_id)):
+        spans.append((terminal_id, "receipt", read_receipt_number(str(low))[1], read_receipt_number(str(high))[1]))
+    for terminal_id, low, high in db.session.execute(asked.where(*_registries(wanted)).group_by(Void.terminal_id)):
+        spans.append((terminal_id, "void", read_void_number(low)[1], read_void_number(high)[1]))
+    for terminal_id, first, last in db.session.execute(counters.where(*of_readings).group_by(Reading.terminal_id)):
+        spans.append((terminal_id, "z", first or 0, last or 0))
+    return missing_store.beside_spans(spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,23 +507,72 @@ def readings(wanted: ReportFilter, kind: str) -> Iterator[ReadingLine]:
     )
     if wanted.collector:
         query = query.where(User.name == wanted.collector)
+    if wanted.code:
+        days = (Payment.business_date >= wanted.first, Payment.business_date <= wanted.last)
+        query = query.where(Reading.registry_id.in_(select(Payment.registry_id).where(Payment.collector_code == wanted.code, *days)))
     for day, code, name, made_at, z_counter, portal, differences in db.session.execute(query).yield_per(500):
         yield ReadingLine(day, code, name, made_at, z_counter, json.loads(portal), differences != "[]")
 
 
-def remitted(wanted: ReportFilter) -> Iterator[tuple[RemittanceRow, str]]:
-    """Every remittance received in the period with its reason, the oldest first."""
+@dataclass(frozen=True, slots=True)
+class RemittanceDetail:
+    """What a remittance report says beside the row: whose count, why, who decided, for which Z-readings, and what was received in each
+    tender besides cash."""
+
+    collector_count: Decimal | None
+    reason: str
+    decided_by: str | None
+    readings: tuple[str, ...]
+    others: Mapping[str, Decimal]
+
+
+def remitted(wanted: ReportFilter) -> Iterator[tuple[RemittanceRow, RemittanceDetail]]:
+    """Every remittance received in the period, the oldest first; of a code those that hold a payment of it."""
     chosen = RemittanceFilter(since=wanted.since, until=wanted.until, collector=wanted.collector)
     rows: list[RemittanceRow] = []
     while page := remittances.list_page(chosen, rows[-1].id if rows else None, 500):
         rows += page
-    reasons: Mapping[int, str] = {}
+    rows.reverse()
     for start in range(0, len(rows), 500):
-        ids = [row.id for row in rows[start : start + 500]]
-        query = select(Remittance.id, Remittance.reason).where(Remittance.id.in_(ids))
-        reasons = {**reasons, **{row[0]: row[1] for row in db.session.execute(query)}}
-    for row in reversed(rows):
-        yield row, reasons[row.id]
+        some = rows[start : start + 500]
+        details = _remitted([row.id for row in some])
+        of_code = _holding([row.id for row in some], wanted.code) if wanted.code else set(details)
+        for row in some:
+            if row.id in of_code:
+                yield row, details[row.id]
+
+
+def _remitted(ids: Sequence[int]) -> dict[int, RemittanceDetail]:
+    columns = (Remittance.id, Remittance.collector_count, Remittance.reason, Remittance.decided_by)
+    readings: dict[int, list[str]] = {}
+    of_these = (
+        select(RemittanceReading.remittance_id, Terminal.code, Reading.z_counter)
+        .join(Reading, Reading.id == RemittanceReading.reading_id)
+        .join(Terminal, Terminal.id == Reading.terminal_id)
+        .where(RemittanceReading.remittance_id.in_(ids))
+        .order_by(Terminal.code, Reading.z_counter)
+    )
+    for key, code, z_counter in db.session.execute(of_these):
+        readings.setdefault(key, []).append(f"{code} Z {z_counter}")
+    others: dict[int, dict[str, Decimal]] = {}
+    line = RemittanceLine
+    received = select(line.remittance_id, line.tender, func.sum(line.received_amount)).where(line.remittance_id.in_(ids))
+    for key, tender, amount in db.session.execute(received.group_by(line.remittance_id, line.tender)):
+        others.setdefault(key, {})[tender] = amount
+    return {
+        key: RemittanceDetail(count, reason, by, tuple(readings.get(key, ())), others.get(key, {}))
+        for key, count, reason, by in db.session.execute(select(*columns).where(Remittance.id.in_(ids)))
+    }
+
+
+def _holding(ids: Sequence[int], code: str) -> set[int]:
+    query = (
+        select(RemittanceReading.remittance_id)
+        .join(ReadingPayment, ReadingPayment.reading_id == RemittanceReading.reading_id)
+        .join(Payment, Payment.id == ReadingPayment.payment_id)
+        .where(RemittanceReading.remittance_id.in_(ids), Payment.collector_code == code)
+    )
+    return set(db.session.scalars(query.distinct()))
 
 
 def downloads(wanted: ReportFilter) -> list[RunRow]:

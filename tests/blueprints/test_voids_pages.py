@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from portal.blueprints import reports
+from portal import collection_report
 from portal.extensions import db
 from portal.services import void_postings, voids
-from portal.store import ledger, soas
+from portal.store import ledger, report_rows, soas
 from portal.store import voids as store
-from portal.store.ledger import PaymentFilter
+from portal.store.report_rows import ReportFilter
 from tests.blueprints.office_site import Site, attributes, cookie_of, element, text_of, upload
 from tests.factories import NOW, Phone, make_phone, make_user
 
+EVERY = ReportFilter(date(2026, 11, 20), date(2026, 11, 20), NOW, NOW)
 REASON = '<b>Typed</b> 300 instead of "30"'
 
 
@@ -160,12 +160,10 @@ def test_what_pscloud_refused_is_shown_with_its_reason_and_sent_again(site: Site
 def test_the_collection_report_shows_voids_in_place_and_out_of_the_totals(site: Site, asked: Asked) -> None:
     asked.approve()
     with site.app.app_context():
-        lines = reports.in_period(PaymentFilter())
-        approved = store.approved_of(line.row.id for line in lines)
-        day = lines[0].row.business_date
+        lines = list(report_rows.collection(EVERY))
         html = site.app.jinja_env.get_template("pdf/collection_report.html").render(
             DEMO=True, ORGANISATION=site.app.config["ORGANISATION"], made_at=NOW,
-            **reports.report_of([replace(line) for line in lines], day, day, "", approved),
+            **collection_report.contents(lines, ["20 Nov 2026"], []),
         )  # fmt: skip
     text = text_of(html.replace("<script", "<s"))
     assert f"VOID {asked.phone.code}-V000001: {REASON}. Approved by Ramon" in text and "<b>Typed" not in html

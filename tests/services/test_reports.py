@@ -3,6 +3,7 @@ again, late, promised or allocated anew."""
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -13,13 +14,15 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pypdf import PdfReader
 from sqlalchemy import select
 
-from portal import clock, reports
-from portal.domain.errors import InvalidInput
+from portal import clock, collection_report, report_files
 from portal.domain.journal import Entry
 from portal.domain.payments import TENDER_WORDS
 from portal.extensions import db
+from portal.report_files import Wanted
+from portal.report_parts import Added
 from portal.reports import REPORTS
 from portal.services import journal, voids
 from portal.services.journal import Policy, Uploader
@@ -43,6 +46,16 @@ WORLD = st.lists(st.tuples(st.sampled_from(("nena", "jun")), st.integers(0, 3), 
 
 @pytest.fixture
 def office(any_app: Flask) -> Flask:
+    return furnished(any_app)
+
+
+@pytest.fixture
+def one_office(app: Flask) -> Flask:
+    """The same on one database, for what does not differ between them."""
+    return furnished(app)
+
+
+def furnished(app: Flask) -> Flask:
     make_user("nena", "collector", codes=["A1"])
     make_user("jun", "collector", codes=["A1", "B2"])
     make_user("ramon", "supervisor")
@@ -54,7 +67,7 @@ def office(any_app: Flask) -> Flask:
         ),
     ]
     store_soas(*soas)
-    return any_app
+    return app
 
 
 class Street:
@@ -148,7 +161,7 @@ class Books:
 def totals(name: str, wanted: ReportFilter) -> tuple[dict[str, Cell], list[dict[str, Cell]]]:
     """The totals of a report by label, and its rows by label."""
     report = REPORTS[name]
-    rows = reports.rows_of(report, wanted, TODAY)
+    rows = Added(report, report.rows(wanted, TODAY))
     lines = [dict(zip(report.head, row, strict=True)) for row in rows]
     assert rows.count == len(lines) and all(len(line) == len(report.columns) for line in lines)
     return dict(rows.sums), lines
@@ -220,10 +233,15 @@ def promises_and_visits(wanted: ReportFilter) -> None:
     today = ReportFilter(FIRST, TODAY, clock.midnight(FIRST), clock.midnight(TODAY + timedelta(days=1)))
     sums, _ = totals("performance", today)
     assert (sums["Promises"], sums["Could not collect"]) == (len(promised), len(visits) - len(promised))
+    noted = totals("visits", today)[1]
+    assert Counter(line["What"] for line in noted) == Counter({"Promised": len(promised), "Could not collect": len(visits) - len(promised)})
+    (why,) = REPORTS["performance"].besides(today, TODAY)
+    assert {row[0]: row[1] for row in why.rows} == Counter(one.reason for one in visits if one.kind == "no_collection")
 
 
 def owed() -> None:
-    sums, lines = totals("aging", next(filters()))
+    everything = ReportFilter(date.min, date.max, clock.midnight(TODAY), clock.midnight(TODAY))
+    sums, lines = totals("aging", everything)
     soas = list(db.session.scalars(select(Soa).where(Soa.status == "active")))
     assert (sums["Accounts"], sums["Amount due"]) == (len(soas), sum(soa.amount_due for soa in soas))
     ages = ("Not overdue", "1 to 30 days", "31 to 60 days", "61 to 90 days", "Over 90 days")
@@ -234,6 +252,16 @@ def owed() -> None:
         days = (TODAY - soa.due_date).days
         by_hand[ages[0 if days <= 0 else 1 if days <= 30 else 2 if days <= 60 else 3 if days <= 90 else 4]] += soa.amount_due  # type: ignore[assignment]
     assert {age: sums[age] for age in ages} == by_hand
+    each, accounts = totals("aging-accounts", everything)
+    assert {age: each[age] for age in (*ages, "Amount due")} == {age: sums[age] for age in (*ages, "Amount due")}
+    assert [(line["SOA number"], line["Days overdue"]) for line in accounts] == [
+        (soa.soa_number, max((TODAY - soa.due_date).days, 0))
+        for soa in sorted(soas, key=lambda soa: (soa.collector_code or "", soa.due_date))
+    ]
+    for first, last in ((date(2026, 11, 1), date.max), (date.min, date(2026, 8, 1))):
+        some = ReportFilter(first, last, everything.since, everything.until)
+        mine = [soa.amount_due for soa in soas if first <= soa.due_date <= last]
+        assert totals("aging", some)[0]["Amount due"] == totals("aging-accounts", some)[0]["Amount due"] == sum(mine)
 
 
 def test_a_number_that_is_missing_is_named_until_it_arrives(office: Flask) -> None:
@@ -252,15 +280,33 @@ def test_a_number_that_is_missing_is_named_until_it_arrives(office: Flask) -> No
     assert totals("late-missing", ReportFilter(FIRST, TODAY, wanted.since, wanted.until, code="A1"))[1] == []
 
 
-def test_a_file_that_would_take_too_long_is_refused(office: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_report_of_any_kind_is_lines_that_hold_the_same(one_office: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     street = Street()
-    street.live("nena", 0, [("pay", ("cash", None), "S1", 100), ("pay", ("check", None), "S1", 200)])
-    monkeypatch.setattr(reports, "MOST", {"pdf": 1, "xlsx": 1})
-    wanted = next(filters())
-    for make in (reports.pdf_file, reports.xlsx_file):
-        with pytest.raises(InvalidInput, match="Choose fewer days"):
-            make(REPORTS["collection"], wanted, ["Today"], TODAY)
-    assert len(list(reports.plain_rows(REPORTS["collection"], wanted, TODAY))) == 2
+    street.live("nena", 0, [("pay", ("cash", None), "S1", 100), ("pay", ("check", None), "S2", 200), ("void", "approve", 0, 0)])
+    street.live("jun", 0, [("promise", "", "S1", 100), ("no_collection", "Moved away", "S3", 0)])
+    everything = next(filters())
+    for report in (REPORTS[name] for name in ("collection", "performance", "aging-accounts", "voids-reprints", "vat")):
+        whole = ReportFilter(date.min, date.max, everything.since, everything.until) if "due" in report.asks else everything
+        wanted = Wanted(report, whole, ("17 to 20 Nov",), TODAY)
+        added = Added(report, list(report.rows(whole, TODAY)))
+        figures = [f"{cell:,.2f}" for row in added for cell in row if isinstance(cell, Decimal)]
+        figures += [f"{total:,.2f}" for _, total in added.sums if isinstance(total, Decimal)]
+        if not added.count:
+            continue
+        monkeypatch.setattr(report_files, "TABLE", 0)
+        monkeypatch.setattr(collection_report, "SHORT", 0)
+        long = paper(report_files.at_once(wanted, "pdf"))
+        assert report.title.upper() in long and "Page 1 of " in long
+        assert [figure for figure in figures if figure not in long] == [], report.name
+        monkeypatch.setattr(report_files, "AT_ONCE", {"pdf": added.count - 1, "xlsx": added.count - 1})
+        assert report_files.at_once(wanted, "pdf") is None is report_files.at_once(wanted, "xlsx"), report.name
+        monkeypatch.undo()
+
+
+def paper(content: bytes | None) -> str:
+    """The words of a PDF."""
+    assert content is not None
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages).split())
 
 
 def test_readings_as_lines_equal_the_ledger_and_the_drawer(office: Flask) -> None:

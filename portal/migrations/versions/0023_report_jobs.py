@@ -1,6 +1,8 @@
-"""Reports that are made in the background"""
+"""Reports are prepared in the background as long lists are, so an export may be of a report"""
 
 from __future__ import annotations
+
+from alembic import op
 
 revision = "0023"
 down_revision = "0022"
@@ -9,7 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Reports that are made in the background."""
+    """Reports are prepared in the background as long lists are, so an export may be of a report."""
+    with op.batch_alter_table("exports") as batch_op:
+        batch_op.drop_constraint(op.f("ck_exports_kind"), type_="check")
+        batch_op.create_check_constraint(op.f("ck_exports_kind"), "kind IN ('soas', 'payments', 'differences', 'report')")
 
 
 def downgrade() -> None:
