@@ -461,6 +461,10 @@ CASES: dict[str, dict[str, Case]] = {
         **{form: partial(a_file, f"/reports/tenders.{form}") for form in ("csv", "xlsx", "pdf")},
         "none": lambda w, p: Call("/reports/none.csv"),
     },
+    "POST /reports/<name>.<any(csv,xlsx,pdf):form>": {
+        "vat": lambda w, p: Call("/reports/vat.xlsx", form={}),
+        "none": lambda w, p: Call("/reports/none.pdf", form={}),
+    },
     "GET /syncs.<any(csv,xlsx):form>": {form: partial(a_file, f"/syncs.{form}") for form in ("csv", "xlsx")},
     "GET /syncs/<int:run_id>/failed-records.<any(csv,xlsx):form>": {
         "one": lambda w, p: Call(f"/syncs/{w.ids['run']}/failed-records.csv"),
