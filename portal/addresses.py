@@ -7,9 +7,19 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, has_request_context, request, url_for
-from jinja2 import Template
+from jinja2 import Template, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
 from jinja2.runtime import Context, Macro
+from markupsafe import Markup, escape
+
+try:
+    from markupsafe._speedups import _escape_inner as _escape_text
+except ImportError:  # without its compiled part, or in a version that names it otherwise
+
+    def _escape_text(s: str, /) -> str:
+        return str(escape(s))
+
 
 KEPT = 4096
 """Addresses kept at a time; the longest unused go first, so a million SOAs cannot fill the memory."""
@@ -53,10 +63,32 @@ class KnownTemplate(Template):
         return super()._get_default_module()
 
 
+def escaped(value: Any) -> str:
+    """What escape() makes of a value, as plain text: a page joins it at once, and has a thousand values to make into an object each."""
+    kind = type(value)
+    if kind is str:
+        return _escape_text(value)
+    if kind is int or kind is Markup:
+        return str(value)
+    return str(escape(value))
+
+
+class QuickCode(CodeGenerator):
+    """Templates whose values are escaped by escaped(); where autoescape is decided while a template runs, by Jinja's own."""
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape or finalize.src is not None:
+            super()._output_child_pre(node, frame, finalize)
+        else:
+            self.write("environment.escaped(")
+
+
 def register(app: Flask) -> None:
     """What templates call url_for and once, and the filter for addresses they put together themselves."""
     kept: dict[tuple[Any, ...], str] = {}
     app.jinja_env.template_class = KnownTemplate
+    app.jinja_env.code_generator_class = QuickCode
+    app.jinja_env.extend(escaped=escaped)
     app.jinja_env.globals["once"] = lambda macro, *values: once(kept, macro, *values)
     app.add_template_filter(in_address)
     app.jinja_env.globals["url_for"] = lambda endpoint, **values: address(app, endpoint, **values)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, false, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Executable, Row, Select, bindparam, false, func, literal_column, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from portal.domain import soa as domain
@@ -179,11 +179,12 @@ def _some(filter: SoaFilter, today: date, sort: str, downwards: bool, mark: tupl
     where, values = _asked(filter, today, sort=sort)
     if mark is not None:
         values["mark"], values["mark_id"] = mark
-    if where.likes and db.engine.dialect.name != "sqlite":
+    sqlite = db.engine.dialect.name == "sqlite"
+    if where.likes and not sqlite:
         found = db.session.connection().execute(_near_query(where, sort, downwards, mark is not None, limit), values).all()
         if len(found) == limit:
             return list(found)
-    query = _page_query(where, sort, downwards, mark is not None, limit)
+    query = _page_query(where, sort, downwards, mark is not None, limit, sqlite)
     return list(db.session.connection().execute(query, values).all())
 
 
@@ -192,7 +193,7 @@ def _near_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: 
     """What holds the text among the next rows of the list's order: PostgreSQL cannot guess that a text is common, and would rather find
     and sort all that hold it. A page of it is here long before, or the text is rare."""
     key = _SORTS[sort]
-    ids = _from_mark(select(Soa.__table__).where(*_conditions(where._replace(likes=0))), key, downwards, marked)
+    ids = _from_mark(select(Soa.__table__).where(*_conditions(where._replace(likes=0))), key, downwards, marked, sqlite=False)
     near = aliased(Soa, ids.order_by(*_order(key, downwards)).limit(literal_column(str(NEAR))).subquery())
     invoices = select(func.count()).select_from(Invoice).where(Invoice.soa_id == near.id).scalar_subquery()
     stored = [invoices if name == "invoice_count" else getattr(near, name) for name in SoaRow._fields[:-1]]
@@ -203,17 +204,21 @@ def _near_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: 
 
 
 @lru_cache(1024)
-def _page_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: int) -> Executable:
+def _page_query(where: _Where, sort: str, downwards: bool, marked: bool, limit: int, sqlite: bool) -> Executable:
     """Made once for each kind of question: making one takes longer than answering it."""
     key = search.unindexed(_SORTS[sort]) if where.hidden in ("order", "status") else _SORTS[sort]
-    return _from_mark(_rows(where), key, downwards, marked).order_by(*_order(key, downwards)).limit(literal_column(str(limit)))
+    return _from_mark(_rows(where), key, downwards, marked, sqlite).order_by(*_order(key, downwards)).limit(literal_column(str(limit)))
 
 
-def _from_mark(query: Select[Any], key: ColumnElement[Any], downwards: bool, marked: bool) -> Select[Any]:
-    """The first condition lets the database enter its index at the mark; the second parts rows with an equal sort value."""
+def _from_mark(query: Select[Any], key: ColumnElement[Any], downwards: bool, marked: bool, sqlite: bool) -> Select[Any]:
+    """Behind the mark: PostgreSQL enters its index there by the pair of both values. For SQLite the first condition enters the index, and
+    the second parts rows with an equal sort value."""
     if not marked:
         return query
     value, row_id = bindparam("mark", type_=key.type), bindparam("mark_id", type_=Soa.id.type)
+    if not sqlite:
+        pair, mark = tuple_(key, Soa.id), tuple_(value, row_id)
+        return query.where(pair < mark if downwards else pair > mark)
     if downwards:
         return query.where(key <= value, or_(key < value, Soa.id < row_id))
     return query.where(key >= value, or_(key > value, Soa.id > row_id))

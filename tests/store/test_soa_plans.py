@@ -60,6 +60,14 @@ def test_no_order_of_the_list_sorts_the_table(any_app: Flask, sort: str, status:
         assert mark and sorts(functools.partial(soas.list_page, wanted, TODAY, after=mark)) == [], order
 
 
+def test_a_deep_page_enters_the_index_at_its_mark_and_looks_at_no_row_before_it(any_app: Flask) -> None:
+    store_soas(*(make_soa(f"S{number}", due_date=TODAY) for number in range(60)))
+    mark = soas.list_page(SoaFilter(), TODAY, limit=20).next
+    found = steps(functools.partial(soas.list_page, SoaFilter(), TODAY, after=mark))
+    entered = "due_date>?" if db.engine.dialect.name == "sqlite" else "(ROW(due_date, (id)::text) > ROW("
+    assert any(entered in step and "Filter" not in step for step in found), found
+
+
 def replace_status(wanted: SoaFilter) -> SoaFilter:
     """The same with SOAs in it."""
     return SoaFilter(status="all", sort=wanted.sort)
