@@ -9,11 +9,13 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 
 from portal.access import public
+from portal.packing import small
 
 bp = Blueprint("mpos", __name__, url_prefix="/mpos")
 
 SHELL = "/mpos/"
 MANIFEST = "/mpos/manifest.webmanifest"
+TEXTS = frozenset({"text/html", "text/javascript", "text/css", "image/svg+xml", "application/manifest+json"})
 KEPT = frozenset({".mjs", ".css", ".svg", ".png", ".woff2"})
 
 
@@ -93,3 +95,19 @@ def service_worker() -> Response:
 def manifest() -> Response:
     """The manifest that makes the app installable."""
     return _answer(shell().manifest, "application/manifest+json; charset=utf-8")
+
+
+@bp.after_app_request
+def compressed(response: Response) -> Response:
+    """The shell's files as small as they get: they are many, and the line they come over is slow. Nothing secret is among them."""
+    ours = request.blueprint == bp.name or (request.endpoint == "static" and request.path.startswith("/static/mpos/"))
+    if not ours or request.method != "GET" or response.status_code != 200 or response.mimetype not in TEXTS:
+        return response
+    response.vary.add("Accept-Encoding")
+    way = request.accept_encodings.best_match(["br", "gzip"]) if request.accept_encodings else None
+    if way:
+        response.direct_passthrough = False
+        response.set_data(small(response.get_data(), way))
+        response.headers["Content-Encoding"] = way
+        response.set_etag(response.get_etag()[0] or "", weak=True)  # the same file, in other bytes
+    return response

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import brotli
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -77,3 +78,20 @@ def test_the_version_changes_with_any_byte_and_only_then(app: Flask, tmp_path: P
 def test_the_page_names_its_version(app: Flask) -> None:
     version, _ = worker_list(app.test_client())
     assert f'<meta name="mpos-version" content="{version}">' in app.test_client().get("/mpos/").get_data(as_text=True)
+
+
+def test_the_shell_is_sent_compressed_and_stays_under_200_kilobytes(app: Flask) -> None:
+    client = app.test_client()
+    _, files = worker_list(client)
+    sizes = {}
+    for url, sha256 in files.items():
+        response = client.get(url, headers={"Accept-Encoding": "gzip, br"})
+        sizes[url] = len(response.data)
+        plain = brotli.decompress(response.data) if response.headers.get("Content-Encoding") == "br" else response.data
+        assert hashlib.sha256(plain).hexdigest() == sha256, url
+        assert url.endswith(".png") or (response.headers["Content-Encoding"] == "br" and "Accept-Encoding" in response.headers["Vary"]), url
+    assert sum(sizes.values()) < 200_000
+    tag = client.get("/static/mpos/app.mjs", headers={"Accept-Encoding": "br"}).headers["ETag"]
+    again = client.get("/static/mpos/app.mjs", headers={"Accept-Encoding": "br", "If-None-Match": tag})
+    assert again.status_code == 304
+    assert "Content-Encoding" not in client.get("/static/mpos/app.mjs").headers

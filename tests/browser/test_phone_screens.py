@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import re
 import threading
@@ -276,11 +275,6 @@ def test_a_receipt_prints_as_one_strip_and_again_as_a_reprint(chromium: Browser,
     press(page, "Done")
     expect(page.locator("#sheet")).to_be_empty()
     page.context.close()
-
-
-def test_the_shell_stays_small() -> None:
-    files = [path for path in (STATIC / "mpos").rglob("*") if path.is_file()] + list((ROOT / "portal" / "templates" / "mpos").iterdir())
-    assert sum(len(gzip.compress(path.read_bytes(), 6)) for path in files) < 200_000
 
 
 def test_a_log_in_without_a_connection_keeps_what_was_typed(page: Page, address: str) -> None:

@@ -2,7 +2,7 @@
 
 import { retryAfter } from "./backoff.mjs";
 import { PhoneError } from "./errors.mjs";
-import { sentBy } from "./words.mjs";
+import { sentBy, told } from "./words.mjs";
 
 /** A call that gave no usable answer. `status` is 0 when there was none; `again` says whether trying the same later makes sense. */
 export class PortalError extends PhoneError {
@@ -21,12 +21,12 @@ export class PortalError extends PhoneError {
   }
 }
 
-const OFFLINE = "The portal cannot be reached. Everything is saved on this phone; it will be sent when the connection is back.";
-const SLOW = "The portal did not answer in time. Everything is saved on this phone; it will be sent again.";
+const OFFLINE = told("offline_saved");
+const SLOW = told("too_slow");
 const LOGIN_PAGE =
-  "This network asks for a login page of its own (such as a hotel's or café's Wi-Fi), or something stands between this phone and the portal. Open the network's login page in the browser, or use mobile data. Nothing was lost.";
-const STRANGE = "The portal's answer was cut short or is not one this app knows. Nothing was lost; it will be asked again.";
-const BUSY = "The portal is busy or being maintained. Nothing was lost; it will be asked again.";
+  told("login_page");
+const STRANGE = told("strange_answer");
+const BUSY = told("busy");
 
 const COLUMNS = "application/vnd.mpos.soa-columns+json";
 
@@ -236,7 +236,7 @@ export class Api {
     const again = status === 408 || status === 429 || status >= 500;
     if (!own) {
       if (again) throw new PortalError("busy", BUSY, { status, again, retryAfter: wait });
-      if (status === 413) throw new PortalError("too_large", "That was too much for one request.", { status });
+      if (status === 413) throw new PortalError("too_large", told("too_much"), { status });
       throw loginPage(status);
     }
     const words = typeof own.message === "string" && own.message ? sentBy(own.code, own.message) : BUSY;

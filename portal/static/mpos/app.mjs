@@ -25,6 +25,7 @@ import { soaScreen } from "./views/soa.mjs";
 import { transactionsScreen } from "./views/transactions.mjs";
 import { historyScreen, noCollectionScreen, promiseScreen } from "./views/visit.mjs";
 import { voidScreen } from "./views/void.mjs";
+import { say } from "./words.mjs";
 
 /**
  * @typedef {object} Screen what a view hands over to be shown
@@ -180,7 +181,7 @@ async function start() {
     const backLink = back && h("a", { class: "back", href: address(back.name, back.id), onclick: (/** @type {Event} */ event) => {
       event.preventDefault();
       ctx.back(back.name, back.id);
-    } }, icon("back"), quiet(`Back to ${back.text}`));
+    } }, icon("back"), quiet(say("back_to", { text: back.text })));
     main.className = `screen ${built.look ?? ""}`;
     fill(main, h("div", { class: "page" }, h("div", { class: "top" }, backLink, heading, built.corner), built.lead && h("p", { class: "lead" }, built.lead), built.body.flat()));
     shield.raise();
@@ -188,7 +189,7 @@ async function start() {
     bar.hidden = !built.bar;
     main.scrollTop = built.scroll ?? 0;
     heading.focus({ preventScroll: true });
-    document.title = `${built.title} - Mobile Collection`;
+    document.title = `${built.title} - ${say("app_name")}`;
     frame.tab(built.nav, Boolean(built.alone));
   }
 
@@ -231,11 +232,11 @@ async function start() {
 /** @param {unknown} error @param {Context} ctx @returns {Screen} */
 function brokenScreen(error, ctx) {
   return {
-    title: "This screen could not be shown",
+    title: say("not_shown"),
     lead: null,
     back: null,
     nav: null,
-    body: [notice("danger", wordsFor(error), button("Try again", () => ctx.again(), { class: "button small" }), button("Transactions", () => ctx.go("transactions"), { class: "button small" }))],
+    body: [notice("danger", wordsFor(error), button(say("try_again"), () => ctx.again(), { class: "button small" }), button(say("transactions"), () => ctx.go("transactions"), { class: "button small" }))],
   };
 }
 
@@ -243,7 +244,7 @@ try {
   await start();
 } catch (error) {
   console.error(error);
-  fill(main, h("div", { class: "page" }, h("h1", {}, "The app could not start"),
-    notice("danger", `${error instanceof PhoneError ? error.message : "The browser does not let this app store anything."} Payments already stored stay on this phone. Close other tabs of this app, leave private browsing, then try again.`,
-      button("Try again", () => location.reload(), { class: "button small" }))));
+  fill(main, h("div", { class: "page" }, h("h1", {}, say("not_started")),
+    notice("danger", say("start_failed", { why: error instanceof PhoneError ? error.message : say("stores_nothing") }),
+      button(say("try_again"), () => location.reload(), { class: "button small" }))));
 }

@@ -9,6 +9,7 @@ import { isCentavos, show } from "./domain/money.mjs";
 import { receiptNumber } from "./domain/receipts.mjs";
 import { isVoided } from "./domain/voids.mjs";
 import { HeadMoved, IntentTaken, PhoneError, registryOverdue } from "./errors.mjs";
+import { say, told } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").Allocation} Allocation */
 /** @typedef {import("./records.mjs").Draft} Draft */
@@ -93,7 +94,7 @@ async function writeLocked({ store, clock, subtle, terminal }, plan) {
     } catch (error) {
       if (!(error instanceof HeadMoved)) throw error;
       if (attempt === ATTEMPTS) {
-        throw new PhoneError("busy_tabs", "This app is working in several tabs at once. Nothing was saved here. Close the other tabs and try again.");
+        throw new PhoneError("busy_tabs", told("busy_tabs"));
       }
     }
   }
@@ -143,37 +144,37 @@ export function preview(draft, soa, today = "9999-12-31") {
   const cash = tender === "cash";
   const mode = draft.mode === "directed" ? "directed" : "oldest_first";
   const directed = mode === "directed" ? [...new Set(draft.directed ?? [])] : [];
-  if (!soa) problem("soa", "This SOA is not in the downloaded list. Download SOA again.");
+  if (!soa) problem("soa", say("soa_unknown"));
   const amountGood = isCentavos(amount) && amount > 0 && amount <= LARGEST_PAYMENT;
-  if (!isCentavos(amount) || amount <= 0) problem("amount", "Type an amount above zero.");
-  else if (amount > LARGEST_PAYMENT) problem("amount", `One payment can be at most ₱${show(LARGEST_PAYMENT)}.`);
-  if (!TENDERS.includes(tender)) problem("tender", "Choose Cash, Check, E-wallet or Bank transfer.");
+  if (!isCentavos(amount) || amount <= 0) problem("amount", say("type_amount"));
+  else if (amount > LARGEST_PAYMENT) problem("amount", say("payment_most", { most: show(LARGEST_PAYMENT) }));
+  if (!TENDERS.includes(tender)) problem("tender", say("choose_cash"));
   const tendered = cash ? (draft.tendered ?? amount) : null;
   let change = null;
   if (cash && amountGood) {
-    if (!isCentavos(tendered) || /** @type {number} */ (tendered) > LARGEST_PAYMENT) problem("tendered", "The cash tendered is not an amount.");
+    if (!isCentavos(tendered) || /** @type {number} */ (tendered) > LARGEST_PAYMENT) problem("tendered", say("tendered_bad"));
     else if (/** @type {number} */ (tendered) < amount) {
-      problem("tendered", `The cash tendered is ₱${show(amount - /** @type {number} */ (tendered))} less than the amount.`);
+      problem("tendered", say("tendered_less", { amount: show(amount - /** @type {number} */ (tendered)) }));
     } else change = /** @type {number} */ (tendered) - amount;
   }
   const reference = cash ? null : text(draft.reference);
   const channel = cash ? null : text(draft.channel);
   if (!cash && TENDERS.includes(tender)) {
-    if (reference === null) problem("reference", tender === "check" ? "Type the check number." : "Type the reference number of the transaction.");
-    else if (reference.length > 60 || reference.includes("\0")) problem("reference", "A reference number has at most 60 characters.");
-    if (channel !== null && (channel.length > 60 || channel.includes("\0"))) problem("channel", "The name of a bank or wallet has at most 60 characters.");
+    if (reference === null) problem("reference", tender === "check" ? say("type_check_no") : say("type_reference"));
+    else if (reference.length > 60 || reference.includes("\0")) problem("reference", say("reference_long"));
+    if (channel !== null && (channel.length > 60 || channel.includes("\0"))) problem("channel", say("bank_long"));
   }
   const check = tender === "check";
   const branch = check ? text(draft.branch) : null;
-  if (branch !== null && (branch.length > 60 || branch.includes("\0"))) problem("branch", "The branch of a bank has at most 60 characters.");
+  if (branch !== null && (branch.length > 60 || branch.includes("\0"))) problem("branch", say("branch_long"));
   const check_date = check ? text(draft.check_date) : null;
-  if (check_date !== null && !isDate(check_date)) problem("check_date", "The date on the check is not a date.");
+  if (check_date !== null && !isDate(check_date)) problem("check_date", say("check_date_bad"));
   const { or_number, or_date } = readBooklet(draft, today, problem);
   const invoices = soa?.invoices ?? [];
   let chosen = true;
   if (soa && mode === "directed") {
     chosen = directed.length > 0 && directed.every((id) => invoices.some((invoice) => invoice.id === id));
-    if (!chosen) problem("directed", "Choose at least one invoice of this SOA.");
+    if (!chosen) problem("directed", say("choose_one"));
   }
   const allocations = amountGood && soa && chosen ? allocate(amount, invoices, mode, directed) : [];
   const over = allocations.filter((part) => part.kind === "advance").reduce((sum, part) => sum + part.amount, 0);
@@ -205,10 +206,10 @@ function readBooklet(draft, today, problem) {
   if (!draft.or) return { or_number: null, or_date: null };
   const or_number = text(draft.or.number);
   const or_date = text(draft.or.date);
-  if (or_number === null || !/[0-9A-Za-z]/.test(or_number)) problem("or_number", "Type the number printed on the official receipt.");
-  else if (or_number.length > 30 || or_number.includes("\0")) problem("or_number", "The number of an official receipt has at most 30 characters.");
-  if (or_date === null || !isDate(or_date)) problem("or_date", "Choose the date written on the official receipt.");
-  else if (or_date > today) problem("or_date", "That day has not come yet. Choose the date written on the official receipt.");
+  if (or_number === null || !/[0-9A-Za-z]/.test(or_number)) problem("or_number", say("type_or"));
+  else if (or_number.length > 30 || or_number.includes("\0")) problem("or_number", say("or_long"));
+  if (or_date === null || !isDate(or_date)) problem("or_date", say("choose_or_date"));
+  else if (or_date > today) problem("or_date", say("or_date_future"));
   return { or_number, or_date };
 }
 
@@ -257,9 +258,9 @@ function text(value) {
  * @param {string} today the phone's date in Manila, `2026-11-20`
  */
 export function closedForPayments(head, today) {
-  if (!head.registry) return new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
+  if (!head.registry) return new PhoneError("no_registry", told("open_first"));
   if (head.registry.z_done) {
-    return new PhoneError("z_done", "The Z-Reading of this registry is made, so it takes no more payments. Close Registry, then open a new one.");
+    return new PhoneError("z_done", told("z_no_payments"));
   }
   if (today > head.registry.business_date) return new PhoneError("registry_overdue", registryOverdue(head.registry.business_date, today));
   return null;
@@ -278,7 +279,7 @@ export function closedForPayments(head, today) {
 export async function confirm(writing, draft, known) {
   const { store, terminal } = writing;
   const intent = draft.intent;
-  if (!UUID.test(String(intent))) throw new PhoneError("invalid", "This form has no identity. Close it and open it again.");
+  if (!UUID.test(String(intent))) throw new PhoneError("invalid", told("form_no_identity"));
   const before = await store.payment(intent);
   if (before) return before;
   try {
@@ -295,7 +296,7 @@ export async function confirm(writing, draft, known) {
       if (or_number !== null) {
         const taken = (await store.payments(terminal, 1)).find(({ payload }) => payload.or_number && orKey(payload.or_number) === orKey(or_number));
         if (taken) {
-          const message = `Official receipt ${or_number} is entered already, under ${taken.payload.receipt_number}. Look at the number on the paper again.`;
+          const message = say("or_used", { number: or_number, receipt: taken.payload.receipt_number });
           throw new PhoneError("invalid", message, { fields: [{ field: "or_number", message }] });
         }
       }
@@ -341,6 +342,6 @@ export async function confirm(writing, draft, known) {
     throw error;
   }
   const stored = await store.payment(intent);
-  if (!stored) throw new PhoneError("storage_failed", "The payment was written but cannot be read back. Close the app, open it again and look at Transactions.");
+  if (!stored) throw new PhoneError("storage_failed", told("payment_unread"));
   return stored;
 }

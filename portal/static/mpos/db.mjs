@@ -6,6 +6,7 @@
 
 import { FIRST_PREV } from "./domain/journal.mjs";
 import { HeadMoved, IntentTaken, PhoneError, storageError } from "./errors.mjs";
+import { told } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").Entry} Entry */
 /** @typedef {import("./records.mjs").Head} Head */
@@ -61,7 +62,7 @@ function split(record, names) {
 /** @param {Uint8Array|undefined} a @param {Uint8Array|undefined} b */
 const sameBytes = (a, b) => a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((byte, index) => byte === b[index]));
 
-const LOCKED = "This phone is locked. Enter your PIN to go on; everything is saved.";
+const LOCKED = told("phone_locked");
 
 /**
  * A journal without entries.
@@ -129,8 +130,8 @@ async function everything(transaction) {
 
 /** Whether nothing changed that can change while nobody writes or uploads: the list of SOAs and what belongs to it cannot. @param {Record<string, [any, any][]>} a @param {Record<string, [any, any][]>} b */
 function alike(a, b) {
-  const told = (/** @type {Record<string, [any, any][]>} */ all) => JSON.stringify([KEYED.map((store) => all[store]), all.meta.map(([key]) => key)]);
-  return told(a) === told(b);
+  const print = (/** @type {Record<string, [any, any][]>} */ all) => JSON.stringify([KEYED.map((store) => all[store]), all.meta.map(([key]) => key)]);
+  return print(a) === print(b);
 }
 
 /** @param {IDBDatabase} db @param {number} oldVersion */
@@ -291,7 +292,7 @@ export class Store {
       const request = this._browser.indexedDB.open(this.name, VERSION);
       request.onupgradeneeded = (event) => upgrade(request.result, event.oldVersion);
       request.onblocked = () =>
-        reject(new PhoneError("blocked", "An older version of this app is open in another tab. Close the other tabs, then open the app again."));
+        reject(new PhoneError("blocked", told("older_version")));
       request.onerror = () => reject(request.error);
       request.onsuccess = () => {
         const db = request.result;

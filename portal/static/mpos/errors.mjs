@@ -1,7 +1,7 @@
 /** Errors whose message a collector can act on: what happened, what it means, what to do. */
 
 import { day } from "./clock.mjs";
-import { text } from "./words.mjs";
+import { text, told } from "./words.mjs";
 
 /**
  * Why a registry left open since an earlier day takes no payment, and the way out.
@@ -9,10 +9,7 @@ import { text } from "./words.mjs";
  * @param {string} today
  */
 export function registryOverdue(date, today) {
-  return (
-    `The registry of ${day(date)} is still open and today is ${day(today)}, so it takes no more payments. Under Readings, count the cash, make its Z-Reading and ` +
-    "Close Registry; then open today's registry. If the date is wrong, correct this phone's clock."
-  );
+  return told("registry_overdue", { date: day(date), today: day(today) });
 }
 
 /**
@@ -20,7 +17,7 @@ export function registryOverdue(date, today) {
  * @param {string} date
  */
 export function registryDone(date) {
-  return `The registry of ${day(date)} was closed by its Z-Reading. The next one can be opened tomorrow.`;
+  return told("registry_done", { date: day(date) });
 }
 
 /** An error fit to show. `code` is stable for programs; `words` become the message in the language of whoever reads it; `fields` names the form fields it is about. */
@@ -70,16 +67,16 @@ export function storageError(error) {
   if (name === "QuotaExceededError") {
     return new PhoneError(
       "disk_full",
-      "The phone's storage is full, so nothing was saved. Free some space on the phone (photos, videos), then try again.",
+      told("disk_full"),
       { cause: error },
     );
   }
   if (name === "VersionError") {
-    return new PhoneError("newer_version", "A newer version of this app has opened the phone's records. Reload this page to go on.", { cause: error });
+    return new PhoneError("newer_version", told("newer_version"), { cause: error });
   }
   return new PhoneError(
     "storage_failed",
-    "The phone's storage did not answer, so nothing new was saved. Close the app, open it again, and check Transactions before you repeat anything.",
+    told("storage_failed"),
     { cause: error },
   );
 }

@@ -11,6 +11,7 @@ import { Lock } from "./lock.mjs";
 import { nameOfList, PREPARED, waiting } from "./session.mjs";
 import { BATCH, compare, download, drain } from "./sync.mjs";
 import { writeDecision } from "./voids.mjs";
+import { told } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").Problem} Problem */
 /** @typedef {import("./records.mjs").Terminal} Terminal */
@@ -24,7 +25,7 @@ export const SETTLE = 1_500;
 const UNREACHABLE = ["offline", "timeout", "login_page"];
 /** Problems that are over once the portal answers again. */
 const PASSING = [...UNREACHABLE, "busy", "strange_answer", "signed_out"];
-const SIGNED_OUT = "The portal has ended your log-in. Everything is saved on this phone. Log in again to go on uploading. If you may not log in any more, Upload Payments still sends what you collected.";
+const SIGNED_OUT = told("signed_out");
 
 /** What the phone and the portal say to each other. */
 export class Line extends Lock {
@@ -151,7 +152,7 @@ export class Line extends Lock {
       if (!(error instanceof PortalError) || error.status !== 409) throw error;
       return unknown(error.words);
     }
-    if (answer.terminal !== terminal.code) return unknown(`The portal knows this phone as ${answer.terminal}, not as ${terminal.code}. Keep this phone as it is and see the office.`);
+    if (answer.terminal !== terminal.code) return unknown(told("other_code", { terminal: answer.terminal, code: terminal.code }));
     await session.store.unmark(terminal.code, 0);
     session.enrollAgainAt = 0;
     if (session.problem?.code === "unknown_terminal") session.problem = null;
@@ -236,7 +237,7 @@ export class Line extends Lock {
   async logInWithPin(username, pin) {
     const name = String(username).trim().toLowerCase();
     const known = new Set([...(await this._from.databases().catch(() => [])), ...[...this._holds.keys()].map((other) => `mpos-${other}`)]);
-    if (!known.has(`mpos-${name}`)) throw new PhoneError("no_pin", "No PIN was set under that username on this phone. Log in with the password; that needs a connection.");
+    if (!known.has(`mpos-${name}`)) throw new PhoneError("no_pin", told("no_pin_set"));
     const { vault, key } = await this._tryPin(name, pin);
     const cipher = this._cipher(vault, key);
     const user = await this._peek(name, (store) => {
@@ -276,11 +277,11 @@ export class Line extends Lock {
         this._publish();
       }
       if (error instanceof PortalError && error.code === "offline") {
-        throw new PhoneError("offline", "The portal cannot be reached. Logging in with a password needs a connection; try again when there is one. With a PIN set on this phone, log in with that.", { cause: error });
+        throw new PhoneError("offline", told("login_offline"), { cause: error });
       }
       throw error;
     }
-    if (!hello.user) throw new PhoneError("strange_answer", "The portal did not say who is logged in. Try again.");
+    if (!hello.user) throw new PhoneError("strange_answer", told("login_unknown"));
     const user = { name: hello.user, display_name: hello.display_name ?? hello.user };
     await this._shared.set("log_out", undefined);
     await this._shared.set("user", user);
@@ -296,7 +297,7 @@ export class Line extends Lock {
     this._tabs?.postMessage({ kind: "user" });
     if (!this._session) {
       this._publish();
-      throw new PhoneError("needs_pin", "The portal knows you, but its key does not open this phone's records. Enter your PIN; everything is saved.");
+      throw new PhoneError("needs_pin", told("needs_pin"));
     }
     const session = this._needSession();
     if (!session.hasPin) this._newPin = false;
@@ -328,11 +329,7 @@ export class Line extends Lock {
       await this._refresh();
       const { count } = this.state.unsent;
       if (count && !force) {
-        const what = count === 1 ? "1 entry is" : `${count} entries are`;
-        throw new PhoneError(
-          "unsent_entries",
-          `${what} saved on this phone only, not uploaded yet. Upload Payments first. If you log out all the same they stay on this phone and are uploaded when you log in here again.`,
-        );
+        throw new PhoneError("unsent_entries", told("unsent_first", { count }));
       }
     }
     if (leaving) await this._shared.set("log_out", leaving);
@@ -370,10 +367,10 @@ export class Line extends Lock {
     await this._refresh();
     const { store } = session;
     if (session.terminal && !session.terminal.stopped && session.terminal.state !== "revoked") {
-      throw new PhoneError("enrolled_already", `This phone is already enrolled as ${session.terminal.code}.`);
+      throw new PhoneError("enrolled_already", told("enrolled_as", { code: session.terminal.code }));
     }
     const label = String(name).trim();
-    if (!label || label.length > 60) throw new PhoneError("invalid", "Give this phone a name of 1 to 60 letters, such as Nena's phone.");
+    if (!label || label.length > 60) throw new PhoneError("invalid", told("name_length"));
     await this._persist();
     let keys = await store.meta("new_keys");
     if (!keys || session.terminals.some((terminal) => JSON.stringify(terminal.public_key) === JSON.stringify(keys.public_key))) {
@@ -412,7 +409,7 @@ export class Line extends Lock {
     const session = this._needSession();
     const payload = { name: terminal.name, collector: session.user.name, app_version: this._from.version ?? "unknown" };
     await write(this._writing(session, terminal.code), (head) => {
-      if (head.seq > 0) throw new PhoneError("enrolled_already", `This phone is already enrolled as ${terminal.code}.`);
+      if (head.seq > 0) throw new PhoneError("enrolled_already", told("enrolled_as", { code: terminal.code }));
       return { kind: "enrolled", payload };
     });
     await this._changed();

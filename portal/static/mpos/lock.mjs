@@ -3,6 +3,7 @@
 import { PhoneError } from "./errors.mjs";
 import { OWN, Sessions } from "./session.mjs";
 import { Cipher, flawOfPin, MOST_TRIES, newVault, openWithPin, openWithSecrets, waitAfter, withPin, withSecret } from "./vault.mjs";
+import { told } from "./words.mjs";
 
 /** @typedef {import("./session.mjs").User} User */
 /** @typedef {import("./vault.mjs").VaultRecord} VaultRecord */
@@ -16,8 +17,8 @@ const SOON = 10_000;
 const LATER = 60_000;
 
 /** @param {number} seconds */
-const time = (seconds) => (seconds < 60 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} ${seconds > 60 ? "minutes" : "minute"}`);
-const BLOCKED = "Ten wrong PINs in a row: only your password opens this phone now. That needs a connection. Nothing is lost: everything you collected is still here.";
+const time = (seconds) => (seconds < 60 ? told("n_seconds", { count: seconds }) : told("n_minutes", { count: Math.ceil(seconds / 60) }));
+const BLOCKED = told("ten_wrong");
 
 /** Who may look at what is stored. */
 export class Lock extends Sessions {
@@ -102,11 +103,11 @@ export class Lock extends Sessions {
     const tried = this._lock(`mpos-pin-${name}`, () =>
       this._peek(name, async (store) => {
         const vault = await store.vault();
-        if (!vault) throw new PhoneError("no_pin", "No PIN was set under that username on this phone. Log in with the password; that needs a connection.");
+        if (!vault) throw new PhoneError("no_pin", told("no_pin_set"));
         const before = Number(await store.meta("tries")) || 0;
         if (before >= MOST_TRIES) throw new PhoneError("pin_blocked", BLOCKED);
         const left = this._waitOf(name, before);
-        if (left > 0) throw new PhoneError("pin_wait", `Too many wrong PINs. Try again in ${time(left)}, or use your password with a connection.`);
+        if (left > 0) throw new PhoneError("pin_wait", told("too_many_wrong", { left: time(left) }));
         await store.setMeta("tries", before + 1);
         const secrets = this._recovery?.user === name ? this._recovery.secrets : [];
         const renew = secrets.length > 0 && !(await openWithSecrets(this._tools, vault, secrets.slice(0, 1)));
@@ -136,8 +137,7 @@ export class Lock extends Sessions {
     this._waits.set(name, this._from.monotonic() + wait * 1000);
     if (tries >= MOST_TRIES) return new PhoneError("pin_blocked", BLOCKED);
     const left = MOST_TRIES - tries;
-    const then = wait ? ` The next try is possible in ${time(wait)}.` : "";
-    return new PhoneError("wrong_pin", `That is not the PIN. ${left} ${left === 1 ? "try is" : "tries are"} left; after that only the password helps, and nothing is lost.${then}`);
+    return new PhoneError("wrong_pin", told("wrong_pin", { count: left, then: wait ? told("next_try", { time: time(wait) }) : "" }));
   }
 
   /**
@@ -163,13 +163,13 @@ export class Lock extends Sessions {
     if (flaw) throw new PhoneError("invalid", flaw, { fields: [{ field: "pin", message: flaw }] });
     const recovery = this._recovery?.user === name ? this._recovery : null;
     if (!recovery) {
-      throw new PhoneError("password_first", "Log in with your password once more, then choose the PIN: the portal must be able to open this phone for you when you forget it.");
+      throw new PhoneError("password_first", told("password_first"));
     }
     const { store } = session;
     const vault = await store.vault();
     if (vault) {
       const key = await openWithSecrets(this._tools, vault, recovery.secrets, true);
-      if (!key) throw new PhoneError("password_first", "The portal's key does not open this phone. Log in with your password once more, then try again.");
+      if (!key) throw new PhoneError("password_first", told("key_unfit"));
       await store.setMeta("vault", await withPin(this._tools, vault, key, String(pin)));
       await store.setMeta("tries", undefined);
     } else {
@@ -204,7 +204,7 @@ export class Lock extends Sessions {
    */
   async lockAfter(minutes) {
     const session = this._needSession();
-    if (!LOCK_CHOICES.includes(minutes)) throw new PhoneError("invalid", "Choose one of the times.");
+    if (!LOCK_CHOICES.includes(minutes)) throw new PhoneError("invalid", told("choose_times"));
     await session.store.setMeta("lock_after", minutes);
     session.lockAfter = minutes;
     this._publish();

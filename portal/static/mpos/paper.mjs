@@ -1,6 +1,6 @@
 // @ts-check
 /** What stands on paper: receipts, readings and the collection report as lists of blocks, in the order of DOMAIN 6 and 7. No DOM. */
-import { counted, day, dayTime, inWords, show, showPesos, tenderName, time, voidWords } from "./views/format.mjs";
+import { day, dayTime, inWords, show, showPesos, time } from "./views/format.mjs";
 
 /**
  * @typedef {{kind: "text", text: string, align?: "center", look?: "strong" | "small" | "large"}} TextBlock
@@ -12,6 +12,22 @@ import { counted, day, dayTime, inWords, show, showPesos, tenderName, time, void
  * @typedef {TextBlock | MarkBlock | RowBlock | SpaceBlock | SignBlock | QrBlock} Block
  * @typedef {{title: string, blocks: Block[]}} PaperDocument
  */
+
+/** Paper says everything in the words of the regulation, whatever language the screens speak: the portal prints the same. @type {Record<string, string>} */
+const TENDERS = { cash: "Cash", check: "Check", e_wallet: "E-wallet", bank_transfer: "Bank transfer" };
+
+/** @param {string} tender @param {string | null} [channel] */
+const tenderName = (tender, channel) => [TENDERS[tender] ?? tender, channel].filter(Boolean).join(" ");
+
+/** Everything that is known of a void. @param {any} item */
+function voidWords(item) {
+  const sentence = (/** @type {string} */ text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+  const { decision, decided_by: by, reason: why } = item.heard ?? { decision: item.state, decided_by: item.decided_by, reason: item.decision_reason };
+  if (decision === "refused") return sentence(`Void ${item.void_number} refused by ${by}${why ? `: ${why}` : ""}`);
+  const open = !item.by_code ? "waits for the office" : item.status === "saved" ? "approved by a supervisor's code, to be confirmed at upload" : "waits for the office: its code was not taken";
+  const asked = sentence(`Void ${item.void_number} ${decision === "approved" ? `approved by ${by}` : open}. Reason: ${item.reason}`);
+  return item.status_reason ? `${asked} ${sentence(item.status_reason)}` : asked;
+}
 
 const RULE = /** @type {Block} */ ({ kind: "rule" });
 
@@ -249,7 +265,7 @@ export function readingPaper(kind, reading, { business, demo, collector }) {
 }
 
 /** The name of the line that holds the difference. @param {number} difference */
-export function shortOver(difference) {
+function shortOver(difference) {
   if (difference < 0) return "Short";
   return difference > 0 ? "Over" : "Short/over";
 }
@@ -291,7 +307,7 @@ export function reportPaper(report) {
       ...money("Principal", report.totals.principal),
       ...money("Advances", report.totals.advance),
       ...row("TOTAL", showPesos(report.totals.amount), "large"),
-      ...text(counted(report.rows.length, "payment")),
+      ...text(`${report.rows.length.toLocaleString("en-US")} ${report.rows.length === 1 ? "payment" : "payments"}`),
       ...(report.totals.less_void > 0 ? [...money("Less void", report.totals.less_void), ...money("NET", report.totals.net, "strong")] : []),
       RULE,
       ...tenderRows(report.by_tender),

@@ -7,6 +7,7 @@ import { SharedStore, Store } from "./db.mjs";
 import { PhoneError } from "./errors.mjs";
 import { MINUTE } from "./line.mjs";
 import { Till } from "./till.mjs";
+import { told } from "./words.mjs";
 
 export { PhoneError } from "./errors.mjs";
 
@@ -88,7 +89,7 @@ function readJson(text) {
 export async function openPhone(given = {}) {
   const from = { ...browser(), ...given };
   if (!from.crypto?.subtle) {
-    throw new PhoneError("not_secure", "This browser gives no secure storage here. Open the app by its https:// address in an up-to-date browser.");
+    throw new PhoneError("not_secure", told("not_secure"));
   }
   const phone = new Phone(from);
   await phone._start();

@@ -2,6 +2,7 @@
 
 import { PortalError } from "./api.mjs";
 import { PhoneError } from "./errors.mjs";
+import { told } from "./words.mjs";
 
 /** Bytes of a photo that the portal takes. */
 export const LARGEST = 200_000;
@@ -24,7 +25,7 @@ export async function compress(file, browser) {
   try {
     bitmap = await browser.createImageBitmap(file);
   } catch {
-    throw new PhoneError("not_a_photo", "This file is not a picture the phone can read. Take the photo again. The payment is stored all the same.");
+    throw new PhoneError("not_a_photo", told("not_a_photo"));
   }
   try {
     for (const side of SIDES) {
@@ -39,7 +40,7 @@ export async function compress(file, browser) {
   } finally {
     bitmap.close();
   }
-  throw new PhoneError("not_a_photo", "This photo could not be made small enough. Take it again from nearer. The payment is stored all the same.");
+  throw new PhoneError("not_a_photo", told("photo_large"));
 }
 
 /**
@@ -55,7 +56,7 @@ export async function keepPhoto(store, subtle, payment, image) {
   const list = await waitingPhotos(store);
   const own = list.filter((one) => one.payment === payment);
   if (own.some((one) => one.name === name)) return;
-  if (own.length >= MOST) throw new PhoneError("enough_photos", `${MOST} photos of this payment wait already. They are sent after the next upload.`);
+  if (own.length >= MOST) throw new PhoneError("enough_photos", told("photos_enough", { most: MOST }));
   await store.setMeta(placeOf(payment, name), image);
   await store.setMeta(LIST, [...list, { payment, name, refused: null }]);
 }

@@ -10,6 +10,7 @@ import { Device } from "./printers/device.mjs";
 import { serialWay } from "./printers/serial.mjs";
 import { usbWay } from "./printers/usb.mjs";
 import { h } from "./views/dom.mjs";
+import { say } from "./words.mjs";
 
 /** @typedef {import("./paper.mjs").PaperDocument} PaperDocument */
 /** @typedef {import("./paper.mjs").Block} Block */
@@ -92,7 +93,7 @@ export async function readyToPrint() {
 
 /** The document as it will stand on paper, for the screen and for the printer. @param {PaperDocument} document @returns {HTMLElement} */
 export function drawPaper(document) {
-  return h("div", { class: `paper paper-${paperWidth()}` }, document.blocks.map(drawBlock));
+  return h("div", { class: `paper paper-${paperWidth()}`, lang: "en" }, document.blocks.map(drawBlock));
 }
 
 /** @param {Block} block */
@@ -117,7 +118,7 @@ function drawQr(address) {
   }
   const { path, size } = lastQr;
   const width = `${Math.min(size * MM_PER_MODULE, WIDEST_QR)}mm`;
-  const drawing = svg("svg", { class: "qr", width, height: width, viewBox: `0 0 ${size} ${size}`, "shape-rendering": "crispEdges", role: "img", "aria-label": "QR code with the address that checks this receipt" });
+  const drawing = svg("svg", { class: "qr", width, height: width, viewBox: `0 0 ${size} ${size}`, "shape-rendering": "crispEdges", role: "img", "aria-label": say("qr_label") });
   drawing.append(svg("path", { d: path }));
   return drawing;
 }

@@ -6,7 +6,7 @@ import { lessLocal, watchClock } from "./confirm.mjs";
 import { PhoneError } from "./errors.mjs";
 import { CANARY } from "./storage.mjs";
 import { listOf } from "./sync.mjs";
-import { text } from "./words.mjs";
+import { text, told } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").Head} Head */
 /** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
@@ -79,7 +79,7 @@ function owed({ table }, paidBySoa) {
 
 /** @param {string} code */
 export function waiting(code) {
-  return `Terminal ${code} waits for an administrator's approval. Everything stays on this phone until then. Ask the office to approve it, then try again.`;
+  return told("terminal_waits", { code });
 }
 
 /** State, stored records and locks of one tab. Methods whose name starts with _ are the app's own. */
@@ -440,7 +440,7 @@ export class Sessions {
   }
 
   _needSession() {
-    if (!this._session) throw new PhoneError("signed_out", "Log in first.");
+    if (!this._session) throw new PhoneError("signed_out", told("log_in_first"));
     return this._session;
   }
 
@@ -448,7 +448,7 @@ export class Sessions {
   _needTerminal() {
     const session = this._needSession();
     const { terminal } = session;
-    if (!terminal) throw new PhoneError("no_terminal", "This phone is not enrolled yet. Enroll this phone first.");
+    if (!terminal) throw new PhoneError("no_terminal", told("enroll_first"));
     if (terminal.stopped) throw new PhoneError(terminal.stopped.code, terminal.stopped.message);
     return { session, terminal };
   }
@@ -457,7 +457,7 @@ export class Sessions {
   _needActive() {
     const { session, terminal } = this._needTerminal();
     if (terminal.state === "revoked") {
-      throw new PhoneError("revoked", `The office has revoked terminal ${terminal.code}: it must not take payments any more. Upload Payments, then see the office.`);
+      throw new PhoneError("revoked", told("revoked", { code: terminal.code }));
     }
     if (terminal.state === "waiting") {
       throw new PhoneError("waiting", waiting(terminal.code));

@@ -5,6 +5,7 @@ import { PhoneError } from "./errors.mjs";
 import { COLUMNS, paperLines, paperText } from "./paper_lines.mjs";
 import { paperPdf } from "./pdf.mjs";
 import { paperWidth } from "./printer.mjs";
+import { told } from "./words.mjs";
 
 /** @typedef {import("./paper.mjs").PaperDocument} PaperDocument */
 /** @typedef {"pdf" | "image" | "text"} ShareForm */
@@ -43,7 +44,7 @@ async function hand(data) {
     return "shared";
   } catch (error) {
     if (/** @type {any} */ (error)?.name === "AbortError") return "cancelled";
-    throw new PhoneError("not_shared", "The phone could not hand the receipt to another app. Try again, or choose another form.", { cause: error });
+    throw new PhoneError("not_shared", told("not_shared"), { cause: error });
   }
 }
 
@@ -65,7 +66,7 @@ export async function paperImage(document, columns) {
   const codes = new Map(lines.filter((line) => line.qr).map(({ qr: address }) => [address, qr(new TextEncoder().encode(address))]));
   const heightOf = (/** @type {import("./paper_lines.mjs").Line} */ line) => (line.qr ? side(codes.get(line.qr)?.length ?? 0, width) : line.tall ? LEADING * 2 : LEADING);
   const height = lines.reduce((sum, line) => sum + heightOf(line), 2 * MARGIN);
-  if (height > LONGEST_IMAGE) throw new PhoneError("too_long", "This paper is too long for one image. Share it as PDF.");
+  if (height > LONGEST_IMAGE) throw new PhoneError("too_long", told("too_long_image"));
   const canvas = window.document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
   const draw = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -87,7 +88,7 @@ export async function paperImage(document, columns) {
     top += heightOf(line);
   }
   return new Promise((resolve, reject) => {
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new PhoneError("not_drawn", "The phone has no memory left to draw this. Close other apps, or share it as PDF."))), "image/png");
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new PhoneError("not_drawn", told("no_memory")))), "image/png");
   });
 }
 

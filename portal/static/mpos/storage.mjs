@@ -3,7 +3,10 @@
  * the next payment could not be kept, or its number could have been used before; all else warns, for a collector who stays at home collects nothing.
  */
 
+import { say } from "./words.mjs";
+
 /** @typedef {import("./session.mjs").From} From */
+/** @typedef {import("./words.mjs").Key} Key */
 /** @typedef {{terminal: string, seq: number, date: string}} Canary what each opening of a registry leaves in the records and, again, beside them */
 /** @typedef {"new"|"intact"|"older"|"gone"|"alone"} CanaryState `older`: the records are an old copy; `gone`: they were erased; `alone`: only its twin beside the records was */
 /**
@@ -35,54 +38,54 @@ const megabytes = (bytes) => `${Math.max(Math.floor(bytes / MEGA), 0).toLocaleSt
 export function judge(facts) {
   /** @type {Finding[]} */
   const found = [];
-  const say = (/** @type {string} */ name, /** @type {Finding["level"]} */ level, /** @type {string} */ words) => found.push({ name, level, words });
+  const find = (/** @type {Key} */ key, /** @type {Finding["level"]} */ level, /** @type {string} */ words) => found.push({ name: say(key), level, words });
   const { before } = facts;
 
   if (facts.canary === "older") {
-    say("Yesterday's records", "refused", `The phone's records of terminal ${before?.terminal} are older than its opening of ${before?.date}: an old copy was put back. Its receipt numbers may be in use already, so it must not go on. See the office: they revoke ${before?.terminal}, then enroll this phone as a new terminal.`);
+    find("yesterday", "refused", say("canary_older", { terminal: before?.terminal, date: before?.date }));
   } else if (facts.canary === "gone") {
-    say("Yesterday's records", "warning", `This browser erased the phone's records of terminal ${before?.terminal}, last opened on ${before?.date}. What was not uploaded from it is lost here. Tell the office now, before you collect: they look for it and revoke ${before?.terminal}.`);
+    find("yesterday", "warning", say("canary_gone", { terminal: before?.terminal, date: before?.date }));
   } else if (facts.canary === "alone") {
-    say("Yesterday's records", "warning", "The records are there, but this browser erased the mark beside them: somebody cleared its data in part, or it forgets. Upload often, and install the app.");
+    find("yesterday", "warning", say("canary_alone"));
   } else {
-    say("Yesterday's records", "good", facts.canary === "new" ? "This is the first opening on this phone." : `All there since the opening of ${before?.date}.`);
+    find("yesterday", "good", facts.canary === "new" ? say("canary_new") : say("canary_good", { date: before?.date }));
   }
 
   const free = facts.quota === null || facts.usage === null ? null : facts.quota - facts.usage;
   if (facts.writes !== null) {
-    say("Free space", "refused", `A test record could not be stored: ${facts.writes}`);
+    find("free_space", "refused", say("test_failed", { why: facts.writes }));
   } else if (free !== null && free < LEAST_FREE) {
-    say("Free space", "refused", `Only ${megabytes(free)} are free for this app, and a day's payments need ${megabytes(facts.needed)}. Delete photos or videos on this phone, then check again.`);
+    find("free_space", "refused", say("space_none", { free: megabytes(free), needed: megabytes(facts.needed) }));
   } else if (free !== null && free < facts.needed) {
-    say("Free space", "warning", `${megabytes(free)} are free for this app; ${megabytes(facts.needed)} are better. Delete photos or videos on this phone soon, and upload often.`);
+    find("free_space", "warning", say("space_little", { free: megabytes(free), needed: megabytes(facts.needed) }));
   } else {
-    say("Free space", "good", free === null ? "A test record was stored and read back." : `${megabytes(free)} are free; a day needs ${megabytes(facts.needed)}.`);
+    find("free_space", "good", free === null ? say("test_good") : say("space_good", { free: megabytes(free), needed: megabytes(facts.needed) }));
   }
 
   if (!facts.worker || (facts.quota !== null && facts.quota < SMALL_QUOTA)) {
-    say("Ordinary window", "warning", "This looks like a private (incognito) window, which erases all payments when it is closed. If it is one, open the app in an ordinary window or from the home screen instead.");
+    find("ordinary_window", "warning", say("private"));
   } else {
-    say("Ordinary window", "good", "This is not a private window, as far as the browser tells.");
+    find("ordinary_window", "good", say("not_private"));
   }
 
   if (facts.persisted === false) {
-    say("Protected storage", "warning", "The browser has not promised to keep the payments when the phone's space runs short. Install the app on the home screen, keep space free, and upload often.");
+    find("protected", "warning", say("not_promised"));
   } else {
-    say("Protected storage", "good", facts.persisted ? "The browser keeps the payments, even when space runs short." : "This browser does not tell whether it protects the payments.");
+    find("protected", "good", facts.persisted ? say("promised_kept") : say("promise_unknown"));
   }
 
   if (facts.installed === false) {
-    say("On the home screen", "warning", "The app is not installed, so it is easier to lose: in the browser's menu choose Install app or Add to Home screen, and open it from there.");
+    find("home_screen", "warning", say("not_installed"));
   } else if (facts.installed) {
-    say("On the home screen", "good", "The app is installed.");
+    find("home_screen", "good", say("installed"));
   }
 
   if (facts.pin) {
-    say("PIN", "good", "What this phone keeps is sealed; only your PIN or your password opens it.");
+    find("pin", "good", say("pin_good"));
   } else if (facts.opened_before && facts.online) {
-    say("PIN", "refused", "This phone has no PIN yet, so whoever finds it can read your customers and payments. Log in with your password and choose one; it takes a minute.");
+    find("pin", "refused", say("pin_needed"));
   } else {
-    say("PIN", "warning", "This phone has no PIN yet, so whoever finds it can read your customers and payments. Choose one as soon as there is a connection.");
+    find("pin", "warning", say("pin_missing"));
   }
   return found;
 }
@@ -137,7 +140,7 @@ async function probe(from, store) {
     await store.setMeta("probe", { test });
     const read = (await store.meta("probe"))?.test;
     await store.setMeta("probe", undefined);
-    return read instanceof Uint8Array && read.every((byte, index) => byte === test[index]) ? null : "it came back changed. Restart the phone; if this stays, use another phone.";
+    return read instanceof Uint8Array && read.every((byte, index) => byte === test[index]) ? null : say("test_changed");
   } catch (error) {
     return /** @type {Error} */ (error).message;
   }

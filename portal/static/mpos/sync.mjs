@@ -10,6 +10,7 @@ import { isCentavos } from "./domain/money.mjs";
 import { signUpload } from "./domain/journal.mjs";
 import { PhoneError } from "./errors.mjs";
 import { SoaList } from "./search.mjs";
+import { told } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").Snapshot} Snapshot */
 /** @typedef {import("./records.mjs").StoredEntry} StoredEntry */
@@ -28,18 +29,18 @@ const STATUSES = ["stored", "repeat", "quarantined", "conflict", "held"];
  * @returns {{snapshot: Snapshot, columns: import("./domain/columns.mjs").Columns}}
  */
 export function checkSnapshot({ body, answer, etag }) {
-  const wrong = (/** @type {string} */ what) =>
-    new PhoneError("bad_snapshot", `The downloaded list is not complete: ${what}. The list you had stays in use. Download SOA again.`);
+  const wrong = (/** @type {any} */ what) =>
+    new PhoneError("bad_snapshot", told("bad_list", { what }));
   const { columns, ...head } = answer;
   const found = flaw(columns, answer.count);
   if (found) throw wrong(found);
-  if (typeof answer.as_of !== "string" || typeof answer.business !== "object" || !answer.business) throw wrong("its date or letterhead is missing");
+  if (typeof answer.as_of !== "string" || typeof answer.business !== "object" || !answer.business) throw wrong(told("list_no_date"));
   const included = answer.included ?? {};
-  if (!Object.values(included).every((seq) => Number.isSafeInteger(seq))) throw wrong("it does not say which payments it includes");
+  if (!Object.values(included).every((seq) => Number.isSafeInteger(seq))) throw wrong(told("list_included"));
   const { ids, amounts } = new SoaTable(columns);
-  if (new Set(ids).size !== ids.length) throw wrong("it holds an SOA twice");
-  if (!amounts.every(isCentavos)) throw wrong("an amount due is damaged");
-  if (amounts.reduce((sum, amount) => sum + amount, 0) !== answer.amount_due) throw wrong("its total does not add up");
+  if (new Set(ids).size !== ids.length) throw wrong(told("list_twice"));
+  if (!amounts.every(isCentavos)) throw wrong(told("list_amount"));
+  if (amounts.reduce((sum, amount) => sum + amount, 0) !== answer.amount_due) throw wrong(told("list_total"));
   return { snapshot: /** @type {Snapshot} */ ({ ...head, included, etag, body }), columns };
 }
 
@@ -132,7 +133,7 @@ export async function drain({ store, api, subtle, signedIn = true, onVoids, onBa
       if (heldAt !== null && acknowledged <= heldAt) {
         return stop({
           code: "gap",
-          message: `The portal misses entry ${acknowledged + 1} of this phone's journal and holds what follows. Nothing is lost; tell the office so that they can look at terminal ${terminal.code}.`,
+          message: told("journal_gap", { seq: String(acknowledged + 1), terminal: terminal.code }),
         }, true);
       }
       heldAt = acknowledged;
@@ -143,7 +144,7 @@ export async function drain({ store, api, subtle, signedIn = true, onVoids, onBa
     } else if (marked === 0) {
       return stop({
         code: "strange_answer",
-        message: "The portal answered, but not about what was sent. Nothing was marked as uploaded; it will be sent again.",
+        message: told("answered_other"),
       }, true);
     }
   }
@@ -179,7 +180,7 @@ export async function compare(store, terminal, theirs) {
     return {
       stopped: {
         code: "records_lost",
-        message: `The portal holds ${seq} journal entries of terminal ${terminal}, this phone only ${head.seq}: its records were erased or put back from an older copy. It must not issue receipts under this terminal any more. See the office: they revoke ${terminal}, then enroll this phone as a new terminal.`,
+        message: told("records_lost", { seq: String(seq), terminal, own: String(head.seq) }),
       },
       resendAfter: null,
     };
@@ -190,7 +191,7 @@ export async function compare(store, terminal, theirs) {
     return {
       stopped: {
         code: "records_differ",
-        message: `Entry ${seq} of terminal ${terminal} is another one in the portal than on this phone: two phones were using one journal, perhaps after a copy was put back. What is saved here is still uploaded. See the office: they revoke ${terminal}, then enroll this phone as a new terminal.`,
+        message: told("records_differ", { seq: String(seq), terminal }),
       },
       resendAfter: null,
     };

@@ -12,6 +12,7 @@ import { askBrowser, CANARY, canaryState, judge } from "./storage.mjs";
 import { keepPhoto, sendPhotos, waitingPhotos } from "./photos.mjs";
 import { noteVisit } from "./visits.mjs";
 import { codeFacts, requestVoid } from "./voids.mjs";
+import { told } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").Draft} Draft */
 /** @typedef {import("./records.mjs").Head} Head */
@@ -102,7 +103,7 @@ export class Till extends Line {
   async openRegistry(changeFund) {
     if (this._session?.terminal && this._session.terminal.state !== "active") await this._contact(); // it may have been approved by now
     const { session, terminal } = this._needActive();
-    if (!isCentavos(changeFund)) throw new PhoneError("invalid_amount", "The change fund must be an amount of zero or more.");
+    if (!isCentavos(changeFund)) throw new PhoneError("invalid_amount", told("fund_bad"));
     const present = await session.store.head(terminal.code);
     const closed = present.registry || present.last_registry?.business_date === this._clock.today(); // said below, whatever the storage is like
     const refused = closed ? null : (await this.checkStorage()).find(({ level }) => level === "refused");
@@ -110,7 +111,7 @@ export class Till extends Line {
     const id = this._from.crypto.randomUUID();
     const { head: opened } = await write(this._writing(session, terminal.code), (head, at) => {
       if (head.registry) {
-        throw new PhoneError("registry_open", `The registry of ${day(head.registry.business_date)} is still open. Make its Z-Reading and close it first.`);
+        throw new PhoneError("registry_open", told("registry_open", { date: day(head.registry.business_date) }));
       }
       const business_date = at.slice(0, 10);
       if (head.last_registry?.business_date === business_date) {
@@ -182,7 +183,7 @@ export class Till extends Line {
   preview(draft) {
     const session = this._session;
     const result = preview(draft, this.soa(draft.soa) ?? unlistedSoa(draft), this._clock.today());
-    const closed = session?.head ? closedForPayments(session.head, this._clock.today()) : new PhoneError("no_registry", "No registry is open. Open Registry first, then collect.");
+    const closed = session?.head ? closedForPayments(session.head, this._clock.today()) : new PhoneError("no_registry", told("open_first"));
     if (closed) result.problems.push({ field: "registry", message: closed.message });
     return result;
   }
@@ -288,7 +289,7 @@ export class Till extends Line {
    */
   async noteVisit(draft) {
     const { session, terminal } = this._needActive();
-    if (!this.soa(draft.soa)) throw new PhoneError("not_found", "This SOA is not in the downloaded list. Download SOA again.");
+    if (!this.soa(draft.soa)) throw new PhoneError("not_found", told("soa_unknown"));
     const record = await noteVisit(this._writing(session, terminal.code), draft);
     await this._changed();
     this._background(this._uploadSoon(SETTLE));
@@ -330,7 +331,7 @@ export class Till extends Line {
   /** @param {string} id */
   async _payment(id) {
     const record = await this._needSession().store.payment(id);
-    if (!record) throw new PhoneError("not_found", "This payment is not saved on this phone.");
+    if (!record) throw new PhoneError("not_found", told("payment_unknown"));
     return record;
   }
 
@@ -505,8 +506,8 @@ export class Till extends Line {
 
   /** @param {Head} head @returns {Registry} */
   _openRegistryOf(head) {
-    if (!head.registry) throw new PhoneError("no_registry", "No registry is open. Open Registry first.");
-    if (head.registry.z_done) throw new PhoneError("z_done", "The Z-Reading of this registry is made; it cannot be changed any more. Close Registry.");
+    if (!head.registry) throw new PhoneError("no_registry", told("open_registry_1st"));
+    if (head.registry.z_done) throw new PhoneError("z_done", told("z_fixed"));
     return head.registry;
   }
 
@@ -527,10 +528,10 @@ export class Till extends Line {
     const lines = DENOMINATIONS.map(({ value, kind }) => ({ value, kind, count: given.get(`${kind} ${value}`) ?? 0 }));
     const known = new Set(DENOMINATIONS.map(({ value, kind }) => `${kind} ${value}`));
     if (given.size !== denominations.length || [...given.keys()].some((key) => !known.has(key))) {
-      throw new PhoneError("invalid", "This count has a bill or coin that does not exist, or one twice.");
+      throw new PhoneError("invalid", told("count_unknown"));
     }
     if (lines.some(({ count }) => !Number.isSafeInteger(count) || count < 0 || count > 1_000_000)) {
-      throw new PhoneError("invalid", "Each count must be a whole number of bills or coins, zero or more.");
+      throw new PhoneError("invalid", told("count_whole"));
     }
     const total = countTotal(lines);
     const { head } = await write(this._writing(session, terminal.code), (before, at) => {
@@ -583,9 +584,9 @@ export class Till extends Line {
       (head) => (head.registry?.z_done ? head.registry.reading_z : null),
       async (head, at) => {
         const registry = this._openRegistryOf(head);
-        if (!registry.count) throw new PhoneError("no_count", "Count cash before the Z-Reading: it holds what was counted.");
+        if (!registry.count) throw new PhoneError("no_count", told("count_before_z"));
         if (registry.last_cash_seq > registry.count.seq) {
-          throw new PhoneError("count_outdated", "Cash was collected, or a cash payment voided, after the last count. Count cash again, then make the Z-Reading.");
+          throw new PhoneError("count_outdated", told("count_again_z"));
         }
         const period = await this._period(session, terminal.code, registry, head.seq);
         const { count } = await session.store.unsentSummary(terminal.code);
@@ -644,8 +645,8 @@ export class Till extends Line {
     const { session, terminal } = this._needTerminal();
     await write(this._writing(session, terminal.code), (head) => {
       const { registry } = head;
-      if (!registry) throw new PhoneError("no_registry", "No registry is open.");
-      if (!registry.z_done) throw new PhoneError("no_z", "Make the Z-Reading first; it closes the day's figures.");
+      if (!registry) throw new PhoneError("no_registry", told("no_registry"));
+      if (!registry.z_done) throw new PhoneError("no_z", told("z_first"));
       return {
         kind: "registry_closed",
         payload: { registry: registry.id, z_counter: head.z_counter },

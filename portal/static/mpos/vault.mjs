@@ -4,6 +4,7 @@
  */
 
 import { PhoneError } from "./errors.mjs";
+import { say, told } from "./words.mjs";
 
 /**
  * What is kept beside the sealed records. `device` never leaves this browser: a copy of the records alone cannot be tried against PINs elsewhere.
@@ -31,12 +32,12 @@ const bytes = (/** @type {Uint8Array} */ value) => /** @type {Bytes} */ (value);
  * @param {string} pin
  */
 export function flawOfPin(pin) {
-  if (!/^[0-9]*$/.test(pin)) return "A PIN has digits only.";
-  if (pin.length < PIN_LENGTH.least) return `A PIN has at least ${PIN_LENGTH.least} digits.`;
-  if (pin.length > PIN_LENGTH.most) return `A PIN has at most ${PIN_LENGTH.most} digits.`;
+  if (!/^[0-9]*$/.test(pin)) return say("pin_digits");
+  if (pin.length < PIN_LENGTH.least) return say("pin_least", { least: PIN_LENGTH.least });
+  if (pin.length > PIN_LENGTH.most) return say("pin_most_digits", { most: PIN_LENGTH.most });
   const steps = new Set(Array.from(pin.slice(1), (digit, index) => (Number(digit) - Number(pin[index]) + 10) % 10));
   const step = steps.size === 1 ? [...steps][0] : null;
-  return step === 0 || step === 1 || step === 9 ? "That PIN is one of the first that anybody would try. Choose another." : "";
+  return step === 0 || step === 1 || step === 9 ? say("pin_easy") : "";
 }
 
 /**
@@ -124,7 +125,7 @@ export async function newVault(tools, pin, secret, phone) {
   const [byPin, bySecret] = await Promise.all([pinKey(tools, pin, salt, work), secretKey(tools, secret, id)]);
   const [pinned, recovery] = [await wrap(tools, device, key, byPin), await wrap(tools, device, key, bySecret)];
   const kept = await unwrap(tools, device, recovery, bySecret, false);
-  if (!kept) throw new PhoneError("strange_lock", "The new PIN could not be read back, so it was not set. Try again.");
+  if (!kept) throw new PhoneError("strange_lock", told("pin_unread"));
   return { vault: { id, phone, salt, work, device, pin: pinned, recovery }, key: kept };
 }
 
@@ -211,7 +212,7 @@ export class Cipher {
       const algorithm = { name: AES, iv: bytes(sealed.subarray(0, IV)), additionalData: this._bound(place) };
       opened = await this._crypto.subtle.decrypt(algorithm, this._key, bytes(sealed.subarray(IV)));
     } catch (error) {
-      throw new PhoneError("damaged", "A record on this phone cannot be read any more: it was changed or is damaged. Save the rescue file under Settings and see the office.", { cause: error });
+      throw new PhoneError("damaged", told("record_damaged"), { cause: error });
     }
     return unpack(new Uint8Array(opened));
   }

@@ -4,6 +4,7 @@ import { IntentTaken, PhoneError } from "./errors.mjs";
 import { isDate, write } from "./confirm.mjs";
 import { wellFormed } from "./domain/journal.mjs";
 import { isCentavos } from "./domain/money.mjs";
+import { say, told } from "./words.mjs";
 
 /** @typedef {import("./records.mjs").VisitRecord} VisitRecord */
 /** @typedef {{visit: string, kind: "no_collection"|"promise", soa: string, reason?: string, promised_on?: string, amount?: number|null, note?: string|null}} VisitDraft `visit` is the identity of the form */
@@ -21,13 +22,13 @@ export function problemsOf(draft, today) {
   const problems = [];
   const promise = draft.kind === "promise";
   const reason = cleaned(draft.reason);
-  if (!promise && !reason) problems.push({ field: "reason", message: "Say why nothing was collected: choose a reason or type one." });
-  if (reason && reason.length > LONGEST.reason) problems.push({ field: "reason", message: `A reason has at most ${LONGEST.reason} characters.` });
-  if (promise && !isDate(draft.promised_on)) problems.push({ field: "promised_on", message: "Choose the day the customer promised to pay." });
-  else if (promise && /** @type {string} */ (draft.promised_on) < today) problems.push({ field: "promised_on", message: "That day is past. Choose today or a later day." });
+  if (!promise && !reason) problems.push({ field: "reason", message: say("say_why_none") });
+  if (reason && reason.length > LONGEST.reason) problems.push({ field: "reason", message: say("reason_long", { most: LONGEST.reason }) });
+  if (promise && !isDate(draft.promised_on)) problems.push({ field: "promised_on", message: say("choose_day") });
+  else if (promise && /** @type {string} */ (draft.promised_on) < today) problems.push({ field: "promised_on", message: say("day_past") });
   const { amount } = draft;
-  if (promise && amount !== null && amount !== undefined && (!isCentavos(amount) || amount === 0)) problems.push({ field: "amount", message: "Type an amount above zero, or leave it empty." });
-  if ((cleaned(draft.note) ?? "").length > LONGEST.note) problems.push({ field: "note", message: `A note has at most ${LONGEST.note} characters.` });
+  if (promise && amount !== null && amount !== undefined && (!isCentavos(amount) || amount === 0)) problems.push({ field: "amount", message: say("amount_or_none") });
+  if ((cleaned(draft.note) ?? "").length > LONGEST.note) problems.push({ field: "note", message: say("note_long", { most: LONGEST.note }) });
   return problems;
 }
 
@@ -61,6 +62,6 @@ export async function noteVisit(writing, draft) {
     throw error;
   }
   const stored = await store.visit(visit);
-  if (!stored) throw new PhoneError("storage_failed", "The visit was written but cannot be read back. Close the app, open it again and look at the customer.");
+  if (!stored) throw new PhoneError("storage_failed", told("visit_unread"));
   return stored;
 }

@@ -6,6 +6,7 @@ import { wellFormed } from "./domain/journal.mjs";
 import { voidNumber } from "./domain/receipts.mjs";
 import { challenge, plausible } from "./domain/void_codes.mjs";
 import { closedForVoids, lastVoid, LONGEST_REASON } from "./domain/voids.mjs";
+import { say, told } from "./words.mjs";
 
 /** @typedef {import("./confirm.mjs").Writing} Writing */
 /** @typedef {import("./records.mjs").Decision} Decision */
@@ -18,12 +19,12 @@ function closedPayment(record, terminal) {
   const number = record.payload.receipt_number;
   const before = lastVoid(record);
   if (record.terminal !== terminal) {
-    return new PhoneError("other_terminal", `${number} was issued by terminal ${record.terminal}, so ${terminal} cannot void it. See the office.`);
+    return new PhoneError("other_terminal", told("other_terminal", { number, theirs: record.terminal, terminal: terminal }));
   }
   if (before?.state === "requested") {
-    return new PhoneError("void_waits", `Void ${before.void_number} of ${number} waits for the office already. Nothing more is needed; Upload Payments when there is a connection.`);
+    return new PhoneError("void_waits", told("void_waits", { void: before.void_number, number }));
   }
-  return before?.state === "approved" ? new PhoneError("voided", `${number} is voided already, by ${before.void_number}.`) : null;
+  return before?.state === "approved" ? new PhoneError("voided", told("voided_already", { number, void: before.void_number })) : null;
 }
 
 /**
@@ -42,12 +43,12 @@ export async function requestVoid(writing, payment, reason, intent, given = null
   const text = wellFormed(String(reason ?? "")).trim();
   const before = await asked();
   if (before) return before;
-  const wrong = !text ? "Say why: choose a reason or type one." : text.length > LONGEST_REASON || text.includes("\0") ? `A reason has at most ${LONGEST_REASON} characters.` : "";
+  const wrong = !text ? say("say_why") : text.length > LONGEST_REASON || text.includes("\0") ? say("reason_long", { most: LONGEST_REASON }) : "";
   if (wrong) throw new PhoneError("invalid", wrong, { fields: [{ field: "reason", message: wrong }] });
   try {
     await write(writing, async (head, at) => {
       const record = await store.payment(payment);
-      if (!record) throw new PhoneError("not_found", "This payment is not saved on this phone.");
+      if (!record) throw new PhoneError("not_found", told("payment_unknown"));
       // Another tab, or the first of two taps, may have stored it while this one waited for the lock.
       if (record.voids?.some((item) => item.intent === intent)) throw new IntentTaken();
       const closed = closedForVoids(head) ?? closedPayment(record, terminal);
@@ -72,7 +73,7 @@ export async function requestVoid(writing, payment, reason, intent, given = null
     throw error;
   }
   const stored = await asked();
-  if (!stored) throw new PhoneError("storage_failed", "The void was written but cannot be read back. Close the app, open it again and look at Transactions.");
+  if (!stored) throw new PhoneError("storage_failed", told("void_unread"));
   return stored;
 }
 
@@ -101,10 +102,10 @@ async function checkCode({ terminal, subtle }, facts, given) {
     throw new PhoneError("invalid", message, { fields: [{ field: "supervisor_code", message }] });
   };
   if (given.void_number !== facts.void_number) {
-    refuse(`Another void took the number ${given.void_number} meanwhile, so this code fits no more. Ask the supervisor for a new code for ${facts.void_number}, or leave it empty.`);
+    refuse(say("code_moved", { old: given.void_number, number: facts.void_number }));
   }
   if (!plausible(given.code, await challenge({ terminal, ...facts }, subtle))) {
-    refuse("This is not the code for this void. Compare the eight digits, and what the supervisor typed, with this screen; or leave it empty.");
+    refuse(say("code_wrong"));
   }
 }
 

@@ -16,7 +16,7 @@ let spoken = "en";
 export const language = () => spoken;
 
 /**
- * The text of a key. Values stand in the place of `{name}`; numbers are grouped, `{count}` also chooses between `one|many`.
+ * The text of a key. Values stand in the place of `{name}`; numbers are grouped. `{entry|entries}` is the first for a `count` of 1, else the second.
  * @param {Key} key @param {Record<string, any>} [values]
  */
 export function say(key, values) {
@@ -34,8 +34,8 @@ export function text(value) {
   if (typeof value === "number") return value.toLocaleString("en-US");
   if (typeof value !== "object" || value === null) return String(value ?? "");
   const { key, values = {}, sent } = value;
-  const [one, many = one] = (catalogue[key] || sent || key).split("|");
-  return (values.count === 1 ? one : many).replace(/\{(\w+)\}/g, (/** @type {string} */ _, /** @type {string} */ name) => text(values[name]));
+  return (catalogue[key] || sent || key).replace(/\{([^{}]+)\}/g, (/** @type {string} */ _, /** @type {string} */ name) =>
+    (name.includes("|") ? name.split("|")[values.count === 1 ? 0 : 1] : text(values[name])));
 }
 
 /** Speaks a language from now on; what is on the screen is drawn anew by whoever asked. @param {string} name */

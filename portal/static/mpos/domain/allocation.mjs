@@ -2,6 +2,7 @@
 
 import { PhoneError } from "../errors.mjs";
 import { halfUp } from "./money.mjs";
+import { told } from "../words.mjs";
 
 /** @typedef {import("../records.mjs").Invoice} Invoice */
 /** @typedef {import("../records.mjs").Allocation} Allocation */
@@ -33,12 +34,12 @@ export function compareTexts(a, b) {
  * @returns {Allocation[]}
  */
 export function allocate(amount, invoices, mode = "oldest_first", directed = []) {
-  if (!Number.isSafeInteger(amount) || amount <= 0) throw new PhoneError("invalid", "A payment must be more than zero.");
+  if (!Number.isSafeInteger(amount) || amount <= 0) throw new PhoneError("invalid", told("payment_must"));
   const byId = new Map(invoices.map((invoice) => [invoice.id, invoice]));
   let order;
   if (mode === "directed") {
     if (!directed.length || directed.some((id) => !byId.has(id))) {
-      throw new PhoneError("invalid", "Choose at least one invoice of this SOA.");
+      throw new PhoneError("invalid", told("choose_one"));
     }
     order = [...new Set(directed)].map((id) => /** @type {Invoice} */ (byId.get(id)));
   } else {

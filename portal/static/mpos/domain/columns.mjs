@@ -3,6 +3,8 @@
  * held to tests/vectors/columns.json. Money is integer centavos; dates are texts such as `2026-11-20` outside, whole days inside.
  */
 
+import { told } from "../words.mjs";
+
 /** @typedef {import("../records.mjs").Soa} Soa */
 /** @typedef {import("../records.mjs").Invoice} Invoice */
 /** @typedef {[number[], string[]]} Shortened how many characters each text shares with the one before, and the rest of each */
@@ -94,9 +96,9 @@ export function pack(soas) {
  */
 export function flaw(columns, count) {
   const { soas, invoices } = columns ?? {};
-  if (!isTexts(soas?.soa_number, soas?.soa_number?.length)) return "it holds no SOAs";
-  if (soas.soa_number.length !== count) return `it should hold ${count} SOAs and holds ${soas.soa_number.length}`;
-  const damaged = (/** @type {string} */ name) => `its column of ${name.replaceAll("_", " ")} is damaged`;
+  if (!isTexts(soas?.soa_number, soas?.soa_number?.length)) return told("list_no_soas");
+  if (soas.soa_number.length !== count) return told("list_count", { count, held: soas.soa_number.length });
+  const damaged = (/** @type {string} */ name) => told("list_column", { name: name.replaceAll("_", " ") });
   for (const name of SOA_TEXTS) if (!isTexts(soas[name], count)) return damaged(name);
   for (const name of SOA_NUMBERS) if (!isNumbers(soas[name], count)) return damaged(name);
   if (!isShortened(soas.id, count)) return damaged("ids");

@@ -1,6 +1,7 @@
 /** The journal's bytes, hashes and signature, as docs/journal.md defines them. Twin: portal/domain/journal.py, tests/vectors/journal.json. */
 
 import { PhoneError } from "../errors.mjs";
+import { told } from "../words.mjs";
 
 /** @typedef {import("../records.mjs").Entry} Entry */
 /** @typedef {Omit<Entry, "hash">} Content */
@@ -23,14 +24,14 @@ export function canonical(value) {
  * @returns {unknown}
  */
 function ordered(value, depth) {
-  if (depth > 12) throw refused("This entry is nested too deeply.");
+  if (depth > 12) throw refused(told("entry_nested"));
   if (value === null || typeof value === "boolean") return value;
   if (typeof value === "string") {
-    if (!isWellFormed(value)) throw refused("A text in this entry is not valid Unicode.");
+    if (!isWellFormed(value)) throw refused(told("text_entry"));
     return value;
   }
   if (typeof value === "number") {
-    if (!Number.isSafeInteger(value)) throw refused("A number in this entry is not a whole number, or too large.");
+    if (!Number.isSafeInteger(value)) throw refused(told("number_entry"));
     return value === 0 ? 0 : value; // minus zero is written 0
   }
   if (Array.isArray(value)) return value.map((item) => ordered(item, depth + 1));
@@ -39,13 +40,13 @@ function ordered(value, depth) {
     for (const [key] of pairs) {
       // A key that looks like an array index would be moved to the front by every JavaScript object, whatever order it was added in.
       if (!/^[\x00-\x7f]*$/.test(key) || /^(?:0|[1-9][0-9]*)$/.test(key) || key === "__proto__") {
-        throw refused("A field name in this entry is not a plain ASCII word.");
+        throw refused(told("field_name"));
       }
     }
     pairs.sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(pairs.map(([key, item]) => [key, ordered(item, depth + 1)]));
   }
-  throw refused("An entry may hold texts, whole numbers, true, false, null, lists and objects only.");
+  throw refused(told("entry_may"));
 }
 
 /** @param {string} message */

@@ -1,6 +1,7 @@
 /** Exact pesos as integer centavos. Twin: portal/domain/money.py; both are held to tests/vectors/money.json. */
 
 import { PhoneError } from "../errors.mjs";
+import { told } from "../words.mjs";
 
 /** Largest amount the books hold, in centavos; the same as LARGEST in the Python twin. */
 export const LARGEST = 999999999999999;
@@ -23,7 +24,7 @@ export function parse(text) {
 
 /** @param {unknown} text */
 function invalid(text) {
-  return new PhoneError("invalid_amount", `“${String(text).slice(0, 40)}” is not an amount. Write it like 1234.50.`);
+  return new PhoneError("invalid_amount", told("not_amount", { text: String(text).slice(0, 40) }));
 }
 
 /**
@@ -103,7 +104,7 @@ function belowThousand(number) {
  * @param {number} centavos
  */
 export function inWords(centavos) {
-  if (centavos < 0) throw new PhoneError("invalid_amount", "A receipt's amount is never negative.");
+  if (centavos < 0) throw new PhoneError("invalid_amount", told("receipts_amount"));
   const cents = centavos % 100;
   const pesos = (centavos - cents) / 100;
   const groups = [];

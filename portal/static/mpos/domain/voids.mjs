@@ -2,6 +2,7 @@
 
 import { PhoneError } from "../errors.mjs";
 import { wellFormed } from "./journal.mjs";
+import { told } from "../words.mjs";
 
 /** @typedef {import("../records.mjs").VoidRecord} VoidRecord */
 /** @typedef {import("../records.mjs").Decision} Decision */
@@ -14,9 +15,9 @@ export const LONGEST_REASON = 200;
  * @param {{registry: {z_done: boolean}|null}} head
  */
 export function closedForVoids({ registry }) {
-  if (!registry) return new PhoneError("no_registry", "No registry is open. Open Registry first; any payment of this phone can be voided in it.");
+  if (!registry) return new PhoneError("no_registry", told("void_open_first"));
   if (!registry.z_done) return null;
-  return new PhoneError("z_done", "The Z-Reading of this registry is made, so it takes no more voids. Close Registry, then ask for the void in the next one.");
+  return new PhoneError("z_done", told("z_no_voids"));
 }
 
 /**

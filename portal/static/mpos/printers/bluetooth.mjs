@@ -1,6 +1,8 @@
 // @ts-check
 /** A receipt printer over Bluetooth Low Energy, through Web Bluetooth: a service with a characteristic that can be written. */
 
+import { say } from "../words.mjs";
+
 /** @typedef {import("./device.mjs").Connection} Connection */
 /** @typedef {import("./device.mjs").Way} Way */
 
@@ -21,7 +23,7 @@ export function bluetoothWay(bluetooth) {
     choose: () => bluetooth.requestDevice({ acceptAllDevices: true, optionalServices: SERVICES }),
     known: async () => (await bluetooth.getDevices?.())?.[0] ?? null,
     open: (device) => openDevice(device),
-    nameOf: (device) => device.name || "Bluetooth printer",
+    nameOf: (device) => device.name || say("bt_printer"),
   };
 }
 
@@ -31,7 +33,7 @@ async function openDevice(device) {
   const { out, back } = await pipes(server);
   if (!out) {
     server.disconnect();
-    throw new Error("This Bluetooth device takes nothing to print.");
+    throw new Error(say("bt_no_printer"));
   }
   let gone = false;
   const lost = () => (gone = true);

@@ -2,6 +2,7 @@
 /** A chosen receipt printer: kept open between receipts, opened again without asking, fed in pieces it can take, and asked how its paper is. */
 import { PhoneError } from "../errors.mjs";
 import { ask, ASK_WHEN_DONE, paperState, paperWhenDone } from "../escpos.mjs";
+import { say, told } from "../words.mjs";
 
 /**
  * @typedef {object} Connection an open printer
@@ -50,7 +51,7 @@ export class Device {
       chosen = await this._way.choose();
     } catch (error) {
       if (/** @type {any} */ (error)?.name === "NotFoundError") return null;
-      throw new PhoneError("printer_refused", `The browser did not let this app choose a printer: ${words(error)} Check that Bluetooth or the cable is on and that the browser may use it.`, { cause: error });
+      throw new PhoneError("printer_refused", told("printer_refused", { why: words(error) }), { cause: error });
     }
     await this.close();
     this._chosen = chosen;
@@ -79,7 +80,7 @@ export class Device {
         throw gone(error);
       }
       if (byte === null) this._mute = true;
-      else if (paperState(byte) === "out") throw new PhoneError("paper_out", "The printer has no paper, so nothing was printed. Put in a new roll, close the lid, then print again.");
+      else if (paperState(byte) === "out") throw new PhoneError("paper_out", told("paper_out"));
     });
   }
 
@@ -96,7 +97,7 @@ export class Device {
       if (this._mute) return { sure: false, low: false };
       const { byte, now } = await this._afterwards();
       if ((byte !== null && paperWhenDone(byte) === "out") || (now !== null && paperState(now) === "out")) {
-        throw new PhoneError("paper_ran_out", "The printer ran out of paper before everything was printed. Put in a new roll, then print again.");
+        throw new PhoneError("paper_ran_out", told("paper_ran_out"));
       }
       return { sure: byte !== null, low: byte !== null && paperWhenDone(byte) === "low" };
     });
@@ -126,7 +127,7 @@ export class Device {
     await this.close();
     try {
       this._chosen ??= await this._way.known();
-      if (!this._chosen) throw new PhoneError("printer_not_chosen", "No printer is chosen in this browser. Choose it under Settings, Printer; nothing was printed.");
+      if (!this._chosen) throw new PhoneError("printer_not_chosen", told("printer_unchosen"));
       this._connection = await this._within(this._way.open(this._chosen, this._settings()), this._patience.open);
       this._mute = false;
     } catch (error) {
@@ -142,8 +143,7 @@ export class Device {
       await this._within(Promise.resolve(connection.write(bytes)), this._patience.write);
     } catch (error) {
       await this.close();
-      const what = first ? "The printer did not take the paper's first lines" : "The connection to the printer broke off in the middle";
-      throw new PhoneError("printer_broke", `${what}: ${words(error)} Look at the paper before you print again.`, { cause: error });
+      throw new PhoneError("printer_broke", told(first ? "printer_took_none" : "printer_cut", { why: words(error) }), { cause: error });
     }
   }
 
@@ -175,7 +175,7 @@ export class Device {
   /** @template T @param {Promise<T>} work @param {number} wait @returns {Promise<T>} */
   _within(work, wait) {
     return new Promise((resolve, reject) => {
-      const timer = this._setTimeout(() => reject(new Error("it did not answer in time.")), wait);
+      const timer = this._setTimeout(() => reject(new Error(say("no_answer"))), wait);
       work.then(resolve, reject).finally(() => this._clearTimeout(timer));
     });
   }
@@ -183,7 +183,7 @@ export class Device {
 
 /** @param {unknown} error */
 function gone(error) {
-  return new PhoneError("printer_gone", `The printer cannot be reached, so nothing was printed: ${words(error)} Switch it on, bring it near, then print again.`, { cause: error });
+  return new PhoneError("printer_gone", told("printer_gone", { why: words(error) }), { cause: error });
 }
 
 /** @param {any} error */

@@ -1,6 +1,8 @@
 // @ts-check
 /** A receipt printer on a serial port: a USB or classic Bluetooth port of the device, through Web Serial. */
 
+import { say } from "../words.mjs";
+
 /** @typedef {import("./device.mjs").Connection} Connection */
 /** @typedef {import("./device.mjs").Way} Way */
 
@@ -13,7 +15,7 @@ export function serialWay(serial) {
     choose: () => serial.requestPort(),
     known: async () => (await serial.getPorts())[0] ?? null,
     open: (port, { speed }) => openPort(port, speed),
-    nameOf: () => "Serial printer",
+    nameOf: () => say("serial_printer"),
   };
 }
 

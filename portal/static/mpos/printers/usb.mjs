@@ -1,6 +1,8 @@
 // @ts-check
 /** A receipt printer on a USB cable, through WebUSB: the bulk pipes of its printer interface. */
 
+import { say } from "../words.mjs";
+
 /** @typedef {import("./device.mjs").Connection} Connection */
 /** @typedef {import("./device.mjs").Way} Way */
 
@@ -14,7 +16,7 @@ export function usbWay(usb) {
     choose: () => usb.requestDevice({ filters: [{ classCode: PRINTER_CLASS }] }),
     known: async () => (await usb.getDevices()).find((/** @type {any} */ device) => printerOf(device)) ?? null,
     open: (device) => openDevice(device),
-    nameOf: (device) => device.productName || "USB printer",
+    nameOf: (device) => device.productName || say("usb_printer"),
   };
 }
 
@@ -35,7 +37,7 @@ function printerOf(device) {
 /** @param {any} device @returns {Promise<Connection>} */
 async function openDevice(device) {
   const found = printerOf(device);
-  if (!found) throw new Error("This USB device has no printer in it.");
+  if (!found) throw new Error(say("usb_no_printer"));
   if (!device.opened) await device.open();
   if (device.configuration?.configurationValue !== found.configuration) await device.selectConfiguration(found.configuration);
   await device.claimInterface(found.number);
@@ -49,7 +51,7 @@ async function openDevice(device) {
     },
     async write(bytes) {
       const answer = await device.transferOut(found.out, bytes);
-      if (answer.status !== "ok" || answer.bytesWritten !== bytes.length) throw new Error(`The printer took ${answer.bytesWritten} of ${bytes.length} bytes.`);
+      if (answer.status !== "ok" || answer.bytesWritten !== bytes.length) throw new Error(say("printer_took", { bytes_written: answer.bytesWritten, length: bytes.length }));
     },
     read: found.back === null
       ? null

@@ -2,8 +2,9 @@
 /** Collection: download the SOAs, find a customer. */
 import { button, fill, h, icon, notice, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, dayTime, dueWords, isLate, overdueWords, show, showPesos, today, visitWords } from "./format.mjs";
+import { day, dayTime, dueWords, isLate, overdueWords, show, showPesos, today, visitWords } from "./format.mjs";
 import { isVoided } from "../domain/voids.mjs";
+import { say } from "../words.mjs";
 
 const STEP = 50;
 
@@ -16,13 +17,13 @@ export function collectionScreen(ctx) {
   const says = messages(ctx);
 
   const facts = h("p", { class: "facts" });
-  const progress = h("progress", { class: "progress", "aria-label": "Download", hidden: true });
+  const progress = h("progress", { class: "progress", "aria-label": say("download"), hidden: true });
   const stage = h("p", { class: "hint", role: "status" });
-  const download = button("Download SOA", startDownload, { class: "button wide" });
+  const download = button(say("download_soa"), startDownload, { class: "button wide" });
 
   const search = h("input", {
     type: "search", id: "search", autocomplete: "off", autocapitalize: "none", spellcheck: "false", enterkeyhint: "search",
-    placeholder: "Name, account, SOA, phone, address", value: kept.text,
+    placeholder: say("search_hint"), value: kept.text,
   });
   const due = h("button", { type: "button", class: "segment-button" });
   const all = h("button", { type: "button", class: "segment-button" });
@@ -32,17 +33,17 @@ export function collectionScreen(ctx) {
     kept.shown = STEP;
     void phone.setChoice("order", kept.order);
     draw();
-  } }, h("option", { value: "due" }, "Due date"), h("option", { value: "address" }, "Address"));
-  const ways = h("div", { class: "ways" }, h("label", { class: "quiet", for: "order" }, "Order"), order,
-    button("My route", () => ctx.go("route"), { class: "button small" }), button("OR Entry", () => ctx.go("or-entry"), { class: "button small" }));
+  } }, h("option", { value: "due" }, say("due_date")), h("option", { value: "address" }, say("address")));
+  const ways = h("div", { class: "ways" }, h("label", { class: "quiet", for: "order" }, say("order")), order,
+    button(say("my_route"), () => ctx.go("route"), { class: "button small" }), button(say("or_entry"), () => ctx.go("or-entry"), { class: "button small" }));
   const asOf = h("p", { class: "as-of" });
   const list = h("ul", { class: "soas" });
   const more = h("div", { class: "more" });
   const finder = h(
     "div",
     { class: "finder" },
-    h("label", { class: "searchbox", for: "search" }, h("span", { class: "quiet" }, "Search"), icon("search"), search),
-    h("div", { class: "segments two", role: "group", "aria-label": "Which customers" }, due, all),
+    h("label", { class: "searchbox", for: "search" }, h("span", { class: "quiet" }, say("search")), icon("search"), search),
+    h("div", { class: "segments two", role: "group", "aria-label": say("which_customers") }, due, all),
     asOf,
   );
 
@@ -69,7 +70,7 @@ export function collectionScreen(ctx) {
     says.clear();
     progress.hidden = false;
     progress.removeAttribute("value");
-    setText(stage, "Asking the portal …");
+    setText(stage, say("asking_portal"));
     try {
       await phone.download(({ received, total, stage: word }) => {
         if (total) {
@@ -78,11 +79,11 @@ export function collectionScreen(ctx) {
         }
         setText(stage, downloadWords(word, received, total));
       });
-      setText(stage, `Downloaded ${counted(phone.state.snapshot?.count ?? 0, "SOA")}.`);
+      setText(stage, say("downloaded", { count: phone.state.snapshot?.count ?? 0 }));
     } catch (error) {
       setText(stage, "");
       if (/** @type {any} */ (error)?.code === "offline") {
-        says.say("person", `The portal cannot be reached, so nothing was downloaded. ${phone.state.snapshot ? "The list you have stays in use; download" : "Download"} again when there is a connection.`);
+        says.say("person", say(phone.state.snapshot ? "download_later_old" : "download_later"));
       } else {
         says.fail(error);
       }
@@ -100,23 +101,23 @@ export function collectionScreen(ctx) {
     download.classList.toggle("small", Boolean(snapshot));
     (snapshot ? corner : top).append(download);
     if (!snapshot) {
-      setText(facts, "No SOAs on this phone yet. Download them while you have a connection; then you can collect all day without one.");
+      setText(facts, say("no_soas"));
       fill(list);
       fill(more);
       return;
     }
-    fill(facts, h("strong", {}, `${counted(snapshot.count, "SOA")}, ${showPesos(snapshot.amount_due)}`));
-    setText(asOf, `As of ${dayTime(snapshot.as_of)}`);
+    fill(facts, h("strong", {}, `${say("n_soas", { count: snapshot.count })}, ${showPesos(snapshot.amount_due)}`));
+    setText(asOf, say("as_of_when", { when: dayTime(snapshot.as_of) }));
     order.value = kept.order;
     const text = kept.text.trim();
     const matches = phone.find(text, kept.order);
     const which = kept.list ?? (text || matches.due.count === 0 ? "all" : "due");
     const { count, amount } = matches[which];
-    setText(due, `Due ${matches.due.count.toLocaleString("en-US")}`);
-    setText(all, `All ${matches.all.count.toLocaleString("en-US")}`);
+    setText(due, say("due_n", { count: matches.due.count }));
+    setText(all, say("all", { count: matches.all.count }));
     due.setAttribute("aria-pressed", String(which === "due"));
     all.setAttribute("aria-pressed", String(which === "all"));
-    setText(found, count ? `${counted(count, "SOA")}, ${showPesos(amount)}` : "");
+    setText(found, count ? `${say("n_soas", { count })}, ${showPesos(amount)}` : "");
     fill(list, matches.rows(which, 0, kept.shown).map((/** @type {any} */ soa) => h("li", {}, soaButton(soa))));
     fill(more, count === 0 ? nothing(text, which) : count > kept.shown ? showMore(count) : null);
   }
@@ -124,7 +125,7 @@ export function collectionScreen(ctx) {
   /** @param {number} total */
   function showMore(total) {
     const next = Math.min(STEP, total - kept.shown);
-    return button(`Show ${next} more of ${(total - kept.shown).toLocaleString("en-US")}`, () => {
+    return button(say("show_more_of", { next, total: total - kept.shown }), () => {
       const first = kept.shown;
       kept.shown += STEP;
       draw();
@@ -136,9 +137,9 @@ export function collectionScreen(ctx) {
   function nothing(text, which) {
     if (text) {
       return h("div", { class: "empty" },
-        h("p", {}, `Nobody found for “${text}”${which === "due" ? " among those due" : ""}.`),
-        h("p", { class: "hint" }, "Try fewer letters, the account number or the street."),
-        button("Clear search", () => {
+        h("p", {}, say(which === "due" ? "nobody_due" : "nobody", { text })),
+        h("p", { class: "hint" }, say("try_fewer")),
+        button(say("clear_search"), () => {
           search.value = kept.text = "";
           kept.list = null;
           draw();
@@ -146,11 +147,11 @@ export function collectionScreen(ctx) {
         }, { class: "button" }));
     }
     if (which === "due") {
-      return h("div", { class: "empty" }, h("p", {}, "Nothing is due today or before."), button("Show all", () => choose("all"), { class: "button" }));
+      return h("div", { class: "empty" }, h("p", {}, say("nothing_due")), button(say("show_all"), () => choose("all"), { class: "button" }));
     }
     return h("div", { class: "empty" },
-      h("p", {}, "The downloaded list is empty: no account is assigned to your collector codes."),
-      h("p", { class: "hint" }, "Ask the office to assign you a collector code, then download again."));
+      h("p", {}, say("list_empty")),
+      h("p", { class: "hint" }, say("ask_code")));
   }
 
   /** @param {any} soa */
@@ -161,7 +162,7 @@ export function collectionScreen(ctx) {
       h("span", { class: "soa-meta" },
         h("span", { class: isLate(soa) ? "late" : "" }, dueWords(soa, date)), " ",
         h("span", {}, soa.account_number), " ",
-        paid && h("span", { class: "paid" }, "Paid on this phone"),
+        paid && h("span", { class: "paid" }, say("paid_phone")),
         !paid && soa.visit && h("span", { class: "visited" }, visitWords(soa.visit))), " ",
       h("span", { class: "soa-amount" }, show(soa.amount_due)));
   }
@@ -177,13 +178,13 @@ export function collectionScreen(ctx) {
   }
   const { registry } = phone.state;
   const made = registry?.z_done
-    ? `The Z-Reading of ${day(registry.business_date)} is made: its registry takes no more payments. Close it under Readings${registry.business_date < date ? "; then open today's registry" : ""}.`
+    ? say(registry.business_date < date ? "z_made_close_open" : "z_made_close", { date: day(registry.business_date) })
     : null;
   const stop = overdueWords(phone.state) ?? made;
-  const warning = stop && notice("person", stop, button("Readings", () => ctx.go("readings"), { class: "button small" }));
+  const warning = stop && notice("person", stop, button(say("readings"), () => ctx.go("readings"), { class: "button small" }));
   let seen = phone.state.snapshot;
   return {
-    title: "Collection",
+    title: say("collection"),
     corner,
     lead: null,
     back: null,
@@ -204,7 +205,7 @@ export function collectionScreen(ctx) {
 /** @param {string} word @param {number} received @param {number | null} total */
 function downloadWords(word, received, total) {
   const size = (/** @type {number} */ bytes) => `${Math.ceil(bytes / 1024).toLocaleString("en-US")} kB`;
-  if (word === "storing" || word === "saving") return "Storing on this phone …";
-  if (!received) return "Asking the portal …";
-  return total ? `Received ${size(received)} of ${size(total)} …` : `Received ${size(received)} …`;
+  if (word === "storing" || word === "saving") return say("storing_phone");
+  if (!received) return say("asking_portal");
+  return total ? say("received_of", { received: size(received), total: size(total) }) : say("received", { received: size(received) });
 }

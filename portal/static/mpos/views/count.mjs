@@ -4,7 +4,7 @@ import { button, freshId, h, notice, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { dayTime, show, showPesos } from "./format.mjs";
 import { DENOMINATIONS } from "../domain/readings.mjs";
-import { shortOver } from "../paper.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function countScreen(ctx) {
@@ -12,9 +12,9 @@ export async function countScreen(ctx) {
   const { registry } = phone.state;
   if (!registry || registry.z_done) {
     return {
-      title: "Count cash",
-      lead: registry ? "The Z-Reading is made: its count stands." : "No registry is open, so there is nothing to count.",
-      back: { name: "readings", text: "Readings" },
+      title: say("count_cash"),
+      lead: registry ? say("count_stands") : say("count_closed"),
+      back: { name: "readings", text: say("readings") },
       nav: "readings",
       body: [],
     };
@@ -69,14 +69,14 @@ export async function countScreen(ctx) {
   async function save() {
     const bad = lines.find((line) => pieces(line) === null);
     if (bad) {
-      setText(bad.problem, `“${bad.input.value}” is not a number of pieces. Type how many of ${bad.name} you hold, without a point.`);
+      setText(bad.problem, say("not_number", { value: bad.input.value, name: bad.name }));
       bad.problem.hidden = false;
       return bad.input.focus();
     }
     try {
       const saved = await phone.saveCount(lines.map((line) => ({ value: line.value, kind: line.kind, count: pieces(line) ?? 0 })));
       ctx.keep(undefined);
-      says.say("safe", `Count saved: ${showPesos(saved?.total ?? draw())}.`, outcome(saved), button("Back to Readings", () => ctx.back("readings"), { class: "button small" }));
+      says.say("safe", say("count_saved", { total: showPesos(saved?.total ?? draw()) }), outcome(saved), button(say("back_readings"), () => ctx.back("readings"), { class: "button small" }));
       says.node.scrollIntoView({ block: "center" });
     } catch (error) {
       says.fail(error);
@@ -85,31 +85,31 @@ export async function countScreen(ctx) {
 
   draw();
   return {
-    title: "Count the cash",
-    lead: "Count everything in the bag, change fund included.",
-    back: { name: "readings", text: "Readings" },
+    title: say("count_the_cash"),
+    lead: say("count_everything"),
+    back: { name: "readings", text: say("readings") },
     nav: "readings",
     look: "count",
     body: [
-      last && notice(last.outdated ? "person" : "info", `Last count ${showPesos(last.total)}${last.at ? `, ${dayTime(last.at)}` : ""}. ${last.outdated ? "Cash was collected or voided after it. " : ""}Saving again replaces it for the readings.`),
-      h("fieldset", { class: "counts" }, h("legend", {}, "Bills"), lines.filter((line) => line.kind === "bill").map((line) => line.node)),
-      h("fieldset", { class: "counts" }, h("legend", {}, "Coins"), lines.filter((line) => line.kind === "coin").map((line) => line.node)),
+      last && notice(last.outdated ? "person" : "info", say("last_count", { total: showPesos(last.total), at: last.at ? `, ${dayTime(last.at)}` : "", outdated: last.outdated ? say("cash_after") : "" })),
+      h("fieldset", { class: "counts" }, h("legend", {}, say("bills")), lines.filter((line) => line.kind === "bill").map((line) => line.node)),
+      h("fieldset", { class: "counts" }, h("legend", {}, say("coins")), lines.filter((line) => line.kind === "coin").map((line) => line.node)),
       says.node,
     ],
-    bar: h("div", { class: "bar-total" }, h("p", {}, h("span", {}, "Counted"), " ", total), button("Save count", save, { class: "button primary" })),
+    bar: h("div", { class: "bar-total" }, h("p", {}, h("span", {}, say("counted")), " ", total), button(say("save_count"), save, { class: "button primary" })),
   };
 }
 
 /** `1000`, `20`, `20 coin`, `0.25`: the 20 is the only one that is both bill and coin. @param {number} value centavos @param {string} kind */
 export function denominationName(value, kind) {
   const pesos = value % 100 === 0 ? String(value / 100) : `0.${String(value).padStart(2, "0")}`;
-  return kind === "coin" && value === 2000 ? `${pesos} coin` : pesos;
+  return kind === "coin" && value === 2000 ? say("coin", { pesos }) : pesos;
 }
 
 /** @param {any} saved */
 function outcome(saved) {
   if (!saved || typeof saved.expected_cash !== "number") return null;
   return h("dl", { class: "totals" },
-    h("div", {}, h("dt", {}, "Expected cash"), h("dd", {}, showPesos(saved.expected_cash))),
-    h("div", {}, h("dt", {}, shortOver(saved.short_over)), h("dd", { class: saved.short_over < 0 ? "late" : "" }, showPesos(Math.abs(saved.short_over)))));
+    h("div", {}, h("dt", {}, say("expected_cash")), h("dd", {}, showPesos(saved.expected_cash))),
+    h("div", {}, h("dt", {}, say(saved.short_over < 0 ? "short" : saved.short_over > 0 ? "over" : "short_over")), h("dd", { class: saved.short_over < 0 ? "late" : "" }, showPesos(Math.abs(saved.short_over)))));
 }

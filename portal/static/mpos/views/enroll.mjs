@@ -4,6 +4,7 @@ import { button, field, h, notice } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { pinCard } from "./pin.mjs";
 import { lostNotices } from "./storage.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function enrollScreen(ctx) {
@@ -11,8 +12,8 @@ export function enrollScreen(ctx) {
   if (state.terminal?.state === "waiting") return waiting(ctx, state.terminal);
   if (state.terminal) return refused(ctx, state.terminal);
   return {
-    title: "This phone is new here",
-    lead: "It becomes a terminal with its own receipt numbers. This is done once, with a connection.",
+    title: say("phone_new"),
+    lead: say("becomes_terminal"),
     back: null,
     nav: "collection",
     body: [...lostNotices(state), ...enrollForm(ctx, "button primary wide"), pinCard(ctx)],
@@ -23,18 +24,18 @@ export function enrollScreen(ctx) {
 function waiting(ctx, terminal) {
   const says = messages(ctx);
   return {
-    title: `Terminal ${terminal.code} waits for the office`,
-    lead: "An administrator has to accept this phone under Terminals. Then check again.",
+    title: say("waits_title", { code: terminal.code }),
+    lead: say("waits_lead"),
     back: null,
     nav: "collection",
     body: [
       says.node,
       button(
-        "Check again",
+        say("check_again"),
         async () => {
           try {
             await ctx.phone.upload();
-            if (ctx.phone.state.terminal?.state === "waiting") says.say("info", ctx.phone.state.online ? "Not accepted yet." : "The portal cannot be reached; try again with a connection.");
+            if (ctx.phone.state.terminal?.state === "waiting") says.say("info", ctx.phone.state.online ? say("not_accepted") : say("try_connected"));
           } catch (error) {
             says.fail(error);
           }
@@ -48,17 +49,17 @@ function waiting(ctx, terminal) {
 /** @param {import("../app.mjs").Context} ctx @param {{code: string, state: string}} terminal @returns {import("../app.mjs").Screen} */
 function refused(ctx, terminal) {
   const words = terminal.state === "revoked"
-    ? "The office has taken this terminal out of service, so no new payments can be recorded with it. Payments already on this phone are kept. Bring the phone to the office."
-    : (ctx.phone.state.problem ?? "This terminal cannot go on. Payments already on this phone are kept. Bring the phone to the office.");
+    ? say("revoked_lead")
+    : (ctx.phone.state.problem ?? say("stopped_lead"));
   return {
-    title: `Terminal ${terminal.code} is ${terminal.state}`,
+    title: say(terminal.state === "revoked" ? "terminal_revoked" : "terminal_stopped", { code: terminal.code }),
     lead: null,
     back: null,
     nav: "collection",
     body: [
-      notice("danger", words, button("Settings", () => ctx.go("settings"), { class: "button small" })),
-      h("h2", {}, "A new terminal number"),
-      h("p", { class: "hint" }, "Only when the office told you to: this phone then starts a new series of receipt numbers."),
+      notice("danger", words, button(say("settings"), () => ctx.go("settings"), { class: "button small" })),
+      h("h2", {}, say("new_terminal")),
+      h("p", { class: "hint" }, say("only_when")),
       ...enrollForm(ctx, "button wide"),
     ],
   };
@@ -67,23 +68,23 @@ function refused(ctx, terminal) {
 /** @param {import("../app.mjs").Context} ctx @param {string} look of the button */
 function enrollForm(ctx, look) {
   const says = messages(ctx);
-  const name = field("Name of this phone", {
-    hint: "The office sees this name in its list of terminals.",
-    value: `Phone of ${ctx.phone.state.user?.display_name || ctx.phone.state.user?.name || "collector"}`,
+  const name = field(say("name_phone"), {
+    hint: say("office_sees"),
+    value: say("phone_of", { name: ctx.phone.state.user?.display_name || ctx.phone.state.user?.name }),
     maxlength: 60,
   });
   const enroll = button(
-    "Enroll this phone",
+    say("enroll_phone"),
     async () => {
       const chosen = name.input.value.trim();
-      name.wrong(chosen ? "" : "Give this phone a name.");
+      name.wrong(chosen ? "" : say("give_phone"));
       if (!chosen) return name.input.focus();
-      says.say("info", "Asking the portal for a terminal number …");
+      says.say("info", say("asking_portal_terminal"));
       try {
         await ctx.phone.enroll(chosen);
         says.clear();
       } catch (error) {
-        if (/** @type {any} */ (error)?.code === "offline") says.say("person", "The portal cannot be reached. A terminal number needs a connection, this once; try again when there is one.");
+        if (/** @type {any} */ (error)?.code === "offline") says.say("person", say("enroll_offline"));
         else says.fail(error);
       }
     },

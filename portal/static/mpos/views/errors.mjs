@@ -2,7 +2,7 @@
 /** Turns what went wrong into a message with a way out. */
 import { button, fill, h, notice } from "./dom.mjs";
 import { othersWords } from "./format.mjs";
-import { text } from "../words.mjs";
+import { say, text } from "../words.mjs";
 
 /** @typedef {import("../app.mjs").Context} Context */
 
@@ -12,11 +12,11 @@ const PASSING = new Set(["offline", "timeout", "busy", "login_page", "signed_out
 /** What to say about an error: ours carry their own words, anything else is named as unexpected. @param {any} error */
 export function wordsFor(error) {
   if (error && error.name === "QuotaExceededError") {
-    return "This phone's storage is full, so nothing was saved. Free some space (photos, downloads) and try again.";
+    return say("phone_full");
   }
   if (error && error.code && error.message) return text(error.message);
   console.error(error);
-  return `Something unexpected went wrong and nothing more was done. Try again; if it stays, show this to the office: ${error?.message ?? error}`;
+  return say("unexpected", { what: error?.message ?? String(error) });
 }
 
 /** Why entries are held, each reason once, as sentences. @param {{reason: string | null}[]} held */
@@ -47,7 +47,7 @@ export function messages(ctx) {
     say: (tone, text, ...actions) => fill(node, notice(tone, text, ...actions)),
     /** @param {any} error @param {...any} actions */
     fail(error, ...actions) {
-      const ways = error?.code === "signed_out" ? [button("Log in again", () => ctx.go("log-in"), { class: "button small" })] : actions;
+      const ways = error?.code === "signed_out" ? [button(say("log_in_again"), () => ctx.go("log-in"), { class: "button small" })] : actions;
       fill(node, notice(PASSING.has(error?.code) ? "person" : "danger", wordsFor(error), ...ways));
       node.scrollIntoView({ block: "nearest" });
     },

@@ -3,6 +3,7 @@
 import { businessDate, day } from "../clock.mjs";
 import { registryDone, registryOverdue } from "../errors.mjs";
 import { inWords, parse, show, showPesos } from "../domain/money.mjs";
+import { say, text } from "../words.mjs";
 
 export { day, inWords, parse, show, showPesos };
 
@@ -31,13 +32,13 @@ export function timeOn(value, date) {
 /** Why a registry left open takes no payment today; null when it does. @param {any} state */
 export function overdueWords(state) {
   const { registry, today: date } = state;
-  return registry && !registry.z_done && registry.business_date < date ? registryOverdue(registry.business_date, date) : null;
+  return registry && !registry.z_done && registry.business_date < date ? text(registryOverdue(registry.business_date, date)) : null;
 }
 
 /** What to say when the registry of today is closed already; null when it is not. @param {any} state */
 export function doneWords(state) {
   const { registry, last_registry: last, today: date } = state;
-  return !registry && last && last.business_date === date ? registryDone(date) : null;
+  return !registry && last && last.business_date === date ? text(registryDone(date)) : null;
 }
 
 /** Today's date in Manila, `2026-11-20`. @param {Date} now */
@@ -48,20 +49,13 @@ export function today(now) {
 /** How long ago, in the largest unit that fits: `4 min`, `2 h`, `3 d`. @param {string} instant @param {Date} now */
 export function age(instant, now) {
   const minutes = Math.max(0, Math.floor((now.getTime() - new Date(instant).getTime()) / 60000));
-  if (minutes < 1) return "<1 min";
-  if (minutes < 60) return `${minutes} min`;
-  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h`;
-  return `${Math.floor(minutes / 1440)} d`;
-}
-
-/** `1 payment`, `3 payments`. @param {number} count @param {string} one @param {string} [many] */
-export function counted(count, one, many = `${one}s`) {
-  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+  if (minutes < 60) return say("n_min", { n: minutes < 1 ? "<1" : minutes });
+  return minutes < 48 * 60 ? say("n_h", { n: Math.floor(minutes / 60) }) : say("n_d", { n: Math.floor(minutes / 1440) });
 }
 
 /** What other users left unsent on this phone and how it leaves: names and numbers only. Empty when there is nothing. @param {{name: string, count: number}[]} others */
 export function othersWords(others) {
-  return others.map(({ name, count }) => `${counted(count, "entry", "entries")} of ${name} ${count === 1 ? "is" : "are"} still on this phone. Log in as ${name} to upload ${count === 1 ? "it" : "them"}.`).join(" ");
+  return others.map(({ name, count }) => say("others_left", { name, count })).join(" ");
 }
 
 /** Centavos a person typed, null when empty; `problem` says what is wrong with it. @param {string} text @returns {{value: number | null, problem: string}} */
@@ -74,25 +68,21 @@ export function typedAmount(text) {
   }
 }
 
-/** @type {Record<string, string>} */
-const TENDERS = { cash: "Cash", check: "Check", e_wallet: "E-wallet", bank_transfer: "Bank transfer" };
+/** @type {import("../words.mjs").Key[]} */
+export const TENDERS = ["cash", "check", "e_wallet", "bank_transfer"];
 
 /** `E-wallet GCash`. @param {string} tender @param {string | null} [channel] */
 export function tenderName(tender, channel) {
-  return channel ? `${TENDERS[tender] ?? tender} ${channel}` : (TENDERS[tender] ?? tender);
+  const name = TENDERS.includes(/** @type {any} */ (tender)) ? say(/** @type {any} */ (tender)) : tender;
+  return channel ? `${name} ${channel}` : name;
 }
 
-/** @type {Record<string, {text: string, tone: "plain" | "safe" | "person" | "danger"}>} */
-const STATES = {
-  saved: { text: "Saved on this phone", tone: "plain" },
-  uploaded: { text: "Uploaded", tone: "safe" },
-  quarantined: { text: "Uploaded, office must check", tone: "person" },
-  conflict: { text: "Uploaded, held for the office", tone: "person" },
-};
+/** @type {Record<string, "plain" | "safe" | "person" | "danger">} */
+const STATES = { saved: "plain", uploaded: "safe", quarantined: "person", conflict: "person" };
 
-/** The word and colour of a payment's place. @param {string} status */
+/** The word and colour of a payment's place. @param {string} status @returns {{text: string, tone: "plain" | "safe" | "person" | "danger"}} */
 export function stateWord(status) {
-  return STATES[status] ?? { text: status, tone: "plain" };
+  return STATES[status] ? { text: say(/** @type {any} */ (status)), tone: STATES[status] } : { text: status, tone: "plain" };
 }
 
 /**
@@ -100,27 +90,26 @@ export function stateWord(status) {
  * @param {any} item @returns {{text: string, tone: "plain" | "safe" | "person" | "danger"}}
  */
 export function voidWord({ void_number, state, status, heard, by_code }) {
-  if (state === "approved") return { text: `voided (${void_number})`, tone: "danger" };
-  if (state === "refused") return { text: "void refused", tone: "plain" };
-  if (heard) return { text: `void ${heard.decision}, noted in the next registry`, tone: "person" };
-  if (STATES[status]?.tone === "person") return { text: "void asked for, office must check", tone: "person" };
-  if (by_code && status === "saved") return { text: "void approved by code, to be confirmed at upload", tone: "person" };
-  return { text: by_code ? "void asked for, code not taken" : "void asked for", tone: "person" };
+  if (state === "approved") return { text: say("voided", { number: void_number }), tone: "danger" };
+  if (state === "refused") return { text: say("void_refused"), tone: "plain" };
+  if (heard) return { text: say(heard.decision === "approved" ? "void_approved_noted" : "void_refused_noted"), tone: "person" };
+  if (STATES[status] === "person") return { text: say("void_check"), tone: "person" };
+  if (by_code && status === "saved") return { text: say("void_by_code"), tone: "person" };
+  return { text: by_code ? say("void_code_lost") : say("void_asked"), tone: "person" };
 }
 
 /** Everything that is known of a void, as sentences. @param {any} item */
 export function voidWords(item) {
   const { decision, decided_by: by, reason: why } = item.heard ?? { decision: item.state, decided_by: item.decided_by, reason: item.decision_reason };
-  if (decision === "refused") return sentence(`Void ${item.void_number} refused by ${by}${why ? `: ${why}` : ""}`);
-  const open = !item.by_code ? "waits for the office" : item.status === "saved" ? "approved by a supervisor's code, to be confirmed at upload" : "waits for the office: its code was not taken";
-  const asked = `Void ${item.void_number} ${decision === "approved" ? `approved by ${by}` : open}. Reason: ${item.reason}`;
+  if (decision === "refused") return sentence(say("void_refused_by", { number: item.void_number, by, why: why ? `: ${why}` : "" }));
+  const open = !item.by_code ? say("waits_office") : item.status === "saved" ? say("by_code") : say("waits_code_lost");
+  const asked = say("void_words", { number: item.void_number, state: decision === "approved" ? say("approved_by", { by }) : open, reason: item.reason });
   return `${sentence(asked)}${item.status_reason ? ` ${sentence(item.status_reason)}` : ""}`;
 }
 
 /** How many voids a reading leaves out; empty when none waits. @param {number} count */
 export function waitingVoids(count) {
-  if (!count) return "";
-  return count === 1 ? "1 void waits for the office and is not in this reading." : `${count} voids wait for the office and are not in this reading.`;
+  return count ? say("voids_wait", { count }) : "";
 }
 
 /** @param {string} text */
@@ -131,7 +120,7 @@ function sentence(text) {
 /** What a visit without money came to: `Promised ₱500.00 for 30 Nov 2026`, `Nobody home`. @param {{kind: string, payload: Record<string, any>}} visit */
 export function visitWords({ kind, payload }) {
   if (kind !== "promise") return payload.reason;
-  return `Promised${payload.amount ? ` ${showPesos(payload.amount)}` : ""} for ${day(payload.promised_on)}`;
+  return say(payload.amount ? "promised_amount" : "promised", { amount: showPesos(payload.amount ?? 0), date: day(payload.promised_on) });
 }
 
 /** True when money is late, not only a date past. @param {{days_overdue: number, amount_due: number}} soa */
@@ -141,7 +130,7 @@ export function isLate(soa) {
 
 /** When a SOA falls due, in words. @param {{due_date: string, days_overdue: number, amount_due: number}} soa @param {string} date today in Manila */
 export function dueWords(soa, date) {
-  if (soa.amount_due === 0) return "Nothing left to pay";
-  if (soa.days_overdue > 0) return `${counted(soa.days_overdue, "day")} overdue`;
-  return soa.due_date === date ? "Due today" : `Due ${day(soa.due_date)}`;
+  if (soa.amount_due === 0) return say("nothing_left");
+  if (soa.days_overdue > 0) return say("days_overdue", { count: soa.days_overdue });
+  return soa.due_date === date ? say("due_today") : say("due", { when: day(soa.due_date) });
 }

@@ -40,10 +40,10 @@ export function startFrame(phone) {
   function update() {
     label();
     const { state } = phone;
-    setText(part("strip-terminal"), state.terminal?.code ?? (state.user ? "Not enrolled" : "Mobile Collection"));
+    setText(part("strip-terminal"), state.terminal?.code ?? (state.user ? say("strip_new") : say("app_name")));
     setText(part("strip-registry"), registryWords(state));
     setText(unsent, String(state.unsent.count));
-    setText(unsentWords, state.unsent.count > 0 && state.unsent.oldest_at ? ` unsent, oldest ${age(state.unsent.oldest_at, new Date())}` : " unsent");
+    setText(unsentWords, ` ${state.unsent.count > 0 && state.unsent.oldest_at ? say("unsent_oldest", { age: age(state.unsent.oldest_at, new Date()) }) : say("unsent")}`);
     part("strip").classList.toggle("has-unsent", state.unsent.count > 0);
     const unknown = Boolean(state.user) && state.online && !state.signed_in;
     if (unknown && !unknownSince) {
@@ -55,7 +55,7 @@ export function startFrame(phone) {
     offline.hidden = state.online;
     session.hidden = !lost;
     online.hidden = !state.online || lost;
-    setText(online, state.uploading ? "Uploading" : "Online");
+    setText(online, state.uploading ? say("uploading") : say("online"));
     demo.hidden = !state.demo;
     part("tab-settings").classList.toggle("has-news", state.update_ready);
     const problem = state.problem ?? "";
@@ -82,9 +82,9 @@ export function startFrame(phone) {
 
 /** @param {any} state */
 function registryWords(state) {
-  if (state.locked) return "Locked";
-  if (!state.user) return "Logged out";
+  if (state.locked) return say("locked");
+  if (!state.user) return say("logged_out");
   if (!state.terminal) return "";
-  if (!state.registry) return "Registry not open";
-  return `${state.registry.z_done ? "Z made" : "Open"} ${day(state.registry.business_date)}`;
+  if (!state.registry) return say("registry_not");
+  return `${state.registry.z_done ? say("z_made") : say("open")} ${day(state.registry.business_date)}`;
 }

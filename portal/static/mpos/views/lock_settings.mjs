@@ -2,6 +2,7 @@
 /** Settings of the lock: change the PIN, lock now, lock after a while. */
 import { button, h, radios } from "./dom.mjs";
 import { pinCard } from "./pin.mjs";
+import { say } from "../words.mjs";
 
 const AFTER = [1, 5, 15, 60];
 
@@ -12,9 +13,9 @@ export function lockSection(ctx) {
   if (!state.user) return null;
   if (!state.has_pin) return pinCard(ctx);
   return h("section", {}, h("h2", {}, "PIN"),
-    h("p", { class: "hint" }, "What this phone keeps is sealed under your PIN. While it is locked nothing is uploaded."),
-    radios("Lock after", AFTER.map((minutes) => ({ value: String(minutes), text: minutes === 60 ? "1 hour" : `${minutes} min` })), String(state.lock_after), (value) => phone.lockAfter(Number(value))),
+    h("p", { class: "hint" }, say("what_phone")),
+    radios(say("lock_after"), AFTER.map((minutes) => ({ value: String(minutes), text: minutes === 60 ? say("one_hour") : say("n_min", { n: minutes }) })), String(state.lock_after), (value) => phone.lockAfter(Number(value))),
     h("div", { class: "stack tight lock-actions" },
-      button("Lock now", () => phone.lock(), { class: "button" }),
-      button("Change PIN", () => ctx.go("pin"), { class: "button" })));
+      button(say("lock_now"), () => phone.lock(), { class: "button" }),
+      button(say("change_pin"), () => ctx.go("pin"), { class: "button" })));
 }

@@ -4,25 +4,26 @@ import { button, field, h, quiet } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
 import { languageChoice } from "./language.mjs";
 import { lostNotices } from "./storage.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function logInScreen(ctx) {
   const known = ctx.phone.state.user;
   const says = messages(ctx);
   const others = othersNotice(ctx);
-  const username = field("Username", { name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", value: known?.name ?? "" });
-  const password = field("Password", { name: "password", type: "password", autocomplete: "current-password" });
-  const reveal = h("button", { type: "button", class: "button plain small reveal", "aria-pressed": "false" }, "Show", quiet(" password"));
+  const username = field(say("username"), { name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", value: known?.name ?? "" });
+  const password = field(say("password"), { name: "password", type: "password", autocomplete: "current-password" });
+  const reveal = h("button", { type: "button", class: "button plain small reveal", "aria-pressed": "false" }, say("show"), quiet(say("the_password")));
   reveal.addEventListener("click", () => {
     const shown = password.input.type === "text";
     password.input.type = shown ? "password" : "text";
     reveal.setAttribute("aria-pressed", String(!shown));
-    reveal.firstChild.textContent = shown ? "Show" : "Hide";
+    reveal.firstChild.textContent = shown ? say("show") : say("hide");
   });
   password.node.append(reveal);
   password.node.classList.add("with-reveal");
 
-  const withPin = h("button", { type: "button", class: "button wide" }, "Use my PIN");
+  const withPin = h("button", { type: "button", class: "button wide" }, say("use_my_pin"));
   withPin.addEventListener("click", () => submit(true));
 
   let busy = false;
@@ -30,12 +31,12 @@ export function logInScreen(ctx) {
   async function submit(byPin) {
     if (busy) return;
     const name = username.input.value.trim();
-    username.wrong(name ? "" : "Type your username.");
-    password.wrong(password.input.value ? "" : byPin ? "Type your PIN here, in place of the password." : "Type your password.");
+    username.wrong(name ? "" : say("type_username"));
+    password.wrong(password.input.value ? "" : byPin ? say("type_pin_here") : say("type_password"));
     if (!name) return username.input.focus();
     if (!password.input.value) return password.input.focus();
     busy = true;
-    says.say("info", byPin ? "Opening …" : "Checking with the portal …");
+    says.say("info", byPin ? say("opening") : say("checking_portal"));
     try {
       if (byPin) await ctx.phone.logInWithPin(name, password.input.value);
       else await ctx.phone.logIn(name, password.input.value);
@@ -58,17 +59,17 @@ export function logInScreen(ctx) {
     username.node,
     password.node,
     says.node,
-    h("button", { type: "submit", class: "button primary wide" }, "Log in"),
+    h("button", { type: "submit", class: "button primary wide" }, say("log_in")),
     again ? null : withPin,
   );
   return {
-    title: again ? "Renew your session" : "Mobile Collection",
+    title: again ? say("renew_session") : say("app_name"),
     lead: again
-      ? "The portal asks who you are before it takes more payments. Everything on this phone is kept."
-      : "Log in once with your password while connected; after that this phone works all day without a connection, and your PIN opens it.",
-    back: again ? { name: "readings", text: "Back" } : null,
+      ? say("renew_lead")
+      : say("login_lead"),
+    back: again ? { name: "readings", text: say("back") } : null,
     nav: again ? "readings" : null,
-    body: [...lostNotices(ctx.phone.state), others.node, form, again ? button("Not now", () => ctx.back("collection"), { class: "button plain wide" }) : languageChoice(ctx)],
+    body: [...lostNotices(ctx.phone.state), others.node, form, again ? button(say("not_now"), () => ctx.back("collection"), { class: "button plain wide" }) : languageChoice(ctx)],
     update: others.draw,
   };
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** Big number keys for amounts under a finger: the phone's own keyboard stays away, so the main button keeps its place. A real keyboard types as ever. */
 import { h, icon, quiet } from "./dom.mjs";
+import { say } from "../words.mjs";
 
 const KEYS = ["7", "8", "9", "4", "5", "6", "1", "2", "3", "00", "0", "."];
 const LARGEST_PESOS = 10;
@@ -31,12 +32,12 @@ export function numpad() {
   /** @type {HTMLInputElement | null} */ let target = null;
   let closing = 0;
   const keys = KEYS.map((key) => keyButton(key, key));
-  const node = h("div", { class: "numpad", role: "group", "aria-label": "Number keys" },
+  const node = h("div", { class: "numpad", role: "group", "aria-label": say("number_keys") },
     h("div", { class: "numpad-digits" }, keys),
     h("div", { class: "numpad-side" },
-      keyButton("delete", icon("delete"), quiet("Delete")),
-      keyButton("clear", "Clear"),
-      keyButton("done", "Done")));
+      keyButton("delete", icon("delete"), quiet(say("delete"))),
+      keyButton("clear", say("clear")),
+      keyButton("done", say("done"))));
   node.hidden = true;
 
   /** @param {string} key @param {...any} face */

@@ -6,35 +6,36 @@ import { day, doneWords, today, typedAmount } from "./format.mjs";
 import { numpad } from "./numpad.mjs";
 import { pinCard } from "./pin.mjs";
 import { storageGate } from "./storage.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function openRegistryScreen(ctx) {
   const done = doneWords(ctx.phone.state);
   if (done) {
     return {
-      title: "The day is closed",
+      title: say("day_closed"),
       lead: done,
       back: null,
       nav: "collection",
-      body: [button("Readings", () => ctx.go("readings"), { class: "button wide" })],
+      body: [button(say("readings"), () => ctx.go("readings"), { class: "button wide" })],
     };
   }
   const says = messages(ctx);
-  const fund = field("Change fund", {
+  const fund = field(say("change_fund"), {
     class: "money",
     inputmode: "decimal",
     enterkeyhint: "done",
     placeholder: "0.00",
-    hint: "Pesos in coins and bills you start the day with. Type 0 if you have none.",
+    hint: say("pesos_coins"),
   });
   const pad = numpad();
   pad.serve(fund.input);
   const open = button(
-    "Open Registry",
+    say("open_registry"),
     async () => {
       pad.close();
       const { value, problem } = typedAmount(fund.input.value);
-      fund.wrong(problem || (value === null ? "Type the change fund, or 0 if you have none." : ""));
+      fund.wrong(problem || (value === null ? say("type_change") : ""));
       if (value === null) return fund.input.focus();
       try {
         await ctx.phone.openRegistry(value);
@@ -51,8 +52,8 @@ export function openRegistryScreen(ctx) {
   const gate = storageGate(ctx);
   ctx.later(gate.look);
   return {
-    title: "Start the day",
-    lead: `Business date ${day(today(new Date()))}. It stays on every receipt until this registry is closed.`,
+    title: say("start_day"),
+    lead: say("start_lead", { date: day(today(new Date())) }),
     back: null,
     nav: "collection",
     body: [h("div", { class: "stack" }, fund.node, says.node), gate.node, pinCard(ctx)],

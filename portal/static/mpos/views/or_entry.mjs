@@ -4,21 +4,22 @@ import { button, field, h, notice, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { overdueWords, showPesos, today } from "./format.mjs";
 import { isDate, unlistedId } from "../confirm.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function orEntryScreen(ctx) {
   const { phone } = ctx;
   const { registry } = phone.state;
-  const back = { name: "collection", text: "Collection" };
-  const stop = overdueWords(phone.state) ?? (registry && !registry.z_done ? null : "No registry is open, so no payment can be entered. Open one under Collection.");
-  if (stop) return { title: "OR Entry", lead: null, back, nav: "collection", body: [notice("person", stop)] };
+  const back = { name: "collection", text: say("collection") };
+  const stop = overdueWords(phone.state) ?? (registry && !registry.z_done ? null : say("or_closed"));
+  if (stop) return { title: say("or_entry"), lead: null, back, nav: "collection", body: [notice("person", stop)] };
   const soa = ctx.route.id ? phone.soa(ctx.route.id) : null;
   const form = /** @type {any} */ (ctx.place.draft) ?? { number: "", date: today(new Date()), account: soa?.account_number ?? "", customer: "" };
   const says = messages(ctx);
-  const number = field("Number of the official receipt", { autocapitalize: "characters", spellcheck: "false", maxlength: 30, value: form.number, hint: "As printed on the booklet." });
-  const date = field("Date on the paper", { type: "date", max: today(new Date()), value: form.date });
-  const account = field("Account number", { autocapitalize: "characters", spellcheck: "false", maxlength: 80, value: form.account });
-  const customer = field("Customer", { maxlength: 200, value: form.customer, hint: "This account is not in your list. The office looks for it; the money becomes an advance until then." });
+  const number = field(say("or_number"), { autocapitalize: "characters", spellcheck: "false", maxlength: 30, value: form.number, hint: say("printed_booklet") });
+  const date = field(say("date_paper"), { type: "date", max: today(new Date()), value: form.date });
+  const account = field(say("account_number"), { autocapitalize: "characters", spellcheck: "false", maxlength: 80, value: form.account });
+  const customer = field(say("customer"), { maxlength: 200, value: form.customer, hint: say("account_not") });
   const found = h("p", { class: "hint", role: "status" });
   for (const [key, one] of Object.entries({ number, date, account, customer })) {
     one.input.addEventListener("input", () => {
@@ -35,17 +36,17 @@ export function orEntryScreen(ctx) {
 
   function draw() {
     const known = listed();
-    setText(found, known ? `${known.customer_name}, due ${showPesos(known.amount_due)}` : "");
+    setText(found, known ? say("or_found", { name: known.customer_name, amount: showPesos(known.amount_due) }) : "");
     customer.node.hidden = Boolean(known) || !form.account.trim();
   }
 
   async function next() {
     const known = listed();
     const used = form.number.trim() ? await phone.orUsed(form.number) : null;
-    number.wrong(!/[0-9A-Za-z]/.test(form.number) ? "Type the number printed on the official receipt." : used ? `This number is entered already, under ${used}. Look at the paper again.` : "");
-    date.wrong(!isDate(form.date) ? "Choose the date written on the official receipt." : form.date > today(new Date()) ? "That day has not come yet." : "");
-    account.wrong(form.account.trim() ? "" : "Type the account number.");
-    customer.wrong(known || !form.account.trim() || form.customer.trim() ? "" : "Type the customer's name as it is on the paper.");
+    number.wrong(!/[0-9A-Za-z]/.test(form.number) ? say("type_or") : used ? say("or_number_used", { used }) : "");
+    date.wrong(!isDate(form.date) ? say("choose_or_date") : form.date > today(new Date()) ? say("future_day") : "");
+    account.wrong(form.account.trim() ? "" : say("type_account"));
+    customer.wrong(known || !form.account.trim() || form.customer.trim() ? "" : say("type_customers"));
     const wrong = [number, date, account, customer].find((one) => one.input.getAttribute("aria-invalid") === "true");
     if (wrong) return wrong.input.focus();
     ctx.memory.booklet = { number: form.number.trim(), date: form.date, account: form.account.trim(), customer: form.customer.trim() };
@@ -54,11 +55,11 @@ export function orEntryScreen(ctx) {
 
   draw();
   return {
-    title: "OR Entry",
-    lead: "For an official receipt you wrote by hand.",
+    title: say("or_entry"),
+    lead: say("or_lead"),
     back,
     nav: "collection",
     body: [h("div", { class: "stack" }, number.node, date.node, account.node, found, customer.node), says.node],
-    bar: button("Next: the payment", next, { class: "button primary wide" }),
+    bar: button(say("next_payment"), next, { class: "button primary wide" }),
   };
 }

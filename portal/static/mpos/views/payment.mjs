@@ -2,22 +2,13 @@
 /** Collect payment: amount, tender, where the money goes, Confirm. Nothing is stored before Confirm; the form survives a reload. */
 import { button, field, fill, freshId, h, icon, notice, pill, radios, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, overdueWords, show, showPesos, today, typedAmount } from "./format.mjs";
+import { day, overdueWords, show, showPesos, TENDERS, today, typedAmount } from "./format.mjs";
 import { numpad } from "./numpad.mjs";
 import { startPlace } from "./place.mjs";
 import { unlistedSoa } from "../confirm.mjs";
+import { say } from "../words.mjs";
 
-const TENDERS = [
-  { value: "cash", text: "Cash" },
-  { value: "check", text: "Check" },
-  { value: "e_wallet", text: "E-wallet" },
-  { value: "bank_transfer", text: "Bank transfer" },
-];
-const WALLETS = [
-  { value: "GCash", text: "GCash" },
-  { value: "Maya", text: "Maya" },
-  { value: "", text: "Other" },
-];
+const WALLETS = ["GCash", "Maya", ""];
 const BANKS = ["BDO", "BPI", "China Bank", "EastWest", "LandBank", "Metrobank", "PNB", "PSBank", "RCBC", "Security Bank", "UnionBank"];
 const PAUSE = 600;
 const LARGE_ADVANCE = 2_000_000;
@@ -35,7 +26,7 @@ export function paymentScreen(ctx) {
   const soa = entering && !booklet ? null : (phone.soa(ctx.route.id) ?? (booklet && unlistedSoa({ intent: "", soa: ctx.route.id, amount: 0, tender: "", or: booklet })));
   if (!soa || !state.registry || state.registry.z_done) {
     ctx.later(() => (soa && !entering ? ctx.replace("soa", ctx.route.id) : ctx.replace("collection")));
-    return { title: "Payment", lead: null, back: null, nav: "collection", body: [] };
+    return { title: say("payment"), lead: null, back: null, nav: "collection", body: [] };
   }
   const overdue = overdueWords(state);
   if (overdue) return closed(ctx, soa, overdue);
@@ -47,7 +38,7 @@ export function paymentScreen(ctx) {
   /** what was already agreed to: an over-payment as amount and surplus, a reference used before; any change asks again */
   const agreed = new Set();
 
-  const amount = field("Amount", { class: "money", inputmode: "decimal", enterkeyhint: "done", placeholder: "0.00", value: form.amount });
+  const amount = field(say("amount"), { class: "money", inputmode: "decimal", enterkeyhint: "done", placeholder: "0.00", value: form.amount });
   amount.input.addEventListener("input", () => set("amount", amount.input.value));
   amount.input.addEventListener("blur", () => {
     const { value } = typedAmount(form.amount);
@@ -59,48 +50,48 @@ export function paymentScreen(ctx) {
       set("amount", amount.input.value);
     } }, h("span", {}, name), " ", h("strong", {}, show(value)))));
 
-  const tender = radios("Paid by", TENDERS, form.tender, (value) => {
+  const tender = radios(say("paid_by"), TENDERS.map((value) => ({ value, text: say(value) })), form.tender, (value) => {
     set("tender", value);
     showTender();
   }, "tenders");
 
-  const tendered = field("Cash tendered", {
-    class: "money half", inputmode: "decimal", enterkeyhint: "done", placeholder: "exact", value: form.tendered,
+  const tendered = field(say("cash_tendered"), {
+    class: "money half", inputmode: "decimal", enterkeyhint: "done", placeholder: say("exact"), value: form.tendered,
   });
   tendered.input.addEventListener("input", () => set("tendered", tendered.input.value));
   const change = h("output", { class: "figure small-figure" });
-  const cash = h("div", { class: "cash" }, tendered.node, h("div", { class: "field half" }, h("span", { class: "label" }, "Change"), change));
+  const cash = h("div", { class: "cash" }, tendered.node, h("div", { class: "field half" }, h("span", { class: "label" }, say("change")), change));
 
   const pad = numpad();
   pad.serve(amount.input);
   pad.serve(tendered.input);
 
-  const reference = field("Reference number", { autocapitalize: "characters", spellcheck: "false", maxlength: 60, value: form.reference });
+  const reference = field(say("reference"), { autocapitalize: "characters", spellcheck: "false", maxlength: 60, value: form.reference });
   reference.input.addEventListener("input", () => set("reference", reference.input.value));
   const walletId = freshId("wallet");
-  const walletChoice = h("select", { id: walletId }, WALLETS.map(({ value, text }) => h("option", { value, selected: value === form.wallet }, text)));
+  const walletChoice = h("select", { id: walletId }, WALLETS.map((value) => h("option", { value, selected: value === form.wallet }, value || say("other"))));
   walletChoice.addEventListener("change", () => {
     set("wallet", walletChoice.value);
     showTender();
   });
-  const wallet = h("div", { class: "field" }, h("label", { for: walletId }, "Wallet"), walletChoice);
+  const wallet = h("div", { class: "field" }, h("label", { for: walletId }, say("wallet")), walletChoice);
   const banks = h("datalist", { id: freshId("banks") }, BANKS.map((name) => h("option", { value: name })));
-  const channel = field("Bank", { maxlength: 40, value: form.channel, list: banks.id });
+  const channel = field(say("bank"), { maxlength: 40, value: form.channel, list: banks.id });
   channel.input.addEventListener("input", () => set("channel", channel.input.value));
   const channelLabel = /** @type {Element} */ (channel.node.querySelector("label"));
   const clearing = h("p", { class: "hint" });
-  const branch = field("Branch", { maxlength: 60, value: form.branch });
+  const branch = field(say("branch"), { maxlength: 60, value: form.branch });
   branch.input.addEventListener("input", () => set("branch", branch.input.value));
-  const checkDate = field("Date on the check", { type: "date", value: form.checkDate });
+  const checkDate = field(say("check_date"), { type: "date", value: form.checkDate });
   checkDate.input.addEventListener("input", () => set("checkDate", checkDate.input.value));
   const ofCheck = h("div", { class: "stack tight" }, branch.node, checkDate.node, clearing);
   const other = h("div", { class: "stack tight" }, wallet, channel.node, reference.node, ofCheck, banks);
 
-  const allocation = h("section", { class: "allocation", "aria-label": "Allocation", "aria-live": "polite" });
+  const allocation = h("section", { class: "allocation", "aria-label": say("allocation"), "aria-live": "polite" });
   const over = h("div", { class: "over", "aria-live": "assertive" });
   // The number keys cover the allocation on a small phone; the reader of a screen has heard it already.
   const inShort = h("p", { class: "in-short", "aria-hidden": "true" });
-  const confirm = h("button", { type: "button", class: "button primary wide", onclick: press }, "Confirm payment");
+  const confirm = h("button", { type: "button", class: "button primary wide", onclick: press }, say("confirm_payment"));
 
   /** @param {Exclude<keyof Form, "directed" | "or">} key @param {string} value */
   function set(key, value) {
@@ -124,8 +115,8 @@ export function paymentScreen(ctx) {
     wallet.hidden = form.tender !== "e_wallet";
     ofCheck.hidden = form.tender !== "check";
     channel.node.hidden = form.tender === "e_wallet" && form.wallet !== "";
-    setText(channelLabel, form.tender === "e_wallet" ? "Name of the wallet" : "Bank");
-    reference.tell({ check: "The number on the check.", e_wallet: "The wallet's transaction number.", bank_transfer: "The bank's transaction number." }[form.tender] ?? "");
+    setText(channelLabel, form.tender === "e_wallet" ? say("name_wallet") : say("bank"));
+    reference.tell({ check: say("check_hint"), e_wallet: say("wallet_hint"), bank_transfer: say("bank_hint") }[form.tender] ?? "");
   }
 
   /** The draft as it stands, or null while there is no usable amount. */
@@ -160,14 +151,14 @@ export function paymentScreen(ctx) {
     const preview = usable ? phone.preview(value) : null;
     const problems = preview?.problems ?? [];
     const wrong = (/** @type {string} */ name) => problems.find((/** @type {any} */ problem) => problem.field === name)?.message ?? "";
-    const missing = usable || !tried ? "" : "Type an amount above zero.";
+    const missing = usable || !tried ? "" : say("type_amount");
     amount.wrong((tried || form.amount.trim().length > 1 ? typed.problem : "") || missing || wrong("amount"));
     tendered.wrong(form.tender === "cash" ? given.problem || (tried || !short(given.value, typed.value) ? wrong("tendered") : "") : "");
     reference.wrong(tried && form.tender !== "cash" ? wrong("reference") : "");
     channel.wrong(tried && form.tender !== "cash" ? wrong("channel") : "");
     branch.wrong(wrong("branch"));
     checkDate.wrong(wrong("check_date"));
-    setText(clearing, form.checkDate > today(new Date()) ? `Post-dated: the check can be cashed from ${day(form.checkDate)}. It is subject to clearing; the receipt says so.` : "A check is subject to clearing; the receipt says so.");
+    setText(clearing, form.checkDate > today(new Date()) ? say("post_dated", { date: day(form.checkDate) }) : say("check_subject"));
     setText(change, preview && preview.change !== null && preview.change >= 0 ? showPesos(preview.change) : "–");
     drawAllocation(preview);
     return { preview, problems, usable, given, value };
@@ -175,16 +166,16 @@ export function paymentScreen(ctx) {
 
   /** @param {any} preview */
   function drawAllocation(preview) {
-    setText(inShort, preview ? shortWords(preview) : "Type an amount to see what it pays.");
+    setText(inShort, preview ? shortWords(preview) : say("type_to_see"));
     if (!preview) {
-      fill(allocation, totals(soa.amount_due, 0), h("p", { class: "hint" }, "Type an amount to see which invoices it pays."));
+      fill(allocation, totals(soa.amount_due, 0), h("p", { class: "hint" }, say("type_to_see_list")));
       return;
     }
     fill(allocation,
       totals(preview.balance_after, preview.over),
       h("ul", { class: "lines slim" }, preview.allocations.map((/** @type {any} */ part) =>
         h("li", { class: `line ${part.kind}` },
-          h("span", { class: "line-text" }, part.kind === "advance" ? "Advance" : `${part.invoice_number} ${part.kind}`), " ",
+          h("span", { class: "line-text" }, part.kind === "advance" ? say("advance") : `${part.invoice_number} ${say(part.kind)}`), " ",
           h("span", { class: "line-amount" }, show(part.amount))))));
   }
 
@@ -196,35 +187,35 @@ export function paymentScreen(ctx) {
     if (!preview || !usable || given.problem || problems.length > 0) {
       const first = [amount, tendered, channel, reference, branch, checkDate].find((one) => one.input.getAttribute("aria-invalid") === "true");
       if (first) first.input.focus();
-      else says.say("danger", problems[0]?.message ?? "Something in this form is not complete.");
+      else says.say("danger", problems[0]?.message ?? say("incomplete"));
       return;
     }
     const surplus = `${value.amount}/${preview.over}`;
     if (preview.over > 0 && !agreed.has(surplus)) return askOver(preview.over, surplus);
     storing = true;
     confirm.setAttribute("aria-disabled", "true");
-    setText(confirm, "Saving …");
+    setText(confirm, say("saving"));
     try {
       const used = agreed.has("reference") ? null : await phone.referenceUsed(value);
       if (used) {
         storing = false;
-        setText(confirm, "Confirm payment");
-        return askAgain("reference", h("p", {}, h("strong", {}, `Reference ${value.reference} is on ${used} already.`), " Look at the paper again. Press Confirm payment again only when one check or transfer pays both; the office will ask."));
+        setText(confirm, say("confirm_payment"));
+        return askAgain("reference", h("p", {}, h("strong", {}, say("reference_used", { reference: value.reference, used })), say("reference_again")));
       }
       const stored = await phone.confirm({ ...value, place: place.now() });
       ctx.replace("receipt", stored.payment, { done: true });
     } catch (error) {
       storing = false;
       confirm.removeAttribute("aria-disabled");
-      setText(confirm, "Confirm payment");
+      setText(confirm, say("confirm_payment"));
       says.fail(error);
     }
   }
 
   /** @param {number} surplus @param {string} key */
   function askOver(surplus, key) {
-    const much = isLargeAdvance(surplus, typedAmount(form.amount).value ?? 0) ? " It is much: the office looks at it before it is posted." : "";
-    askAgain(key, h("p", {}, h("strong", {}, `${showPesos(surplus)} more than is due`), ` is kept as an advance.${much} Press Confirm payment again to take it, or change the amount.`));
+    const much = isLargeAdvance(surplus, typedAmount(form.amount).value ?? 0) ? say("much") : "";
+    askAgain(key, h("p", {}, h("strong", {}, say("more_than_due", { surplus: showPesos(surplus) })), say("over_again", { much })));
   }
 
   /** Something unusual wants a second press. @param {string} key @param {Element} words */
@@ -244,8 +235,8 @@ export function paymentScreen(ctx) {
   showIfStored(ctx, form.intent);
   return {
     title: soa.customer_name,
-    lead: booklet ? `Official receipt ${booklet.number} of ${day(booklet.date)}` : `Due ${showPesos(soa.amount_due)}`,
-    back: entering ? { name: "or-entry", text: "OR Entry" } : { name: "soa", id: soa.id, text: "SOA" },
+    lead: booklet ? say("or_of", { number: booklet.number, date: day(booklet.date) }) : say("due_amount", { amount: showPesos(soa.amount_due) }),
+    back: entering ? { name: "or-entry", text: say("or_entry") } : { name: "soa", id: soa.id, text: "SOA" },
     nav: "collection",
     look: "payment",
     alone: true,
@@ -261,8 +252,11 @@ export function paymentScreen(ctx) {
 /** `Pays 2 invoices, advance 50.00, remaining 0.00`. @param {any} preview */
 function shortWords(preview) {
   const numbers = [...new Set(preview.allocations.map((/** @type {any} */ part) => part.invoice_number).filter(Boolean))];
-  const advance = preview.over > 0 ? `${numbers.length > 0 ? ", advance" : "Advance"} ${show(preview.over)}` : "";
-  return `${numbers.length > 0 ? `Pays ${numbers.length === 1 ? numbers[0] : `${numbers.length} invoices`}` : ""}${advance}, remaining ${showPesos(preview.balance_after)}`;
+  return [
+    numbers.length > 0 && say("pays", { what: numbers.length === 1 ? numbers[0] : say("n_invoices", { n: numbers.length }) }),
+    preview.over > 0 && say(numbers.length > 0 ? "and_advance" : "an_advance", { amount: show(preview.over) }),
+    say("remaining", { amount: showPesos(preview.balance_after) }),
+  ].filter(Boolean).join(", ");
 }
 
 /** @param {number | null} given @param {number | null} due */
@@ -273,8 +267,8 @@ function short(given, due) {
 /** @param {number} balance @param {number} over */
 function totals(balance, over) {
   return h("dl", { class: "totals" },
-    h("div", {}, h("dt", {}, "Remaining balance"), h("dd", {}, showPesos(balance))),
-    over > 0 && h("div", { class: "advance" }, h("dt", {}, pill("person", "Advance")), h("dd", {}, showPesos(over))));
+    h("div", {}, h("dt", {}, say("remaining_balance")), h("dd", {}, showPesos(balance))),
+    over > 0 && h("div", { class: "advance" }, h("dt", {}, pill("person", say("advance"))), h("dd", {}, showPesos(over))));
 }
 
 /** @param {any} soa @returns {{name: string, value: number}[]} */
@@ -285,9 +279,9 @@ function quickAmounts(soa) {
     .sort((/** @type {any} */ a, /** @type {any} */ b) => (a.due + a.number < b.due + b.number ? -1 : 1));
   const overdue = open.filter((/** @type {any} */ one) => one.due < date).reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.value, 0);
   const amounts = [
-    { name: "Full amount", value: soa.amount_due },
-    { name: "Overdue only", value: overdue },
-    { name: "Next instalment", value: open[0]?.value ?? 0 },
+    { name: say("full_amount"), value: soa.amount_due },
+    { name: say("overdue_only"), value: overdue },
+    { name: say("next_instalment"), value: open[0]?.value ?? 0 },
   ].filter(({ value }) => value > 0);
   return amounts.filter(({ value }, index) => amounts.findIndex((one) => one.value === value) === index);
 }
@@ -308,12 +302,12 @@ function chooser(soa, directed, changed) {
       changed();
     } });
     return h("li", {}, h("label", { class: "check" }, box,
-      h("span", { class: "line-text" }, h("strong", {}, invoice.invoice_number), " ", h("span", { class: "hint" }, `due ${day(invoice.due_date)}`)), " ", order,
+      h("span", { class: "line-text" }, h("strong", {}, invoice.invoice_number), " ", h("span", { class: "hint" }, say("due_on", { date: day(invoice.due_date) }))), " ", order,
       h("span", { class: "line-amount" }, show(invoice.balance + invoice.penalty))));
   }));
   const summary = h("h2", {});
   const toggle = h("button", { type: "button", class: "disclosure", "aria-expanded": "false", "aria-controls": id },
-    h("span", {}, "Choose invoices"), icon("chevron"));
+    h("span", {}, say("choose_invoices")), icon("chevron"));
   toggle.addEventListener("click", () => {
     const opened = toggle.getAttribute("aria-expanded") === "true";
     toggle.setAttribute("aria-expanded", String(!opened));
@@ -322,7 +316,7 @@ function chooser(soa, directed, changed) {
   list.hidden = directed.length === 0;
   toggle.setAttribute("aria-expanded", String(directed.length > 0));
   function number() {
-    setText(summary, directed.length > 0 ? `Pays ${counted(directed.length, "chosen invoice")}` : "Pays oldest first");
+    setText(summary, directed.length > 0 ? say("pays_chosen", { count: directed.length }) : say("pays_oldest"));
     for (const [key, order] of orders) setText(order, directed.length > 1 && directed.includes(key) ? String(directed.indexOf(key) + 1) : "");
   }
   number();
@@ -346,7 +340,7 @@ function closed(ctx, soa, words) {
     lead: null,
     back: { name: "soa", id: soa.id, text: "SOA" },
     nav: "collection",
-    body: [notice("person", words, button("Readings", () => ctx.go("readings"), { class: "button small" }))],
+    body: [notice("person", words, button(say("readings"), () => ctx.go("readings"), { class: "button small" }))],
   };
 }
 

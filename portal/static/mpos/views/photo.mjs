@@ -2,29 +2,28 @@
 /** A photo of a check or slip, after the payment is stored: optional, never waited for. */
 import { fill, freshId, h, setText } from "./dom.mjs";
 import { wordsFor } from "./errors.mjs";
-import { counted } from "./format.mjs";
 import { compress } from "../photos.mjs";
+import { say } from "../words.mjs";
 
 /** @param {any} phone @param {any} receipt */
 export function photoSection(phone, receipt) {
   if (receipt.tender === "cash" && !receipt.or_number) return null;
-  const what = receipt.tender === "check" ? "check" : "slip";
   const id = freshId("photo");
   const told = h("p", { class: "hint", role: "status" });
   const input = h("input", { id, type: "file", accept: "image/*", capture: "environment", class: "quiet" });
-  const node = h("section", { class: "photo" }, h("label", { for: id, class: "button" }, `Photo of the ${what}`), input, told);
+  const node = h("section", { class: "photo" }, h("label", { for: id, class: "button" }, say(receipt.tender === "check" ? "photo_check" : "photo_slip")), input, told);
 
   async function tell() {
     const waiting = await phone.photos(receipt.payment);
     const refused = waiting.find((/** @type {any} */ one) => one.refused);
     const open = waiting.filter((/** @type {any} */ one) => !one.refused).length;
-    setText(told, refused ? `The portal did not take a photo: ${refused.refused}` : open ? `${counted(open, "photo")} saved on this phone; sent after the payments.` : "");
+    setText(told, refused ? say("photo_refused", { why: refused.refused }) : open ? say("photos_wait", { count: open }) : "");
   }
 
   input.addEventListener("change", async () => {
     const [file] = input.files ?? [];
     if (!file) return;
-    setText(told, "Making the photo small …");
+    setText(told, say("making_photo"));
     try {
       const canvas = (/** @type {number} */ width, /** @type {number} */ height) => Object.assign(document.createElement("canvas"), { width, height });
       await phone.addPhoto(receipt.payment, await compress(file, { createImageBitmap: (/** @type {any} */ source) => createImageBitmap(source), canvas }));

@@ -2,8 +2,8 @@
 /** The PIN: the card that offers to choose one, the screen that does, and the lock before everything a user has on this phone. */
 import { button, field, h, notice } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
-import { counted } from "./format.mjs";
 import { languageChoice } from "./language.mjs";
+import { say } from "../words.mjs";
 
 const DIGITS = { inputmode: "numeric", type: "password", maxlength: 32, spellcheck: "false" };
 
@@ -29,16 +29,16 @@ function form(parts, name, work, look) {
  */
 function pinForm(ctx, look, done, set = null) {
   const says = messages(ctx);
-  const present = set && field("Present PIN", { ...DIGITS, autocomplete: "off" });
-  const pin = field("New PIN", { ...DIGITS, autocomplete: "new-password", hint: "At least 6 digits that nobody guesses." });
-  const again = field("New PIN again", { ...DIGITS, autocomplete: "new-password" });
-  return form([present?.node, pin.node, again.node, says.node], set ? "Change PIN" : "Set PIN", async () => {
+  const present = set && field(say("present_pin"), { ...DIGITS, autocomplete: "off" });
+  const pin = field(say("new_pin"), { ...DIGITS, autocomplete: "new-password", hint: say("pin_hint") });
+  const again = field(say("new_pin_again"), { ...DIGITS, autocomplete: "new-password" });
+  return form([present?.node, pin.node, again.node, says.node], set ? say("change_pin") : say("set_pin"), async () => {
     const same = pin.input.value === again.input.value;
-    pin.wrong(pin.input.value ? "" : "Type a PIN of at least 6 digits.");
-    again.wrong(same ? "" : "This is not the same PIN. Type it once more.");
+    pin.wrong(pin.input.value ? "" : say("type_pin_least"));
+    again.wrong(same ? "" : say("not_same_pin"));
     if (!pin.input.value) return pin.input.focus();
     if (!same) return again.input.focus();
-    says.say("info", "Sealing what is stored …");
+    says.say("info", say("sealing_what"));
     try {
       if (set) await set(present?.input.value ?? "");
       else await ctx.phone.setPin(pin.input.value);
@@ -48,7 +48,7 @@ function pinForm(ctx, look, done, set = null) {
       const about = /** @type {any} */ (error)?.fields?.find((/** @type {any} */ one) => one.field === "pin");
       says.clear();
       if (about) pin.wrong(about.message);
-      else says.fail(error, /** @type {any} */ (error)?.code === "password_first" && button("Log in again", () => ctx.go("log-in"), { class: "button small" }));
+      else says.fail(error, /** @type {any} */ (error)?.code === "password_first" && button(say("log_in_again"), () => ctx.go("log-in"), { class: "button small" }));
       if (about) pin.input.focus();
     }
   }, look);
@@ -59,11 +59,11 @@ export function pinCard(ctx) {
   const { state } = ctx.phone;
   if (state.has_pin) return null;
   return h("section", { class: "card pin-card" },
-    h("h2", {}, "Choose a PIN"),
-    h("p", { class: "hint" }, "With it you log in without a connection, and nobody who finds this phone can read your customers and payments. If you forget it, your password opens everything."),
+    h("h2", {}, say("choose_pin")),
+    h("p", { class: "hint" }, say("pin_why")),
     state.pin_can_be_set
       ? pinForm(ctx, "button wide", () => ctx.refresh())
-      : button("Enter your password first", () => ctx.go("log-in"), { class: "button wide" }));
+      : button(say("enter_password"), () => ctx.go("log-in"), { class: "button wide" }));
 }
 
 /** After a forgotten PIN, and to change a known one. @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
@@ -71,8 +71,8 @@ export function pinScreen(ctx) {
   const { phone } = ctx;
   if (phone.state.new_pin) {
     return {
-      title: "Choose a new PIN",
-      lead: "Everything on this phone is kept. The old PIN opens nothing any more.",
+      title: say("choose_new"),
+      lead: say("new_pin_lead"),
       back: null,
       nav: null,
       alone: true,
@@ -81,9 +81,9 @@ export function pinScreen(ctx) {
   }
   const says = messages(ctx);
   return {
-    title: phone.state.has_pin ? "Change PIN" : "Choose a PIN",
+    title: phone.state.has_pin ? say("change_pin") : say("choose_pin"),
     lead: null,
-    back: { name: "settings", text: "Settings" },
+    back: { name: "settings", text: say("settings") },
     nav: "settings",
     body: [
       phone.state.has_pin
@@ -103,7 +103,7 @@ function changeForm(ctx, says) {
   };
   made = pinForm(ctx, "button primary wide", () => {
     made.reset();
-    says.say("safe", "The PIN is changed. From now on only the new one opens this phone.");
+    says.say("safe", say("pin_changed"));
   }, change);
   return made;
 }
@@ -118,7 +118,7 @@ export async function unlockScreen(ctx) {
   const byPassword = blocked || ctx.memory.forgotten;
   const who = user.display_name || user.name;
   const waiting = h("p", { class: "lead" }, unsentWords(phone.state.unsent.count, byPassword));
-  const leave = button("Somebody else", async () => {
+  const leave = button(say("somebody_else"), async () => {
     await phone.logOut({ force: true });
     if (ctx.isCurrent()) ctx.replace("collection");
   }, { class: "button plain wide" });
@@ -126,8 +126,8 @@ export async function unlockScreen(ctx) {
   function pinPart() {
     const pin = field("PIN", { ...DIGITS, autocomplete: "off", enterkeyhint: "go" });
     ctx.later(() => pin.input.focus());
-    const enter = form([pin.node, says.node], "Unlock", async () => {
-      pin.wrong(pin.input.value ? "" : "Type your PIN.");
+    const enter = form([pin.node, says.node], say("unlock"), async () => {
+      pin.wrong(pin.input.value ? "" : say("type_pin"));
       if (!pin.input.value) return pin.input.focus();
       says.clear();
       try {
@@ -139,15 +139,15 @@ export async function unlockScreen(ctx) {
         pin.input.focus();
       }
     }, "button primary wide");
-    return [enter, button("Forgotten PIN", () => { ctx.memory.forgotten = true; ctx.again(); }, { class: "button wide" })];
+    return [enter, button(say("forgotten"), () => { ctx.memory.forgotten = true; ctx.again(); }, { class: "button wide" })];
   }
 
   function passwordPart() {
-    const password = field("Password", { name: "password", type: "password", autocomplete: "current-password" });
-    const enter = form([password.node, says.node], "Log in", async () => {
-      password.wrong(password.input.value ? "" : "Type your password.");
+    const password = field(say("password"), { name: "password", type: "password", autocomplete: "current-password" });
+    const enter = form([password.node, says.node], say("log_in"), async () => {
+      password.wrong(password.input.value ? "" : say("type_password"));
       if (!password.input.value) return password.input.focus();
-      says.say("info", "Checking with the portal …");
+      says.say("info", say("checking_portal"));
       try {
         await phone.logIn(user.name, password.input.value, { forgotten: true });
       } catch (error) {
@@ -158,15 +158,15 @@ export async function unlockScreen(ctx) {
     }, "button primary wide");
     return [
       notice(blocked ? "person" : "info", blocked
-        ? "Ten wrong PINs in a row: only your password opens this phone now. That needs a connection. Nothing is lost: everything you collected is still here."
-        : "Your password opens this phone; that needs a connection. Then you choose a new PIN. Nothing is lost."),
+        ? say("ten_wrong")
+        : say("password_opens")),
       enter,
-      blocked ? null : button("Use the PIN", () => { ctx.memory.forgotten = false; ctx.again(); }, { class: "button wide" }),
+      blocked ? null : button(say("use_pin"), () => { ctx.memory.forgotten = false; ctx.again(); }, { class: "button wide" }),
     ];
   }
 
   return {
-    title: `Locked: ${who}`,
+    title: say("locked_who", { who }),
     lead: null,
     back: null,
     nav: null,
@@ -181,7 +181,6 @@ export async function unlockScreen(ctx) {
 
 /** @param {number} count @param {boolean} byPassword the PIN is not what is asked for */
 function unsentWords(count, byPassword) {
-  if (!count) return byPassword ? "" : "Enter your PIN to go on where you were.";
-  const waits = `${counted(count, "entry", "entries")} on this phone ${count === 1 ? "waits" : "wait"} to be uploaded.`;
-  return byPassword ? waits : `${waits} Enter your PIN: then ${count === 1 ? "it goes" : "they go"} up by ${count === 1 ? "itself" : "themselves"}.`;
+  if (!count) return byPassword ? "" : say("enter_pin");
+  return say(byPassword ? "entries_wait" : "entries_wait_pin", { count });
 }

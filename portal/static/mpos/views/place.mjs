@@ -1,6 +1,7 @@
 // @ts-check
 /** Where a payment is taken: asked for once, with its reason; never waited for. */
 import { button, fill, h, notice } from "./dom.mjs";
+import { say } from "../words.mjs";
 
 /** Key of the choice among the settings of this user: `on`, `off`, or none so far. */
 const CHOICE = "place";
@@ -42,8 +43,8 @@ export function startPlace(phone, finder = navigator.geolocation) {
     const choice = finder ? await phone.choice(CHOICE) : "off";
     if (choice === "on") look();
     else if (choice !== "off") {
-      fill(node, notice("info", "May each payment note where it was taken? It helps when a customer asks later who came and when. The office sees the place; no payment waits for it.",
-        button("Note the place", () => choose("on"), { class: "button small" }), button("No", () => choose("off"), { class: "button small" })));
+      fill(node, notice("info", say("place_ask"),
+        button(say("note_place"), () => choose("on"), { class: "button small" }), button(say("no"), () => choose("off"), { class: "button small" })));
     }
   }
 
@@ -57,6 +58,6 @@ export function placeSection(phone) {
   void phone.choice(CHOICE).then((/** @type {string | null} */ choice) => {
     box.checked = choice === "on";
   });
-  return h("section", {}, h("h2", {}, "Place"), h("label", { class: "check" }, box, h("span", { class: "line-text" }, "Note where payments are taken")),
-    h("p", { class: "hint" }, "When the phone's location is off or not found, the payment is stored without it."));
+  return h("section", {}, h("h2", {}, say("place")), h("label", { class: "check" }, box, h("span", { class: "line-text" }, say("note_where"))),
+    h("p", { class: "hint" }, say("place_hint")));
 }

@@ -4,11 +4,12 @@ import { button, fill, h, notice, radios } from "./dom.mjs";
 import { wordsFor } from "./errors.mjs";
 import { dayTime } from "./format.mjs";
 import { choosePrinter, leavePrinter, paperWidth, print, printerSettings, readyToPrint, setPaperWidth, setPrinterSettings, waysHere } from "../printer.mjs";
+import { say } from "../words.mjs";
 
 /** @typedef {import("../printer.mjs").WayName} WayName */
 
-/** @type {Record<WayName, string>} */
-const WAYS = { browser: "Browser", bluetooth: "Bluetooth", usb: "USB", serial: "Serial port" };
+/** @type {Record<WayName, () => string>} */
+const WAYS = { browser: () => say("browser"), bluetooth: () => "Bluetooth", usb: () => "USB", serial: () => say("serial_port") };
 const SPEEDS = [9600, 19200, 38400, 115200];
 
 /** The printer's part of Settings. @param {import("../app.mjs").Context} ctx @returns {HTMLElement} */
@@ -22,16 +23,16 @@ export function printerSection(ctx) {
     const ways = /** @type {WayName[]} */ (["browser", ...waysHere()]);
     const widths = [{ value: "58", text: "58 mm" }, { value: "80", text: "80 mm" }, ...(own ? [] : [{ value: "210", text: "A4" }])];
     fill(node,
-      h("h2", {}, "Printer"),
+      h("h2", {}, say("printer")),
       ways.length > 1
-        ? radios("Print through", ways.map((value) => ({ value, text: WAYS[value] })), settings.way, (value) => change({ way: /** @type {WayName} */ (value) }), "wrapping")
-        : h("p", { class: "hint" }, "This browser prints through its own print dialog only. Chrome on Android also reaches receipt printers by Bluetooth and USB."),
-      own && h("p", {}, settings.name ? h("strong", {}, settings.name) : "No printer chosen yet.", " ", button(settings.name ? "Choose another printer" : "Choose printer", () => choose(settings.way), { class: "button small" })),
-      radios("Paper width", widths, String(paperWidth()), (value) => setPaperWidth(Number(value))),
-      own && radios("QR code", [{ value: "own", text: "By the printer" }, { value: "dots", text: "As a picture" }], settings.qr, (value) => change({ qr: /** @type {any} */ (value) })),
-      own && radios("Letters", [{ value: "pc437", text: "ñ (PC437)" }, { value: "wpc1252", text: "ñ (1252)" }, { value: "plain", text: "n only" }], settings.letters, (value) => change({ letters: /** @type {any} */ (value) })),
-      settings.way === "serial" && radios("Speed", SPEEDS.map((speed) => ({ value: String(speed), text: String(speed) })), String(settings.speed), (value) => change({ speed: Number(value) }), "wrapping"),
-      button("Test print", test, { icon: "printer", class: "button" }),
+        ? radios(say("print_through"), ways.map((value) => ({ value, text: WAYS[value]() })), settings.way, (value) => change({ way: /** @type {WayName} */ (value) }), "wrapping")
+        : h("p", { class: "hint" }, say("browser_only")),
+      own && h("p", {}, settings.name ? h("strong", {}, settings.name) : say("no_printer"), " ", button(settings.name ? say("choose_another") : say("choose_printer"), () => choose(settings.way), { class: "button small" })),
+      radios(say("paper_width"), widths, String(paperWidth()), (value) => setPaperWidth(Number(value))),
+      own && radios(say("qr_code"), [{ value: "own", text: say("qr_own") }, { value: "dots", text: say("qr_dots") }], settings.qr, (value) => change({ qr: /** @type {any} */ (value) })),
+      own && radios(say("letters"), [{ value: "pc437", text: "ñ (PC437)" }, { value: "wpc1252", text: "ñ (1252)" }, { value: "plain", text: say("n_only") }], settings.letters, (value) => change({ letters: /** @type {any} */ (value) })),
+      settings.way === "serial" && radios(say("speed"), SPEEDS.map((speed) => ({ value: String(speed), text: String(speed) })), String(settings.speed), (value) => change({ speed: Number(value) }), "wrapping"),
+      button(say("test_print"), test, { icon: "printer", class: "button" }),
       says);
   }
 
@@ -67,15 +68,15 @@ export function printerSection(ctx) {
       const { sure } = await print(testPaper(new Date()));
       const { way, qr } = printerSettings();
       if (way === "browser") return;
-      fill(says, notice(sure ? "safe" : "info", `${sure ? "The printer says that everything came out." : "The test was sent. This printer does not tell whether paper came out, so each receipt asks you."} Is the code on it whole, and the ñ right?`,
-        qr === "own" && button("No code came", async () => {
+      fill(says, notice(sure ? "safe" : "info", say(sure ? "test_came_out" : "test_sent"),
+        qr === "own" && button(say("no_code_came"), async () => {
           await change({ qr: "dots" });
-          fill(says, notice("info", "From now on the code is sent as a picture. Print a test again."));
+          fill(says, notice("info", say("qr_now_dots")));
         }, { class: "button small" }),
-        button("Yes", () => fill(says), { class: "button small" })));
+        button(say("yes"), () => fill(says), { class: "button small" })));
     } catch (error) {
       const code = /** @type {any} */ (error)?.code;
-      fill(says, notice("danger", wordsFor(error), code === "printer_not_chosen" && button("Choose printer", () => choose(printerSettings().way), { class: "button small" })));
+      fill(says, notice("danger", wordsFor(error), code === "printer_not_chosen" && button(say("choose_printer"), () => choose(printerSettings().way), { class: "button small" })));
     }
   }
 

@@ -2,6 +2,7 @@
 /** Puts a document on paper and says how it went; where nobody but the user can tell, asks whether the paper came out. */
 import { button } from "./dom.mjs";
 import { choosePrinter, print, printerSettings, readyToPrint } from "../printer.mjs";
+import { say } from "../words.mjs";
 
 /** @typedef {import("../app.mjs").Context} Context */
 /** @typedef {import("../paper.mjs").PaperDocument} PaperDocument */
@@ -21,7 +22,7 @@ export async function put(ctx, says, job) {
     await readyToPrint();
     const { sure, low } = await print(await job.make());
     if (sure) await job.came?.();
-    if (low) says.say("person", "The printer's paper is nearly at its end. Have a new roll ready.");
+    if (low) says.say("person", say("paper_low"));
     else if (!sure && job.came) seen(ctx, says, job, "");
   } catch (error) {
     const code = /** @type {any} */ (error)?.code;
@@ -32,8 +33,8 @@ export async function put(ctx, says, job) {
 
 /** Asks whether the paper came out: half a receipt is no receipt. @param {Context} ctx @param {Says} says @param {Job} job @param {string} words what went wrong */
 function seen(ctx, says, job, words) {
-  says.say("person", `${words ? `${words} ` : ""}Did the paper come out?`,
-    button("Yes", async () => {
+  says.say("person", [words, say("paper_came")].join(" ").trim(),
+    button(say("yes"), async () => {
       try {
         await job.came?.();
         says.clear();
@@ -41,10 +42,10 @@ function seen(ctx, says, job, words) {
         says.fail(error);
       }
     }, { class: "button small" }),
-    button("No", () => {
+    button(say("no"), () => {
       const mark = job.next?.();
-      says.say("person", `Nothing is lost: it is stored on this phone.${mark ? ` Throw half a page away. The next print is marked ${mark}, so that nobody takes two papers for two payments.` : ""}`,
-        button("Print again", () => put(ctx, says, job), { class: "button small primary" }), ...others(ctx));
+      says.say("person", say(mark ? "print_marked" : "print_stored", { mark }),
+        button(say("print_again"), () => put(ctx, says, job), { class: "button small primary" }), ...others(ctx));
     }, { class: "button small" }));
   says.node.scrollIntoView({ block: "nearest" });
 }
@@ -52,8 +53,8 @@ function seen(ctx, says, job, words) {
 /** @param {Context} ctx @param {Says} says @param {Job} job @param {string} code */
 function waysOut(ctx, says, job, code) {
   if (!code?.startsWith("printer_") && code !== "paper_out") return [];
-  const again = button("Print again", () => put(ctx, says, job), { class: "button small primary" });
-  const choose = button("Choose printer", async () => {
+  const again = button(say("print_again"), () => put(ctx, says, job), { class: "button small primary" });
+  const choose = button(say("choose_printer"), async () => {
     try {
       if (await choosePrinter(printerSettings().way)) await put(ctx, says, job);
     } catch (error) {
@@ -65,5 +66,5 @@ function waysOut(ctx, says, job, code) {
 
 /** @param {Context} ctx */
 function others(ctx) {
-  return [button("Printer settings", () => ctx.go("settings"), { class: "button small" })];
+  return [button(say("printer_settings"), () => ctx.go("settings"), { class: "button small" })];
 }

@@ -2,18 +2,19 @@
 /** An X- or Z-reading and the Collection Report, as they stand on paper. */
 import { button, h, notice } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, day, showPesos, timeOn, waitingVoids } from "./format.mjs";
+import { day, showPesos, timeOn, waitingVoids } from "./format.mjs";
 import { put } from "./printing.mjs";
 import { sharing } from "./sharing.mjs";
 import { readingPaper, reportPaper } from "../paper.mjs";
 import { drawPaper } from "../printer.mjs";
+import { say } from "../words.mjs";
 
-const BACK = { name: "readings", text: "Readings" };
+const readings = () => ({ name: "readings", text: say("readings") });
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function xReadingScreen(ctx) {
   const reading = await ctx.phone.reading("x");
-  if (!reading) return none("No X-Reading yet", "Make one under Readings.");
+  if (!reading) return none(say("no_x_reading"), say("no_x_lead"));
   return shown(ctx, `X-Reading, ${timeOn(reading.period_end, reading.business_date)}`, "x", reading);
 }
 
@@ -22,36 +23,36 @@ export async function zReadingScreen(ctx) {
   const { phone } = ctx;
   const { registry, unsent } = phone.state;
   const made = await phone.reading("z");
-  if (made && (!registry || registry.z_done)) return shown(ctx, `Z-Reading ${made.z_counter}`, "z", made);
-  if (!registry) return none("No Z-Reading yet", "A registry has to be open first.");
+  if (made && (!registry || registry.z_done)) return shown(ctx, say("z_reading_n", { n: String(made.z_counter) }), "z", made);
+  if (!registry) return none(say("no_z_reading"), say("no_z_lead"));
   const count = await phone.lastCount();
   const says = messages(ctx);
   if (!count || count.outdated) {
     return {
-      title: count ? "The count is outdated" : "The Z-Reading needs a count",
-      lead: count ? "Cash was collected or voided after the last count. Count the cash again; then make the Z-Reading." : "Count the cash first; then the reading can say whether it is short or over.",
-      back: BACK,
+      title: count ? say("count_outdated") : say("z_needs_count"),
+      lead: count ? say("outdated_lead") : say("needs_count_lead"),
+      back: readings(),
       nav: "readings",
-      body: [button("Count cash", () => ctx.go("count"), { class: "button primary wide" })],
+      body: [button(say("count_cash"), () => ctx.go("count"), { class: "button primary wide" })],
     };
   }
   return {
-    title: "Close the day’s figures?",
-    lead: `Business date ${day(registry.business_date)}. After this no more payments can be taken in this registry. It cannot be undone.`,
-    back: BACK,
+    title: say("z_title"),
+    lead: say("z_lead", { date: day(registry.business_date) }),
+    back: readings(),
     nav: "readings",
     body: [
-      h("p", {}, "Counted cash ", h("strong", {}, showPesos(count.total))),
+      h("p", {}, say("counted_cash"), " ", h("strong", {}, showPesos(count.total))),
       waitingNotice(phone.state),
-      unsent.count > 0 && notice("person", `${counted(unsent.count, "entry is", "entries are")} not uploaded yet. The Z-Reading can be made all the same; it says so.`),
+      unsent.count > 0 && notice("person", say("z_unsent", { count: unsent.count })),
       says.node,
     ],
-    bar: button("Confirm Z-Reading", async () => {
+    bar: button(say("confirm_z"), async () => {
       try {
         await phone.zReading();
         ctx.again();
       } catch (error) {
-        says.fail(error, error && /** @type {any} */ (error).code === "count_outdated" ? button("Count cash", () => ctx.go("count"), { class: "button small" }) : null);
+        says.fail(error, error && /** @type {any} */ (error).code === "count_outdated" ? button(say("count_cash"), () => ctx.go("count"), { class: "button small" }) : null);
       }
     }, { class: "button primary wide" }),
   };
@@ -60,17 +61,17 @@ export async function zReadingScreen(ctx) {
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function reportScreen(ctx) {
   const report = await ctx.phone.collectionReport();
-  if (!report) return none("No Collection Report yet", "It lists the payments of a registry; open one under Collection.");
+  if (!report) return none(say("no_report"), say("no_report_lead"));
   const paper = reportPaper(report);
   const says = messages(ctx);
   return {
-    title: "Collection Report",
-    lead: `${counted(report.rows.length, "payment")}, ${showPesos(report.totals.amount)}${report.totals.less_void > 0 ? `, less void ${showPesos(report.totals.less_void)}` : ""}`,
-    back: BACK,
+    title: say("collection_report"),
+    lead: `${say("n_payments", { count: report.rows.length })}, ${showPesos(report.totals.amount)}${report.totals.less_void > 0 ? say("less_void", { amount: showPesos(report.totals.less_void) }) : ""}`,
+    back: readings(),
     nav: "readings",
     look: "receipt",
     body: [says.node, h("div", { class: "preview" }, drawPaper(paper)), sharing(says, () => paper)],
-    bar: button("Print report", () => put(ctx, says, { make: () => paper }), { icon: "printer", class: "button primary wide" }),
+    bar: button(say("print_report"), () => put(ctx, says, { make: () => paper }), { icon: "printer", class: "button primary wide" }),
   };
 }
 
@@ -82,11 +83,11 @@ function shown(ctx, title, kind, reading) {
   return {
     title,
     lead: null,
-    back: BACK,
+    back: readings(),
     nav: "readings",
     look: "receipt",
     body: [waitingNotice(ctx.phone.state), says.node, h("div", { class: "preview" }, drawPaper(paper)), sharing(says, () => paper)],
-    bar: button("Print reading", () => put(ctx, says, { make: () => paper }), { icon: "printer", class: "button primary wide" }),
+    bar: button(say("print_reading"), () => put(ctx, says, { make: () => paper }), { icon: "printer", class: "button primary wide" }),
   };
 }
 
@@ -97,5 +98,5 @@ function waitingNotice({ registry, voids_waiting: count }) {
 
 /** @param {string} title @param {string} lead @returns {import("../app.mjs").Screen} */
 function none(title, lead) {
-  return { title, lead, back: BACK, nav: "readings", body: [] };
+  return { title, lead, back: readings(), nav: "readings", body: [] };
 }

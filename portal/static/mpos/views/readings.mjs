@@ -2,7 +2,8 @@
 /** Readings: the end of the day as a task list, from Upload Payments to Close Registry. */
 import { button, fill, freshId, h, icon, notice, pill } from "./dom.mjs";
 import { messages, othersNotice, reasons } from "./errors.mjs";
-import { age, counted, day, doneWords, overdueWords, showPesos } from "./format.mjs";
+import { age, day, doneWords, overdueWords, showPesos } from "./format.mjs";
+import { say, text } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function readingsScreen(ctx) {
@@ -29,40 +30,40 @@ export async function readingsScreen(ctx) {
     if (key === drawn) return;
     drawn = key;
     const last = registry ? null : await phone.collectionReport();
-    const idle = last ? `${doneWords(phone.state) ?? "No registry is open."} Its readings and report can still be read and printed.` : "No registry was opened on this phone yet. Open one under Collection.";
-    fill(facts, registry ? ["Business date ", h("strong", {}, day(registry.business_date)), `, change fund ${showPesos(registry.change_fund)}.`, overdueWords(phone.state) && h("strong", {}, " Finish this day before you collect for today.")] : idle);
-    const upload = task("Upload Payments", unsent.count > 0 ? unsentWords(unsent) : pill("safe", phone.state.others.length > 0 ? "All of yours uploaded" : "All uploaded"), startUpload, "upload");
+    const idle = last ? say("still_printed", { why: doneWords(phone.state) ?? say("no_registry") }) : say("no_registry_yet");
+    fill(facts, registry ? [say("business_date"), h("strong", {}, day(registry.business_date)), say("with_fund", { amount: showPesos(registry.change_fund) }), overdueWords(phone.state) && h("strong", {}, say("finish_first"))] : idle);
+    const upload = task(say("upload_payments"), unsent.count > 0 ? unsentWords(unsent) : pill("safe", phone.state.others.length > 0 ? say("all_yours") : say("all_uploaded")), startUpload, "upload");
     if (!registry) {
-      fill(tasks, upload, last && task("Collection Report", "last registry", () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
+      fill(tasks, upload, last && task(say("collection_report"), say("last_registry"), () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
       return;
     }
     fill(tasks,
       upload,
-      registry.z_done ? null : task("Count cash", countWords(count), () => ctx.go("count")),
-      registry.z_done ? null : task("X-Reading", "interim", makeX),
-      task("Collection Report", "every payment", () => ctx.go("report")),
-      task("Z-Reading", registry.z_done ? pill("safe", "Made") : !count ? "needs a count" : count.outdated ? "needs a new count" : "closes the figures", () => ctx.go("z-reading")),
-      registry.z_done ? task("Close Registry", "ends the day", close) : h("li", { class: "task later" }, h("span", {}, "Then close the registry"), h("span", { class: "task-status" }, "needs the Z-Reading")));
+      registry.z_done ? null : task(say("count_cash"), countWords(count), () => ctx.go("count")),
+      registry.z_done ? null : task("X-Reading", say("interim"), makeX),
+      task(say("collection_report"), say("every_payment"), () => ctx.go("report")),
+      task("Z-Reading", registry.z_done ? pill("safe", say("made")) : !count ? say("needs_count") : count.outdated ? say("needs_new") : say("closes_figures"), () => ctx.go("z-reading")),
+      registry.z_done ? task(say("close_registry"), say("ends_day"), close) : h("li", { class: "task later" }, h("span", {}, say("then_close")), h("span", { class: "task-status" }, say("needs_z_reading"))));
   }
 
   async function startUpload() {
     const before = phone.state.unsent.count;
-    says.say("info", before > 0 ? `Uploading ${counted(before, "entry", "entries")} …` : "Asking the portal …");
+    says.say("info", before > 0 ? say("uploading_n", { count: before }) : say("asking_portal"));
     try {
       const result = await phone.upload();
       const left = phone.state.unsent.count;
       const held = result.problems ?? [];
-      const whose = phone.state.others.length > 0 ? "of yours" : "of this phone";
-      if (result.problem) return says.fail(result.problem, button("Try again", startUpload, { class: "button small" }));
+      const whose = say(phone.state.others.length > 0 ? "of_yours" : "of_phone");
+      if (result.problem) return says.fail(result.problem, button(say("try_again"), startUpload, { class: "button small" }));
       if (held.length > 0) {
-        says.say("person", `Uploaded. The office must look at ${counted(held.length, "entry", "entries")}: ${reasons(held)} You need not collect again.`);
+        says.say("person", say("uploaded_held", { count: held.length, reasons: reasons(held) }));
       } else if (left > 0) {
-        says.say("person", `${counted(result.acknowledged, "entry", "entries")} uploaded, ${left.toLocaleString("en-US")} still on this phone.`, button("Try again", startUpload, { class: "button small" }));
+        says.say("person", say("uploaded_part", { count: result.acknowledged, left }), button(say("try_again"), startUpload, { class: "button small" }));
       } else {
-        says.say("safe", result.sent > 0 ? `Uploaded ${counted(result.sent, "entry", "entries")}. The portal has everything ${whose}.` : `Nothing to upload: the portal has everything ${whose}.`);
+        says.say("safe", result.sent > 0 ? say("uploaded_all", { count: result.sent, whose }) : say("uploaded_none", { whose }));
       }
     } catch (error) {
-      says.fail(error, button("Try again", startUpload, { class: "button small" }));
+      says.fail(error, button(say("try_again"), startUpload, { class: "button small" }));
     }
     await draw();
   }
@@ -80,8 +81,8 @@ export async function readingsScreen(ctx) {
     try {
       const date = phone.state.registry?.business_date;
       await phone.closeRegistry();
-      const next = doneWords(phone.state) ? "" : " Then open today's registry under Collection.";
-      says.say("safe", `The registry of ${day(date)} is closed. Hand over the cash with the Z-Reading.${next}`);
+      const next = doneWords(phone.state) ? "" : say("then_open");
+      says.say("safe", say("closed", { date: day(date), next }));
     } catch (error) {
       says.fail(error);
     }
@@ -90,13 +91,13 @@ export async function readingsScreen(ctx) {
 
   await draw();
   return {
-    title: "Readings",
+    title: say("readings"),
     lead: null,
     back: null,
     nav: "readings",
     body: [
       facts, says.node, others.node, tasks,
-      phone.state.problems.length > 0 && notice("person", `Held for the office: ${reasons(phone.state.problems)}`),
+      phone.state.problems.length > 0 && notice("person", say("held_for_office", { reasons: reasons(phone.state.problems) })),
     ],
     update: draw,
   };
@@ -104,11 +105,11 @@ export async function readingsScreen(ctx) {
 
 /** @param {{total: number, outdated: boolean} | null} count */
 function countWords(count) {
-  if (!count) return "not counted yet";
-  return count.outdated ? pill("person", `Outdated: cash taken or voided after counting ${showPesos(count.total)}`) : pill("safe", `Counted ${showPesos(count.total)}`);
+  if (!count) return say("not_counted");
+  return count.outdated ? pill("person", say("count_old", { total: showPesos(count.total) })) : pill("safe", say("counted_total", { total: showPesos(count.total) }));
 }
 
 /** @param {{count: number, oldest_at: string | null}} unsent */
 function unsentWords(unsent) {
-  return `${unsent.count.toLocaleString("en-US")} unsent${unsent.oldest_at ? `, oldest ${age(unsent.oldest_at, new Date())}` : ""}`;
+  return `${text(unsent.count)} ${unsent.oldest_at ? say("unsent_oldest", { age: age(unsent.oldest_at, new Date()) }) : say("unsent")}`;
 }

@@ -2,12 +2,13 @@
 /** A stored receipt: its number, what happened to it, and paper. */
 import { button, fill, h, pill, setText } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, dayTime, showPesos, stateWord, tenderName, voidWord, voidWords } from "./format.mjs";
+import { dayTime, showPesos, stateWord, tenderName, voidWord, voidWords } from "./format.mjs";
 import { photoSection } from "./photo.mjs";
 import { put } from "./printing.mjs";
 import { sharing } from "./sharing.mjs";
 import { receiptPaper } from "../paper.mjs";
 import { drawPaper } from "../printer.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function receiptScreen(ctx) {
@@ -16,11 +17,11 @@ export async function receiptScreen(ctx) {
   let receipt = await receiptOf(phone, id);
   if (!receipt) {
     return {
-      title: "This receipt is not on the phone",
-      lead: "Transactions lists every receipt of the registry that is open or was closed last.",
-      back: { name: "transactions", text: "Transactions" },
+      title: say("receipt_unknown"),
+      lead: say("receipt_where"),
+      back: { name: "transactions", text: say("transactions") },
       nav: "transactions",
-      body: [button("Transactions", () => ctx.replace("transactions"), { class: "button wide" })],
+      body: [button(say("transactions"), () => ctx.replace("transactions"), { class: "button wide" })],
     };
   }
   const fresh = Boolean(ctx.place.done);
@@ -39,11 +40,11 @@ export async function receiptScreen(ctx) {
     if (state.dataset.drawn !== drawn) {
       fill(state, pill(word.tone, word.text), " ", mark && pill(mark.tone, mark.text), reason ? ` ${reason}` : "");
       fill(voiding, item && h("p", { class: "hint" }, voidWords(item)),
-        button(item && item.state !== "refused" ? "Void slip" : "Void this payment", () => ctx.go("void", id), { class: "button small" }));
+        button(item && item.state !== "refused" ? say("void_slip") : say("void_payment"), () => ctx.go("void", id), { class: "button small" }));
     }
     state.dataset.drawn = drawn;
     const next = receipt.printed ? receipt.reprints + 1 : 0;
-    setText(prints, !receipt.printed ? "Issued, print unconfirmed." : `${receipt.unseen ? "Printed, paper not confirmed" : "Printed"}${receipt.reprints > 0 ? `, reprinted ${counted(receipt.reprints, "time")}` : ""}. The next print is marked REPRINT ${next}.`);
+    setText(prints, !receipt.printed ? say("unprinted") : say("printed_next", { how: say(receipt.unseen ? "printed_unseen" : "printed"), times: receipt.reprints > 0 ? say("reprinted", { count: receipt.reprints }) : "", next }));
     fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint: next, origin: location.origin })));
   }
 
@@ -55,7 +56,7 @@ export async function receiptScreen(ctx) {
 
   /** @param {"customer" | "collector"} copy */
   async function printed(copy) {
-    await put(ctx, says, { make: () => noted(copy), came: () => phone.paperCame(id), next: () => (copy === "customer" ? `REPRINT ${receipt.reprints + 1}` : "as a reprint") });
+    await put(ctx, says, { make: () => noted(copy), came: () => phone.paperCame(id), next: () => (copy === "customer" ? `REPRINT ${receipt.reprints + 1}` : say("as_reprint")) });
     await refresh();
   }
 
@@ -67,9 +68,9 @@ export async function receiptScreen(ctx) {
   await refresh();
   const change = receipt.change ?? 0;
   return {
-    title: fresh ? "Payment received" : "Receipt",
+    title: fresh ? say("payment_received") : say("receipt"),
     lead: null,
-    back: fresh ? null : { name: "transactions", text: "Back" },
+    back: fresh ? null : { name: "transactions", text: say("back") },
     nav: fresh ? "collection" : "transactions",
     look: "receipt",
     body: [
@@ -79,9 +80,9 @@ export async function receiptScreen(ctx) {
         h("p", { class: "figure" }, showPesos(receipt.amount)),
         h("p", {}, tenderName(receipt.tender, receipt.channel), receipt.reference ? `, ${receipt.reference}` : "", h("br"),
           h("strong", {}, receipt.customer_name), h("br"), h("span", { class: "hint" }, dayTime(receipt.at)))),
-      receipt.tender === "cash" && h("p", { class: "change" }, h("span", {}, "Change"), " ", h("strong", { class: change > 0 ? "figure" : "" }, showPesos(change))),
-      h("p", { class: "balance" }, h("span", {}, "Remaining balance"), " ", h("strong", {}, showPesos(receipt.balance_after))),
-      receipt.or_number && h("p", {}, `Official receipt ${receipt.or_number}`),
+      receipt.tender === "cash" && h("p", { class: "change" }, h("span", {}, say("change")), " ", h("strong", { class: change > 0 ? "figure" : "" }, showPesos(change))),
+      h("p", { class: "balance" }, h("span", {}, say("remaining_balance")), " ", h("strong", {}, showPesos(receipt.balance_after))),
+      receipt.or_number && h("p", {}, say("or_is", { number: receipt.or_number })),
       says.node,
       prints,
       photoSection(phone, receipt),
@@ -90,9 +91,9 @@ export async function receiptScreen(ctx) {
       sharing(says, () => noted("customer"), shared),
     ],
     bar: h("div", { class: "bar-grid" },
-      button("Print receipt", () => printed("customer"), { icon: "printer", class: "button primary wide" }),
-      button("Collector's copy", () => printed("collector"), { class: "button" }),
-      button("Done", () => ctx.toList(), { class: "button" })),
+      button(say("print_receipt"), () => printed("customer"), { icon: "printer", class: "button primary wide" }),
+      button(say("collectors_copy"), () => printed("collector"), { class: "button" }),
+      button(say("done"), () => ctx.toList(), { class: "button" })),
     update: refresh,
   };
 }

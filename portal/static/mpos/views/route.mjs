@@ -2,9 +2,10 @@
 /** My route: the customers of today in the order the collector visits them, moved by buttons. */
 import { button, fill, h, quiet } from "./dom.mjs";
 import { messages } from "./errors.mjs";
-import { counted, dueWords, show, today } from "./format.mjs";
+import { dueWords, show, today } from "./format.mjs";
 import { mapLink } from "./map.mjs";
 import { isVoided } from "../domain/voids.mjs";
+import { say } from "../words.mjs";
 
 /** So many customers are proposed: more than anybody visits in a day. */
 const MOST = 100;
@@ -37,7 +38,7 @@ export async function routeScreen(ctx) {
     const [moved] = next.splice(from, 1);
     next.splice(to, 0, moved);
     await keep(next);
-    told.textContent = `${phone.soa(moved)?.customer_name} is number ${to + 1} now.`;
+    told.textContent = say("moved_to", { name: phone.soa(moved)?.customer_name, n: to + 1 });
     const buttons = list.children[to]?.querySelectorAll("button.move");
     const same = /** @type {HTMLButtonElement | undefined} */ (buttons?.[way === "up" ? 0 : 1]);
     (same?.disabled ? /** @type {HTMLButtonElement} */ (buttons?.[way === "up" ? 1 : 0]) : same)?.focus({ preventScroll: true });
@@ -46,7 +47,7 @@ export async function routeScreen(ctx) {
   /** @param {string} id @param {number} place */
   function line(id, place) {
     const soa = phone.soa(id);
-    const done = soa.payments.some((/** @type {any} */ one) => !isVoided(one)) ? "Paid on this phone" : soa.visit?.at.slice(0, 10) === date ? "Visited today" : "";
+    const done = soa.payments.some((/** @type {any} */ one) => !isVoided(one)) ? say("paid_phone") : soa.visit?.at.slice(0, 10) === date ? say("visited_today") : "";
     const step = (/** @type {string} */ words, /** @type {string} */ sign, /** @type {() => unknown} */ act, off = false) =>
       h("button", { type: "button", class: "move", disabled: off, onclick: act }, h("span", { "aria-hidden": "true" }, sign), quiet(`${words} ${soa.customer_name}`));
     return h("li", { class: done ? "done" : "" },
@@ -55,26 +56,26 @@ export async function routeScreen(ctx) {
         h("span", { class: "soa-meta" }, h("span", {}, done || dueWords(soa, date)), " ", h("span", {}, soa.address)), " ",
         h("span", { class: "soa-amount" }, show(soa.amount_due))),
       h("div", { class: "moves" },
-        step("Earlier:", "↑", () => move(place, place - 1, "up"), place === 0),
-        step("Later:", "↓", () => move(place, place + 1, "down"), place === ids.length - 1),
+        step(say("earlier"), "↑", () => move(place, place - 1, "up"), place === 0),
+        step(say("later"), "↓", () => move(place, place + 1, "down"), place === ids.length - 1),
         soa.address && mapLink(soa.address, soa.customer_name),
-        step("Take off the route:", "✕", () => keep(ids.filter((one) => one !== id)))));
+        step(say("take_off_route"), "✕", () => keep(ids.filter((one) => one !== id)))));
   }
 
   function draw() {
     fill(list, ids.map(line));
     list.hidden = ids.length === 0;
     fill(foot, ids.length === 0
-      ? [h("p", { class: "hint" }, "No route yet for today. Start with everybody who is due, one street after the other, and change it by hand; or add customers one by one on their SOA."),
-        button("Start with those due, by address", () => keep(phone.find("", "address").rows("due", 0, MOST).map((/** @type {any} */ soa) => soa.id)), { class: "button primary wide" })]
-      : button("Order by address", () => keep(phone.find("", "address").rows("all", 0, Infinity).map((/** @type {any} */ soa) => soa.id).filter((/** @type {string} */ id) => ids.includes(id))), { class: "button" }));
+      ? [h("p", { class: "hint" }, say("no_route")),
+        button(say("start_those"), () => keep(phone.find("", "address").rows("due", 0, MOST).map((/** @type {any} */ soa) => soa.id)), { class: "button primary wide" })]
+      : button(say("order_address"), () => keep(phone.find("", "address").rows("all", 0, Infinity).map((/** @type {any} */ soa) => soa.id).filter((/** @type {string} */ id) => ids.includes(id))), { class: "button" }));
   }
 
   draw();
   return {
-    title: "My route",
-    lead: ids.length ? counted(ids.length, "customer") : null,
-    back: { name: "collection", text: "Collection" },
+    title: say("my_route"),
+    lead: ids.length ? say("n_customers", { count: ids.length }) : null,
+    back: { name: "collection", text: say("collection") },
     nav: "collection",
     body: [says.node, list, told, foot],
   };

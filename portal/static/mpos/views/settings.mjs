@@ -2,11 +2,12 @@
 /** Settings: printer, this phone, rescue file, update, Log out. */
 import { button, fill, h, notice } from "./dom.mjs";
 import { messages, othersNotice } from "./errors.mjs";
-import { counted, day, dayTime, showPesos, today } from "./format.mjs";
+import { day, dayTime, showPesos, today } from "./format.mjs";
 import { languageChoice } from "./language.mjs";
 import { lockSection } from "./lock_settings.mjs";
 import { placeSection } from "./place.mjs";
 import { printerSection } from "./printer_settings.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 export function settingsScreen(ctx) {
@@ -22,17 +23,17 @@ export function settingsScreen(ctx) {
     const { state } = phone;
     others.draw();
     fill(facts, [
-      fact("Collector", state.user ? `${state.user.display_name || state.user.name} (${state.user.name})` : "nobody"),
-      fact("Terminal", state.terminal ? `${state.terminal.code}, ${state.terminal.name}` : "not enrolled"),
-      fact("Registry", state.registry ? `open, business date ${day(state.registry.business_date)}` : "none open"),
-      fact("SOAs", state.snapshot ? `${counted(state.snapshot.count, "SOA")}, ${showPesos(state.snapshot.amount_due)}, as of ${dayTime(state.snapshot.as_of)}` : "none downloaded"),
-      fact("Unsent", counted(state.unsent.count, "entry", "entries")),
-      fact("Storage", storageWords(state.storage_persistent)),
-      fact("App version", ctx.version),
+      fact(say("collector"), state.user ? `${state.user.display_name || state.user.name} (${state.user.name})` : say("nobody_in")),
+      fact(say("terminal"), state.terminal ? `${state.terminal.code}, ${state.terminal.name}` : say("not_enrolled")),
+      fact(say("registry"), state.registry ? say("open_on", { date: day(state.registry.business_date) }) : say("none_open")),
+      fact("SOAs", state.snapshot ? say("list_facts", { count: state.snapshot.count, amount: showPesos(state.snapshot.amount_due), as_of: dayTime(state.snapshot.as_of) }) : say("none_downloaded")),
+      fact(say("unsent_label"), say("n_entries", { count: state.unsent.count })),
+      fact(say("storage"), storageWords(state.storage_persistent)),
+      fact(say("app_version"), ctx.version),
     ]);
-    fill(update, state.update_ready && notice("info", "A new version of the app is ready. Unsent payments stay on this phone.", button("Update now", () => phone.applyUpdate(), { class: "button small primary" })));
+    fill(update, state.update_ready && notice("info", say("update_ready"), button(say("update_now"), () => phone.applyUpdate(), { class: "button small primary" })));
     fill(session, state.user && state.online && !state.signed_in &&
-      notice("person", "The portal does not know you at the moment, so nothing can be uploaded or downloaded.", button("Log in again", () => ctx.go("log-in"), { class: "button small" })));
+      notice("person", say("portal_unknown"), button(say("log_in_again"), () => ctx.go("log-in"), { class: "button small" })));
   }
 
   async function rescue() {
@@ -41,7 +42,7 @@ export function settingsScreen(ctx) {
       const link = h("a", { href: URL.createObjectURL(blob), download: `rescue-${phone.state.terminal?.code ?? "phone"}-${today(new Date())}.json` });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-      says.say("safe", "The rescue file was handed to the browser's downloads. Give it to the office only; it holds customer data.");
+      says.say("safe", say("rescue_done"));
     } catch (error) {
       says.fail(error);
     }
@@ -55,16 +56,16 @@ export function settingsScreen(ctx) {
     } catch (error) {
       if (/** @type {any} */ (error)?.code !== "unsent_entries") return says.fail(error);
       const count = phone.state.unsent.count;
-      fill(leaving, notice("danger", `${counted(count, "entry", "entries")} on this phone ${count === 1 ? "is" : "are"} not uploaded. ${count === 1 ? "It stays here and only you can send it" : "They stay here and only you can send them"}, after logging in again on this phone.`,
-        button("Upload first", () => ctx.go("readings"), { class: "button small primary" }),
-        button("Log out anyway", () => logOut(true), { class: "button small danger" })));
+      fill(leaving, notice("danger", say("unsent_stay", { count }),
+        button(say("upload_first"), () => ctx.go("readings"), { class: "button small primary" }),
+        button(say("log_out_anyway"), () => logOut(true), { class: "button small danger" })));
       leaving.scrollIntoView({ block: "nearest" });
     }
   }
 
   draw();
   return {
-    title: "Settings",
+    title: say("settings"),
     lead: null,
     back: null,
     nav: "settings",
@@ -74,11 +75,11 @@ export function settingsScreen(ctx) {
       lockSection(ctx),
       phone.state.user && placeSection(phone),
       h("section", {}, languageChoice(ctx)),
-      h("section", {}, h("h2", {}, "This phone"), facts),
-      h("section", {}, h("h2", {}, "Rescue file"),
-        h("p", { class: "hint" }, "A copy of your unsent entries, for the day this phone cannot upload any more."),
-        button("Save rescue file", rescue, { class: "button" }), says.node),
-      h("section", { class: "last" }, button("Log out", () => logOut(false), { class: "button danger" }), leaving),
+      h("section", {}, h("h2", {}, say("phone")), facts),
+      h("section", {}, h("h2", {}, say("rescue_file")),
+        h("p", { class: "hint" }, say("rescue_hint")),
+        button(say("save_rescue"), rescue, { class: "button" }), says.node),
+      h("section", { class: "last" }, button(say("log_out"), () => logOut(false), { class: "button danger" }), leaving),
     ],
     update: draw,
   };
@@ -91,7 +92,7 @@ function fact(name, value) {
 
 /** @param {boolean | null} persistent */
 function storageWords(persistent) {
-  if (persistent === true) return "protected: the browser keeps payments until they are uploaded";
-  if (persistent === false) return "not protected: the browser may clear it when space is short. Upload often, and add this app to the home screen";
-  return "not known";
+  if (persistent === true) return say("storage_safe");
+  if (persistent === false) return say("storage_unsafe");
+  return say("not_known");
 }

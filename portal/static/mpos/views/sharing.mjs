@@ -2,10 +2,10 @@
 /** The row of buttons that shares a paper as PDF, image or text. */
 import { button, h } from "./dom.mjs";
 import { share } from "../share.mjs";
+import { say } from "../words.mjs";
 
-/** @type {{form: import("../share.mjs").ShareForm, text: string}[]} */
-const FORMS = [{ form: "pdf", text: "PDF" }, { form: "image", text: "Image" }, { form: "text", text: "Text" }];
-const SAID = { shared: "Handed over: what it holds is exactly what the paper says.", saved: "Saved among this phone's downloads: it holds exactly what the paper says.", cancelled: "" };
+/** @type {import("../share.mjs").ShareForm[]} */
+const FORMS = ["pdf", "image", "text"];
 
 /**
  * @param {ReturnType<typeof import("./errors.mjs").messages>} says
@@ -13,17 +13,17 @@ const SAID = { shared: "Handed over: what it holds is exactly what the paper say
  * @param {() => unknown} [after] notes that somebody has it
  */
 export function sharing(says, make, after) {
-  return h("div", { class: "sharing", role: "group", "aria-label": "Share without a printer" },
-    h("span", { class: "hint" }, "Share as"),
-    FORMS.map(({ form, text }) => button(text, async () => {
+  return h("div", { class: "sharing", role: "group", "aria-label": say("share_without") },
+    h("span", { class: "hint" }, say("share")),
+    FORMS.map((form) => button(say(form), async () => {
       says.clear();
       try {
-        const words = SAID[await share(await make(), form)];
-        if (!words) return;
+        const done = await share(await make(), form);
+        if (done === "cancelled") return;
         await after?.();
-        says.say("safe", words);
+        says.say("safe", say(done === "shared" ? "share_shared" : "share_saved"));
       } catch (error) {
         says.fail(error);
       }
-    }, { class: "button small", "aria-label": `Share as ${form === "pdf" ? "PDF" : text.toLowerCase()}` })));
+    }, { class: "button small", "aria-label": say("share_as_form", { form: form === "pdf" ? say(form) : say(form).toLowerCase() }) })));
 }

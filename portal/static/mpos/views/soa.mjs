@@ -3,6 +3,7 @@
 import { button, h, notice, pill } from "./dom.mjs";
 import { mapLink } from "./map.mjs";
 import { day, dayTime, doneWords, dueWords, isLate, overdueWords, show, showPesos, stateWord, tenderName, timeOn, today, visitWords, voidWord } from "./format.mjs";
+import { say } from "../words.mjs";
 
 /** @param {import("../app.mjs").Context} ctx @returns {Promise<import("../app.mjs").Screen>} */
 export async function soaScreen(ctx) {
@@ -19,42 +20,42 @@ export async function soaScreen(ctx) {
   return {
     title: soa.customer_name,
     lead: null,
-    back: { name: "collection", text: "Collection" },
+    back: { name: "collection", text: say("collection") },
     nav: "collection",
     body: [
       h("div", { class: "headline" },
         h("p", { class: "figure" }, showPesos(soa.amount_due)),
         h("p", { class: "hint" },
           h("span", { class: isLate(soa) ? "late" : "" }, dueWords(soa, date)),
-          soa.penalty > 0 ? `, penalty of ${show(soa.penalty)} included` : "",
-          soa.amount_due === 0 ? "; more becomes an advance" : "")),
-      !open && notice("person", overdue ?? doneWords(phone.state) ?? closedWords(registry), button(registry ? "Readings" : "Collection", () => ctx.go(registry ? "readings" : "collection"), { class: "button small" })),
-      soa.outdated && notice("person", "A payment on this SOA was voided after the list was downloaded: the figures here are still less that payment. Download SOA again to see what is owed.",
-        button("Collection", () => ctx.go("collection"), { class: "button small" })),
-      soa.visit && notice(soa.visit.kind === "promise" && soa.visit.payload.promised_on < date ? "person" : "info", `${visitWords(soa.visit)}. Noted ${dayTime(soa.visit.at)}.${soa.visit.payload.note ? ` ${soa.visit.payload.note}` : ""}`),
-      soa.payments.length > 0 && h("section", {}, h("h2", {}, "Collected on this phone"),
+          soa.penalty > 0 ? say("with_penalty", { amount: show(soa.penalty) }) : "",
+          soa.amount_due === 0 ? say("more_advance") : "")),
+      !open && notice("person", overdue ?? doneWords(phone.state) ?? closedWords(registry), button(registry ? say("readings") : say("collection"), () => ctx.go(registry ? "readings" : "collection"), { class: "button small" })),
+      soa.outdated && notice("person", say("soa_outdated"),
+        button(say("collection"), () => ctx.go("collection"), { class: "button small" })),
+      soa.visit && notice(soa.visit.kind === "promise" && soa.visit.payload.promised_on < date ? "person" : "info", say("visit_noted", { visit: visitWords(soa.visit), at: dayTime(soa.visit.at), note: soa.visit.payload.note ? ` ${soa.visit.payload.note}` : "" })),
+      soa.payments.length > 0 && h("section", {}, h("h2", {}, say("collected")),
         h("ul", { class: "lines" }, soa.payments.map((/** @type {any} */ record) => paymentLine(ctx, date, { ...record, ...record.payload, ...known.get(record.payment) })))),
-      h("section", {}, h("h2", {}, "Invoices"),
-        soa.invoices.length === 0 ? h("p", { class: "hint" }, "This SOA lists no invoices. A payment becomes an advance.") :
+      h("section", {}, h("h2", {}, say("invoices")),
+        soa.invoices.length === 0 ? h("p", { class: "hint" }, say("no_invoices")) :
           h("ul", { class: "lines" }, soa.invoices.map((/** @type {any} */ invoice) => invoiceLine(invoice, date)))),
-      h("section", {}, h("h2", {}, "Account"),
+      h("section", {}, h("h2", {}, say("account")),
         h("dl", { class: "facts-list" },
-          fact("Account number", soa.account_number), fact("SOA number", soa.soa_number),
-          soa.address && h("div", {}, h("dt", {}, "Address"), h("dd", {}, soa.address, " ", mapLink(soa.address, soa.customer_name))),
-          soa.contact_number && h("div", {}, h("dt", {}, "Contact number"), h("dd", {}, h("a", { href: `tel:${soa.contact_number.replace(/[^+0-9]/g, "")}` }, soa.contact_number))),
-          fact("TIN", soa.tin), fact("Collector code", soa.collector_code), fact("As of", dayTime(snapshot?.as_of))),
+          fact(say("account_number"), soa.account_number), fact(say("soa_number"), soa.soa_number),
+          soa.address && h("div", {}, h("dt", {}, say("address")), h("dd", {}, soa.address, " ", mapLink(soa.address, soa.customer_name))),
+          soa.contact_number && h("div", {}, h("dt", {}, say("contact_number")), h("dd", {}, h("a", { href: `tel:${soa.contact_number.replace(/[^+0-9]/g, "")}` }, soa.contact_number))),
+          fact("TIN", soa.tin), fact(say("collector_code"), soa.collector_code), fact(say("as_of"), dayTime(snapshot?.as_of))),
         h("div", { class: "ways" },
-          onRoute < 0 ? button("Add to my route", async () => {
+          onRoute < 0 ? button(say("add_my_route"), async () => {
             await phone.setRoute([...route, soa.id]);
             ctx.again();
-          }, { class: "button small" }) : button(`Number ${onRoute + 1} on my route`, () => ctx.go("route"), { class: "button small" }),
-          open && button("OR Entry", () => ctx.go("or-entry", soa.id), { class: "button small" }))),
+          }, { class: "button small" }) : button(say("on_route", { n: onRoute + 1 }), () => ctx.go("route"), { class: "button small" }),
+          open && button(say("or_entry"), () => ctx.go("or-entry", soa.id), { class: "button small" }))),
     ],
-    corner: button("History", () => ctx.go("history", soa.id), { class: "button small" }),
+    corner: button(say("history"), () => ctx.go("history", soa.id), { class: "button small" }),
     bar: h("div", { class: "bar-grid even" },
-      open && button("Collect payment", () => ctx.go("pay", soa.id), { class: "button primary wide" }),
-      button("Cannot collect", () => ctx.go("no-collection", soa.id), { class: "button" }),
-      button("Promise to pay", () => ctx.go("promise", soa.id), { class: "button" })),
+      open && button(say("collect_payment"), () => ctx.go("pay", soa.id), { class: "button primary wide" }),
+      button(say("cannot_collect"), () => ctx.go("no-collection", soa.id), { class: "button" }),
+      button(say("promise_pay"), () => ctx.go("promise", soa.id), { class: "button" })),
   };
 }
 
@@ -66,8 +67,8 @@ function fact(name, value) {
 /** @param {any} registry */
 function closedWords(registry) {
   return registry
-    ? "The Z-Reading is made, so this registry takes no more payments. Close it under Readings; then a new one can be opened."
-    : "No registry is open, so no payment can be taken. Open one under Collection.";
+    ? say("z_closed")
+    : say("not_open");
 }
 
 /** @param {any} invoice @param {string} date */
@@ -77,9 +78,9 @@ function invoiceLine(invoice, date) {
     h("div", { class: "line-text" },
       h("strong", {}, invoice.invoice_number), " ",
       h("span", { class: "hint" }, invoice.description || ""), " ",
-      h("span", { class: `hint ${open > 0 && invoice.due_date < date ? "late" : ""}` }, `Due ${day(invoice.due_date)}`), " ",
-      invoice.penalty > 0 && h("span", { class: "hint" }, `${show(invoice.balance)} and penalty ${show(invoice.penalty)}`)),
-    h("span", { class: "line-amount" }, open === 0 ? pill("safe", "Paid") : show(open)));
+      h("span", { class: `hint ${open > 0 && invoice.due_date < date ? "late" : ""}` }, say("due", { when: day(invoice.due_date) })), " ",
+      invoice.penalty > 0 && h("span", { class: "hint" }, say("and_penalty", { balance: show(invoice.balance), penalty: show(invoice.penalty) }))),
+    h("span", { class: "line-amount" }, open === 0 ? pill("safe", say("paid")) : show(open)));
 }
 
 /** @param {import("../app.mjs").Context} ctx @param {string} date today in Manila @param {any} payment */
@@ -97,10 +98,10 @@ function paymentLine(ctx, date, payment) {
 /** @param {import("../app.mjs").Context} ctx @returns {import("../app.mjs").Screen} */
 function missing(ctx) {
   return {
-    title: "This SOA is not on the phone",
-    lead: "It is not in the list that was downloaded last: it may be paid, closed or given to another collector.",
-    back: { name: "collection", text: "Collection" },
+    title: say("soa_not_here"),
+    lead: say("soa_not_lead"),
+    back: { name: "collection", text: say("collection") },
     nav: "collection",
-    body: [button("Back to the list", () => ctx.replace("collection"), { class: "button wide" })],
+    body: [button(say("back_list"), () => ctx.replace("collection"), { class: "button wide" })],
   };
 }

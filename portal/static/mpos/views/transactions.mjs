@@ -2,9 +2,10 @@
 /** Transactions: every receipt of the registry, newest first, with where it stands, its void and whether paper came out; earlier ones on demand. */
 import { button, fill, h, notice, pill } from "./dom.mjs";
 import { messages, reasons } from "./errors.mjs";
-import { counted, day, show, showPesos, stateWord, tenderName, timeOn, voidWord, voidWords } from "./format.mjs";
+import { day, show, showPesos, stateWord, tenderName, timeOn, voidWord, voidWords } from "./format.mjs";
 import { put } from "./printing.mjs";
 import { receiptPaper } from "../paper.mjs";
+import { say } from "../words.mjs";
 
 const STEP = 50;
 
@@ -29,11 +30,11 @@ export async function transactionsScreen(ctx) {
     const total = rows.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.amount, 0);
     const voided = rows.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + (one.void?.state === "approved" ? one.amount : 0), 0);
     const { registry } = phone.state;
-    fill(summary, rows.length > 0 ? [`${counted(rows.length, "payment")}, `, h("strong", {}, showPesos(total)), voided > 0 && `, ${showPesos(voided)} of it voided`,
-      registry ? `, business date ${day(registry.business_date)}` : ", last registry"] : "");
+    fill(summary, rows.length > 0 ? [`${say("n_payments", { count: rows.length })}, `, h("strong", {}, showPesos(total)), voided > 0 && say("of_it_voided", { amount: showPesos(voided) }),
+      registry ? say("of_date", { date: day(registry.business_date) }) : say("of_last_registry")] : "");
     fill(list, all.slice(0, shown).map(line));
-    fill(more, rows.length === 0 && nothing(), all.length > shown ? plain(`Show ${Math.min(STEP, all.length - shown)} more`, () => (shown += STEP))
-      : !withEarlier ? plain("Earlier payments", () => (withEarlier = true)) : earlier.length === 0 && h("p", { class: "hint" }, "No earlier payments on this phone."));
+    fill(more, rows.length === 0 && nothing(), all.length > shown ? plain(say("show_more", { n: Math.min(STEP, all.length - shown) }), () => (shown += STEP))
+      : !withEarlier ? plain(say("earlier_payments"), () => (withEarlier = true)) : earlier.length === 0 && h("p", { class: "hint" }, say("no_earlier")));
   }
 
   /** @param {string} text @param {() => unknown} change */
@@ -45,8 +46,8 @@ export async function transactionsScreen(ctx) {
   }
 
   function nothing() {
-    return h("div", { class: "empty" }, h("p", {}, "No payments yet."), h("p", { class: "hint" }, "Each payment you confirm appears here at once, uploaded or not."),
-      button("Collection", () => ctx.go("collection"), { class: "button" }));
+    return h("div", { class: "empty" }, h("p", {}, say("no_payments")), h("p", { class: "hint" }, say("no_payments_hint")),
+      button(say("collection"), () => ctx.go("collection"), { class: "button" }));
   }
 
   /** @param {any} one */
@@ -60,12 +61,12 @@ export async function transactionsScreen(ctx) {
           number, " ", h("span", {}, one.customer_name), " ",
           h("span", { class: "hint" }, `${timeOn(one.at, (phone.state.registry ?? phone.state.last_registry)?.business_date)}, ${tenderName(one.tender, one.channel)}${one.reference ? ` ${one.reference}` : ""}`)), " ",
         h("span", { class: `line-amount ${one.void?.state === "approved" ? "voided" : ""}` }, show(one.amount))),
-      h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed ? pill("person", "issued, print unconfirmed") : one.unseen && pill("plain", "paper not confirmed"), mark && pill(mark.tone, mark.text)),
+      h("div", { class: "pills" }, pill(word.tone, word.text), !one.printed ? pill("person", say("unprinted_pill")) : one.unseen && pill("plain", say("paper_not")), mark && pill(mark.tone, mark.text)),
       one.reason && h("p", { class: "hint" }, one.reason),
       one.void && h("p", { class: "hint" }, voidWords(one.void)),
       h("div", { class: "line-foot" },
-        button("Reprint", () => reprint(one), { class: "button small", "aria-describedby": `t-${one.payment}` }),
-        button(one.void && one.void.state !== "refused" ? "Void slip" : "Void", () => ctx.go("void", one.payment), { class: "button small", "aria-describedby": `t-${one.payment}` })));
+        button(say("reprint"), () => reprint(one), { class: "button small", "aria-describedby": `t-${one.payment}` }),
+        button(one.void && one.void.state !== "refused" ? say("void_slip") : say("void"), () => ctx.go("void", one.payment), { class: "button small", "aria-describedby": `t-${one.payment}` })));
   }
 
   /** @param {any} one */
@@ -76,7 +77,7 @@ export async function transactionsScreen(ctx) {
         return receiptPaper({ ...(await phone.receipt(one.payment)), code }, { copy: "customer", reprint: count ?? 0, origin: location.origin });
       },
       came: () => phone.paperCame(one.payment),
-      next: () => "as a reprint",
+      next: () => say("as_reprint"),
     });
     await draw();
   }
@@ -84,12 +85,12 @@ export async function transactionsScreen(ctx) {
   await draw();
   const held = phone.state.problems ?? [];
   return {
-    title: "Transactions",
+    title: say("transactions"),
     lead: null,
     back: null,
     nav: "transactions",
     body: [
-      held.length > 0 && notice("person", `The office must look at ${counted(held.length, "entry", "entries")}: ${reasons(held)} Nothing is lost; you need not collect again.`),
+      held.length > 0 && notice("person", say("must_look", { count: held.length, reasons: reasons(held) })),
       says.node, summary, list, more,
     ],
     update: draw,

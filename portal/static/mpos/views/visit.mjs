@@ -4,12 +4,12 @@ import { button, field, h, notice, pill } from "./dom.mjs";
 import { messages } from "./errors.mjs";
 import { day, dayTime, show, showPesos, stateWord, tenderName, today, typedAmount, visitWords, voidWord } from "./format.mjs";
 import { LONGEST } from "../visits.mjs";
+import { say } from "../words.mjs";
 
 /** @typedef {{visit: string, reason: string, other: boolean, promised_on: string, amount: string, note: string}} Form */
 
 /** What is offered until the office's own reasons were heard. */
 const REASONS = ["Nobody home", "Cannot pay today", "Already paid at the office", "Address not found", "Moved away", "Disputes the amount"];
-const OTHER = "Other";
 const DAY = 86_400_000;
 
 /** @param {import("../app.mjs").Context} ctx */
@@ -26,10 +26,11 @@ export function promiseScreen(ctx) {
 function form(ctx, kind) {
   const { phone } = ctx;
   const promise = kind === "promise";
-  const title = promise ? "Promise to pay" : "Cannot collect";
+  const other = say("other");
+  const title = promise ? say("promise_pay") : say("cannot_collect");
   const soa = phone.soa(ctx.route.id);
   if (!soa) {
-    return { title, lead: "This SOA is not in the list that was downloaded last.", back: { name: "collection", text: "Collection" }, nav: "collection", body: [] };
+    return { title, lead: say("soa_not_listed"), back: { name: "collection", text: say("collection") }, nav: "collection", body: [] };
   }
   const date = today(new Date());
   const says = messages(ctx);
@@ -37,19 +38,19 @@ function form(ctx, kind) {
   /** @type {Form} */
   const draft = kept ? { ...kept } : { visit: crypto.randomUUID(), reason: "", other: false, promised_on: "", amount: "", note: "" };
 
-  const reason = field("Reason", { value: draft.reason, maxlength: LONGEST.reason, enterkeyhint: "done", hint: "Choose one, or type why." });
-  const when = field("Promised for", { type: "date", value: draft.promised_on, min: date });
-  const amount = field("Amount promised", { value: draft.amount, inputmode: "decimal", enterkeyhint: "next", maxlength: 16, hint: "May stay empty." });
-  const note = field("Note", { value: draft.note, maxlength: LONGEST.note, enterkeyhint: "done", hint: "May stay empty. The office can read it." });
+  const reason = field(say("reason"), { value: draft.reason, maxlength: LONGEST.reason, enterkeyhint: "done", hint: say("reason_hint") });
+  const when = field(say("promised_for"), { type: "date", value: draft.promised_on, min: date });
+  const amount = field(say("amount_promised"), { value: draft.amount, inputmode: "decimal", enterkeyhint: "next", maxlength: 16, hint: say("may_be_empty") });
+  const note = field(say("note"), { value: draft.note, maxlength: LONGEST.note, enterkeyhint: "done", hint: say("note_hint") });
   const fields = { reason, promised_on: when, amount, note };
   const inOrder = promise ? [when, amount, note] : [reason, note];
 
-  const days = [{ text: "Tomorrow", value: later(date, 1) }, { text: "In 3 days", value: later(date, 3) }, { text: "In a week", value: later(date, 7) }, { text: "The 15th", value: nextDay(date, 15) }, { text: "The 30th", value: nextDay(date, 30) }];
+  const days = [{ text: say("tomorrow"), value: later(date, 1) }, { text: say("in_3_days"), value: later(date, 3) }, { text: say("in_a_week"), value: later(date, 7) }, { text: say("the_15th"), value: nextDay(date, 15) }, { text: say("the_30th"), value: nextDay(date, 30) }];
   const chips = promise
     ? days.map(({ text, value }) => chip(text, () => value === draft.promised_on, () => set(when, value)))
-    : [...(phone.state.business?.no_collection_reasons ?? REASONS), OTHER].map((text) => chip(text, () => (text === OTHER ? draft.other : text === draft.reason), () => {
-      set(reason, text === OTHER ? "" : text);
-      if (text === OTHER) {
+    : [...(phone.state.business?.no_collection_reasons ?? REASONS), other].map((text) => chip(text, () => (text === other ? draft.other : text === draft.reason), () => {
+      set(reason, text === other ? "" : text);
+      if (text === other) {
         draft.other = true;
         changed();
         reason.input.focus();
@@ -111,11 +112,11 @@ function form(ctx, kind) {
     body: [
       h("div", { class: "headline" }, h("p", {}, h("strong", {}, soa.customer_name)), h("p", { class: "figure" }, showPesos(soa.amount_due))),
       h("div", { class: "stack" }, inOrder[0].node,
-        h("div", { class: "suggestions", role: "group", "aria-label": promise ? "Days" : "Reasons" }, chips.map((one) => one.node)),
+        h("div", { class: "suggestions", role: "group", "aria-label": promise ? say("days") : say("reasons") }, chips.map((one) => one.node)),
         inOrder.slice(1).map((one) => one.node)),
       says.node,
     ],
-    bar: button(promise ? "Save promise" : "Save visit", save, { class: "button primary wide" }),
+    bar: button(promise ? say("save_promise") : say("save_visit"), save, { class: "button primary wide" }),
   };
 }
 
@@ -140,13 +141,13 @@ export async function historyScreen(ctx) {
   const soa = phone.soa(ctx.route.id);
   const items = await phone.history(ctx.route.id);
   return {
-    title: "History",
+    title: say("history"),
     lead: soa ? soa.customer_name : null,
     back: { name: "soa", id: ctx.route.id, text: soa?.customer_name ?? "SOA" },
     nav: "collection",
     body: [
       items.length === 0
-        ? notice("info", "Nothing was collected or noted on this account with this phone. The office sees what other phones did.")
+        ? notice("info", say("no_history"))
         : h("ul", { class: "lines" }, items.map((/** @type {any} */ item) => (item.kind === "payment" ? paymentItem(ctx, item) : visitItem(item)))),
     ],
   };
@@ -167,7 +168,7 @@ function paymentItem(ctx, payment) {
 function visitItem(visit) {
   const word = stateWord(visit.status);
   return h("li", { class: "line" }, h("div", { class: "line-text" },
-    h("strong", {}, visit.kind === "promise" ? `Promise to pay, ${day(visit.payload.promised_on)}` : "Could not collect"), " ",
+    h("strong", {}, visit.kind === "promise" ? say("promise_on", { date: day(visit.payload.promised_on) }) : say("not_collected")), " ",
     h("span", {}, visitWords(visit)), " ",
     h("span", { class: "hint" }, dayTime(visit.at)), " ",
     visit.payload.note && h("span", { class: "hint" }, visit.payload.note), " ", pill(word.tone, word.text)));

@@ -9,13 +9,12 @@ import { plausible } from "../domain/void_codes.mjs";
 import { closedForVoids, LONGEST_REASON } from "../domain/voids.mjs";
 import { voidPaper } from "../paper.mjs";
 import { drawPaper } from "../printer.mjs";
+import { say } from "../words.mjs";
 
 /** @typedef {{intent: string, reason: string, sure: boolean, code?: string, wrong?: number}} Form  sure: the second look was asked for; wrong: how many codes did not fit */
 
-const BACK = { name: "transactions", text: "Transactions" };
 /** What is offered until the office's own reasons were heard. */
 const SUGGESTIONS = ["Wrong amount", "Wrong customer", "Wrong tender", "Customer changed their mind"];
-const OTHER = "Other";
 /** After so many mistyped codes the office decides: the portal itself looks at no more than five wrong ones a day. */
 const MOST_CODES = 5;
 
@@ -24,13 +23,13 @@ export async function voidScreen(ctx) {
   const { phone } = ctx;
   const receipt = await receiptOf(phone, ctx.route.id);
   if (!receipt) {
-    return { title: "This receipt is not on the phone", lead: "Only the phone that issued a receipt can void it.", back: BACK, nav: "transactions", body: [] };
+    return { title: say("receipt_unknown"), lead: say("void_elsewhere"), back: { name: "transactions", text: say("transactions") }, nav: "transactions", body: [] };
   }
   const key = voidKey(receipt);
   const screen = receipt.void && receipt.void.state !== "refused" ? stands(ctx, receipt) : form(ctx, receipt, await phone.voidCodeFacts(receipt.payment));
   return {
     lead: null,
-    back: BACK,
+    back: { name: "transactions", text: say("transactions") },
     nav: "transactions",
     look: "receipt",
     ...screen,
@@ -50,8 +49,8 @@ function voidKey(receipt) {
 function facts(receipt, reason, code) {
   const fact = (/** @type {string} */ name, /** @type {string} */ value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
   return h("dl", { class: "facts-list" },
-    fact("Receipt", receipt.receipt_number), fact("Date", dayTime(receipt.at)), fact("Customer", receipt.customer_name),
-    fact("Paid by", `${tenderName(receipt.tender, receipt.channel)}${receipt.reference ? `, ${receipt.reference}` : ""}`), fact("Reason", reason), ...(code ? [fact("Supervisor code", code)] : []));
+    fact(say("receipt"), receipt.receipt_number), fact(say("date"), dayTime(receipt.at)), fact(say("customer"), receipt.customer_name),
+    fact(say("paid_by"), `${tenderName(receipt.tender, receipt.channel)}${receipt.reference ? `, ${receipt.reference}` : ""}`), fact(say("reason"), reason), ...(code ? [fact(say("supervisor_code"), code)] : []));
 }
 
 /** A void that waits or is approved, with its slip. @param {import("../app.mjs").Context} ctx @param {any} receipt */
@@ -61,12 +60,12 @@ function stands(ctx, receipt) {
   const says = messages(ctx);
   const cash = receipt.tender === "cash" && item.state === "approved";
   const next = item.state === "approved"
-    ? `This payment counts no more.${cash ? ` ${showPesos(receipt.amount)} less cash is expected.` : ""}`
+    ? say(cash ? "counts_no_more_cash" : "counts_no_more", { amount: showPesos(receipt.amount) })
     : item.by_code && item.status === "saved"
-      ? "The payment counts until the portal has checked the code. Upload Payments when there is a connection."
-      : "The payment counts until a supervisor approves. This phone hears of it by itself when it is online.";
+      ? say("counts_code")
+      : say("counts_until");
   return {
-    title: `Void ${item.void_number}`,
+    title: say("void_n", { number: item.void_number }),
     body: [
       h("div", { class: "headline" }, h("p", { class: "state", role: "status" }, pill(word.tone, word.text)), h("p", { class: "figure" }, showPesos(receipt.amount)),
         h("p", { class: "hint" }, voidWords(item)), h("p", {}, next)),
@@ -74,9 +73,9 @@ function stands(ctx, receipt) {
       h("div", { class: "preview" }, drawPaper(voidPaper(receipt))),
     ],
     bar: h("div", { class: "bar-grid" },
-      button("Print void slip", () => put(ctx, says, { make: () => voidPaper(receipt) }), { icon: "printer", class: "button primary wide" }),
-      button("Receipt", () => ctx.go("receipt", receipt.payment), { class: "button" }),
-      button("Done", () => ctx.back("transactions"), { class: "button" })),
+      button(say("print_void"), () => put(ctx, says, { make: () => voidPaper(receipt) }), { icon: "printer", class: "button primary wide" }),
+      button(say("receipt"), () => ctx.go("receipt", receipt.payment), { class: "button" }),
+      button(say("done"), () => ctx.back("transactions"), { class: "button" })),
   };
 }
 
@@ -86,36 +85,37 @@ function stands(ctx, receipt) {
  */
 function form(ctx, receipt, asked) {
   const { phone } = ctx;
+  const other = say("other");
   const says = messages(ctx);
   const closed = closedForVoids(phone.state);
   const kept = /** @type {Form | undefined} */ (ctx.place.draft);
   /** @type {Form} */
   const draft = kept && kept.intent !== receipt.void?.intent ? { ...kept } : { intent: crypto.randomUUID(), reason: "", sure: false };
-  const refused = receipt.void && notice("person", `${voidWords(receipt.void)} It can be asked for again.`, button("Print void slip", () => put(ctx, says, { make: () => voidPaper(receipt) }), { class: "button small" }));
+  const refused = receipt.void && notice("person", say("void_again", { words: voidWords(receipt.void) }), button(say("print_void"), () => put(ctx, says, { make: () => voidPaper(receipt) }), { class: "button small" }));
   const figure = h("p", { class: "figure" }, showPesos(receipt.amount));
   const headline = h("div", { class: "headline" }, figure, h("p", {}, h("strong", {}, receipt.customer_name)),
     h("p", { class: "hint" }, `${receipt.receipt_number}, ${tenderName(receipt.tender, receipt.channel)}, ${dayTime(receipt.at)}`));
   if (closed) {
-    return { title: "Void", body: [headline, refused, notice("person", closed.message, button("Readings", () => ctx.go("readings"), { class: "button small" }))] };
+    return { title: say("void"), body: [headline, refused, notice("person", closed.message, button(say("readings"), () => ctx.go("readings"), { class: "button small" }))] };
   }
   if (draft.sure) {
     return {
-      title: draft.code ? "Void this by the supervisor’s code?" : "Ask the office to void this?",
-      lead: draft.code ? "The portal checks the code at the next upload. Until then the payment counts. It cannot be taken back." : "A supervisor decides. Until then the payment counts. A request cannot be taken back.",
+      title: draft.code ? say("void_code_sure") : say("void_sure"),
+      lead: draft.code ? say("void_code_lead") : say("void_sure_lead"),
       alone: true,
       body: [figure, facts(receipt, draft.reason, draft.code), says.node],
       bar: h("div", { class: "bar-grid" },
-        button("Confirm void request", async () => {
+        button(say("confirm_void"), async () => {
           try {
             await phone.requestVoid(receipt.payment, draft.reason, draft.intent, draft.code ? { code: draft.code, void_number: asked.void_number } : null);
             ctx.keep(undefined);
             ctx.refresh();
           } catch (error) {
-            says.fail(error, /** @type {any} */ (error)?.fields?.some((/** @type {any} */ one) => one.field === "supervisor_code") && button("Change the code", () => ask(false), { class: "button small" }));
+            says.fail(error, /** @type {any} */ (error)?.fields?.some((/** @type {any} */ one) => one.field === "supervisor_code") && button(say("change_code"), () => ask(false), { class: "button small" }));
           }
         }, { class: "button primary wide danger" }),
-        button("Do not void", () => ctx.back("transactions"), { class: "button" }),
-        button("Change", () => ask(false), { class: "button" })),
+        button(say("do_not_void"), () => ctx.back("transactions"), { class: "button" }),
+        button(say("change_it"), () => ask(false), { class: "button" })),
     };
   }
 
@@ -125,18 +125,18 @@ function form(ctx, receipt, asked) {
     ctx.refresh();
   }
 
-  const reason = field("Reason", { value: draft.reason, maxlength: LONGEST_REASON, enterkeyhint: "done", hint: "Choose one, or type why." });
+  const reason = field(say("reason"), { value: draft.reason, maxlength: LONGEST_REASON, enterkeyhint: "done", hint: say("reason_hint") });
   const suggestions = phone.state.business?.void_reasons ?? SUGGESTIONS;
-  const chips = [...suggestions, OTHER].map((text) => h("button", { type: "button", class: "chip", onclick: () => choose(text) }, text));
+  const chips = [...suggestions, other].map((text) => h("button", { type: "button", class: "chip", onclick: () => choose(text) }, text));
   function draw() {
-    const chosen = suggestions.includes(draft.reason) ? draft.reason : draft.reason && OTHER;
+    const chosen = suggestions.includes(draft.reason) ? draft.reason : draft.reason && other;
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.textContent === chosen));
   }
   /** @param {string} text */
   function choose(text) {
-    reason.input.value = text === OTHER ? "" : text;
+    reason.input.value = text === other ? "" : text;
     changed();
-    if (text === OTHER) reason.input.focus();
+    if (text === other) reason.input.focus();
   }
   function changed() {
     draft.reason = reason.input.value.trim();
@@ -148,9 +148,9 @@ function form(ctx, receipt, asked) {
   draw();
   const spelled = `${asked.challenge.slice(0, 4)}-${asked.challenge.slice(4)}`;
   const fact = (/** @type {string} */ name, /** @type {string} */ value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
-  const code = field("Supervisor code", {
+  const code = field(say("supervisor_code"), {
     value: draft.code ?? "", maxlength: 20, inputmode: "numeric", enterkeyhint: "done",
-    hint: "Only when a supervisor is near: under Voids, Give a code, they type what stands here and read you eight digits. Otherwise leave it empty.",
+    hint: say("code_hint"),
   });
   code.input.addEventListener("input", () => {
     draft.code = code.input.value.replace(/[\s-]/g, "");
@@ -167,19 +167,19 @@ function form(ctx, receipt, asked) {
       code.input.value = "";
       code.input.disabled = true;
     }
-    code.wrong(draft.wrong >= MOST_CODES ? "No code fitted. Go on without one: the office decides." : "This is not the code for this void. Compare the eight digits, and what the supervisor typed, with this screen; or leave it empty.");
+    code.wrong(draft.wrong >= MOST_CODES ? say("no_code_fits") : say("code_wrong"));
     if (!code.input.disabled) code.input.focus();
     return false;
   }
   if ((draft.wrong ?? 0) >= MOST_CODES) code.input.disabled = true;
-  const near = h("section", { class: "void-code", "aria-label": "When a supervisor is near" },
-    h("dl", { class: "facts-list" }, fact("Void number", asked.void_number), fact("Amount", showPesos(receipt.amount)), fact("Challenge", spelled)), code.node);
+  const near = h("section", { class: "void-code", "aria-label": say("when_supervisor") },
+    h("dl", { class: "facts-list" }, fact(say("void_number"), asked.void_number), fact(say("amount"), showPesos(receipt.amount)), fact(say("challenge"), spelled)), code.node);
   return {
-    title: "Void this payment",
-    body: [headline, refused, h("div", { class: "stack" }, reason.node, h("div", { class: "suggestions", role: "group", "aria-label": "Suggestions" }, chips)), near, says.node],
-    bar: button("Ask for the void", async () => {
+    title: say("void_payment"),
+    body: [headline, refused, h("div", { class: "stack" }, reason.node, h("div", { class: "suggestions", role: "group", "aria-label": say("suggestions") }, chips)), near, says.node],
+    bar: button(say("ask_void"), async () => {
       if (!draft.reason) {
-        reason.wrong("Say why: choose a reason or type one.");
+        reason.wrong(say("say_why"));
         reason.input.focus();
       } else if (await codeFits()) ask(true);
     }, { class: "button primary wide" }),
