@@ -99,7 +99,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         url: str = request.getfixturevalue("sqlite_url")
         return url
-    return postgres.create_database(request.getfixturevalue("postgres_server"), "portal_test", "template_portal")
+    return postgres.fresh_database(request.getfixturevalue("postgres_server"), "portal_test", "template_portal")
 
 
 def opened(app: Flask) -> Iterator[Flask]:
