@@ -229,7 +229,8 @@ def own_cost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_passwords_are_argon2id(app: Flask, own_cost: None) -> None:
-    make_user("pepe", "office")
+    with app.app_context():
+        make_user("pepe", "office")
     for (stored,) in query(app, "SELECT password_hash FROM users WHERE name = 'pepe'"):
         assert re.fullmatch(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[^$]+\$[^$]+", stored)
         memory, turns = (int(number) for number in re.findall(r"[mt]=(\d+)", stored))
