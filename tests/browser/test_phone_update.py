@@ -14,7 +14,7 @@ from portal.blueprints.mpos import build_shell
 from tests.browser.phone_portal import CUSTOMERS, PhonePortal
 from tests.browser.pin import unlock
 from tests.browser.test_phone_lock import start_day
-from tests.browser.test_whole_day import collect, until
+from tests.browser.test_whole_day import collect
 
 pytestmark = pytest.mark.timeout(300)
 VERSION = "document.querySelector('meta[name=mpos-version]').content"
@@ -56,7 +56,7 @@ def test_an_update_waits_for_the_collector_and_loses_neither_the_form_nor_what_i
     # --- it is taken when the collector says so: the same records, the same numbers, the same unsent entries
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("button", name="Update now").click()
-    until(lambda: page.evaluate(VERSION) != before)
+    page.wait_for_function("(before) => document.querySelector('meta[name=mpos-version]')?.content !== before", arg=before)
     unlock(page)
     expect(page.locator("#unsent")).to_have_text(unsent)
     page.unroute("**/api/v1/journal")
