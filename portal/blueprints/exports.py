@@ -15,10 +15,11 @@ from portal.access import roles
 from portal.blueprints import payments, reconciliation, soas
 from portal.blueprints.pages import Query, answer
 from portal.documents import pdf_response
+from portal.domain import progress
 from portal.domain.errors import InvalidInput, NotFound
 from portal.exports import XLSX, csv_response
 from portal.extensions import limiter
-from portal.lists import AT_ONCE, LISTS, MOST, Filter, Listing, pack, pdf, too_long, xlsx
+from portal.lists import AT_ONCE, LISTS, MOST, TABLE, Filter, Listing, pack, pdf, too_long, xlsx
 from portal.services import exports as service
 from portal.store import exports
 from portal.store.soas import find
@@ -97,6 +98,11 @@ def longest(listing: Listing, form: str) -> int | None:
     return None if listing.most_on_paper else MOST.get(form)
 
 
+def shortest(listing: Listing, form: str) -> int:
+    """Rows up to which a list is answered at once; one that is a table on paper, however long, takes ten times as long there."""
+    return min(AT_ONCE[form], TABLE) if form == "pdf" and listing.most_on_paper else AT_ONCE[form]
+
+
 def own_name() -> str:
     """Key of a limit per person."""
     return f"user {current_user.name}" if current_user.is_authenticated else f"address {request.remote_addr}"
@@ -121,10 +127,11 @@ def report() -> Response:
 def answered(wanted: Asked, form: str) -> Response:
     """The file, or the page that offers to prepare it."""
     listing, name = wanted.listing, wanted.listing.file_name(wanted.day, form)
-    if wanted.count(AT_ONCE[form] + 1) > AT_ONCE[form]:
+    most = shortest(listing, form)
+    if wanted.count(most + 1) > most:
         count = wanted.count()
         choices = [one for one in (form, *(other for other in FORMATS if other != form)) if count <= (longest(listing, one) or count)]
-        context = {"asked": wanted, "form": form, "formats": FORMATS, "choices": choices, "count": count, "most": AT_ONCE[form]}
+        context = {"asked": wanted, "form": form, "formats": FORMATS, "choices": choices, "count": count, "most": most}
         return answer("exports/long.html", "exports/_long.html", **context, reason="" if form in choices else too_long(listing))
     if form == "csv":
         return csv_response(name, listing.head, listing.rows(wanted.filter, wanted.day))
@@ -194,7 +201,8 @@ def index() -> Response:
 def show(export_id: int) -> Response:
     """How far a file is; while it is being written the part asks again every second."""
     export = own(export_id)
-    context = {"export": export, "about": about(export), "formats": FORMATS, "days": service.KEPT.days}
+    far = progress.estimate(export.rows_done, export.rows_total, export.started_at, export.heartbeat_at)
+    context = {"export": export, "about": about(export), "progress": far, "formats": FORMATS, "days": service.KEPT.days}
     return answer("exports/show.html", "exports/_export.html", **context)
 
 

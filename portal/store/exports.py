@@ -16,13 +16,14 @@ from portal.store.models import Export, User
 ACTIVE = ("pending", "processing")
 _COLUMNS = (
     "id", "user_id", "kind", "format", "query", "chosen", "words", "day", "status", "lease", "rows_done", "rows_total", "size", "error",
-    "created_at", "started_at", "finished_at",
+    "created_at", "started_at", "heartbeat_at", "finished_at",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRow:
-    """One export: whose it is, what of which list (`words` says it to people), and how far it is. Moments in UTC, size in bytes."""
+    """One export: whose it is, what of which list (`words` says it to people), and how far it is. Moments in UTC, size in bytes;
+    `heartbeat_at` is when its rows were last counted."""
 
     id: int
     user_id: int
@@ -40,6 +41,7 @@ class ExportRow:
     error: str
     created_at: datetime
     started_at: datetime | None
+    heartbeat_at: datetime
     finished_at: datetime | None
     who: str
 

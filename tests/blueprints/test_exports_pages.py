@@ -8,6 +8,7 @@ import re
 import stat
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,8 +17,10 @@ from markupsafe import escape
 from pypdf import PdfReader
 
 from portal import clock, doorbell, lists
+from portal.extensions import db
 from portal.services import exports
 from portal.store import exports as store
+from portal.store import soas
 from tests.blueprints.office_site import TRICKY, Site, attributes, element, text_of
 from tests.factories import make_soa, store_soas
 from workers import jobs
@@ -208,6 +211,33 @@ def test_a_file_can_be_given_up_and_asked_for_again(site: Site, long: None) -> N
     assert "Cancelled by carla" in page and "/soas.xlsx?q=customer" in attributes(page, "action")
     assert site.post("carla", f"{place}/cancel").status_code == 409
     assert site.post("carla", "/soas.xlsx?q=customer").headers["Location"] != place
+
+
+def test_a_long_pdf_is_lines_with_every_row_once_and_its_sums_at_the_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "TABLE", 3)
+    shown = site.page("carla", "/soas")
+    texts = [page.extract_text() for page in PdfReader(io.BytesIO(site.get("carla", "/soas.pdf").data)).pages]
+    words = " ".join(" ".join(texts).split())
+    for soa in attributes(shown, "data-soa"):
+        with site.app.app_context():
+            detail = soas.get(soa)
+        assert detail and words.count(detail.soa.soa_number) == 1
+    assert "SOA CUSTOMER LIST, TOTALS" in texts[-1] and element(shown, "soa-total").removeprefix("₱") in texts[-1]
+    assert [f"Page {number} of {len(texts)}" in text for number, text in enumerate(texts, start=1)] == [True] * len(texts)
+
+
+def test_a_file_under_way_says_how_fast_it_goes_and_what_remains(site: Site, long: None) -> None:
+    place = site.post("carla", "/soas.pdf").headers["Location"]
+    number = int(place.rpartition("/")[2])
+    assert "Waiting for the worker to begin" in text_of(site.page("carla", place))
+    begun = clock.now()
+    with site.app.app_context():
+        store.claim(number, "lease", begun)
+        store.keep(number, "lease", begun + timedelta(seconds=4), rows_done=8, rows_total=40)
+        db.session.commit()
+    page = site.page("carla", place)
+    assert "8 of 40 SOAs 20 %" in text_of(page) and "2.0 a second, about 16 s left" in text_of(page)
+    assert attributes(page, "value")[-1] == "8" and f"{place}/cancel" in attributes(page, "action")
 
 
 def test_a_pdf_that_would_be_a_book_is_refused_and_the_others_offered(site: Site, long: None, monkeypatch: pytest.MonkeyPatch) -> None:

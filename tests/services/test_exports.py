@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, current_app
 
-from portal import doorbell, lists
+from portal import documents, doorbell, lists
 from portal.domain.errors import Conflict, NotFound
 from portal.extensions import db, read_only
 from portal.services import exports, saved_filters, waiting
@@ -56,7 +56,10 @@ def files() -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx", "pdf"])
-def test_a_file_is_written_and_its_progress_seen_from_outside(office: int, form: str) -> None:
+def test_a_file_is_written_and_its_progress_seen_from_outside(office: int, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "TABLE", 10)
+    monkeypatch.setattr(documents, "TYPES", (documents.Type(8, 160, 14, 14),))
+    monkeypatch.setattr(documents, "PAGES_AT_ONCE", 1)
     number = ask(office, form)
     seen: list[tuple[int, int | None]] = []
 
@@ -74,8 +77,7 @@ def test_a_file_is_written_and_its_progress_seen_from_outside(office: int, form:
     done = row(number)
     assert (done.rows_done, done.rows_total, done.error, done.finished_at) == (30, 30, "", NOW)
     assert done.size == exports.file_of(done).stat().st_size and files() == [f"{number}.{form}"]
-    if form != "pdf":
-        assert seen[:2] == [(5, 30), (10, 30)]
+    assert seen[:2] == ([(11, 30), (22, 30)] if form == "pdf" else [(5, 30), (10, 30)])
     assert exports.run(number, write, lambda: NOW) is None, "it is done once"
     assert audit.verify()[1] is None
 
