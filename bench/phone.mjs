@@ -1,6 +1,7 @@
 /** The phone's own modules, measured in the page: bench/phone.py calls these. Times are milliseconds on this page's clock. */
 
 import { Clock } from "/static/mpos/clock.mjs";
+import { Cipher } from "/static/mpos/vault.mjs";
 import { Store } from "/static/mpos/db.mjs";
 import { listOf, download } from "/static/mpos/sync.mjs";
 import { SoaList } from "/static/mpos/search.mjs";
@@ -17,9 +18,14 @@ async function bytesOf(accept) {
   return { body, packed: performance.getEntriesByType("resource").at(-1).encodedBodySize, etag: response.headers.get("ETag") };
 }
 
-/** Our way: bytes in hand until the list and its journal entry are durable. */
-async function ours(received) {
+/** Our way: bytes in hand until the list and its journal entry are durable; `sealed` as on a phone with a PIN. */
+async function ours(received, sealed) {
   const store = new Store(`bench-${crypto.randomUUID()}`, browser);
+  if (sealed) {
+    const id = crypto.randomUUID();
+    await store.setMeta("vault", { id });
+    store.use(new Cipher(id, await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]), crypto));
+  }
   await store.ready();
   const writing = { store, clock: new Clock({ now: () => Date.now(), monotonic: () => performance.now() }), subtle: crypto.subtle, terminal: "T99", lock: (body) => body() };
   let durable = 0;
@@ -85,21 +91,23 @@ export async function storing(rounds, dexie) {
   const columns = await bytesOf("application/vnd.mpos.soa-columns+json");
   const objects = await bytesOf("application/json");
   const Dexie = dexie ? (await import(dexie)).default : null;
-  const took = { ours: [], row: [], dexie: [] };
+  const took = { sealed: [], ours: [], row: [], dexie: [] };
   for (let round = 0; round < rounds; round += 1) {
-    took.ours.push(await ours(columns));
+    took.sealed.push(await ours(columns, true));
+    took.ours.push(await ours(columns, false));
     took.row.push(await perRow(objects));
     if (Dexie) took.dexie.push(await byDexie(objects, Dexie));
   }
   const { columns: parsed } = JSON.parse(new TextDecoder().decode(columns.body));
   const begun = performance.now();
   new SoaList(parsed);
-  return { packed: columns.packed, whole: objects.packed, ours: median(took.ours), row: median(took.row), dexie: Dexie && median(took.dexie), prepare: performance.now() - begun };
+  return { packed: columns.packed, whole: objects.packed, sealed: median(took.sealed), ours: median(took.ours), row: median(took.row), dexie: Dexie && median(took.dexie), prepare: performance.now() - begun };
 }
 
 /** Each keystroke of these words: milliseconds until the matches, their number and what they owe are known; and how the painting of 50 compares. */
-export async function searching(words) {
+export async function searching(words, pin) {
   const phone = await openPhone({ automatic: false, serviceWorker: undefined });
+  await phone.unlock(pin);
   const stored = await phone._session.store.snapshot();
   const opening = performance.now();
   listOf(stored);
@@ -132,7 +140,7 @@ export async function searching(words) {
 
 /** Milliseconds from the keystroke until the rows stand in the page, laid out. */
 function paint({ find }, phone, text) {
-  const ctx = { phone: { state: phone.state, find: (given) => find.call(phone, given) }, memory: {}, go: () => undefined, scrollTop: () => 0 };
+  const ctx = { phone: { state: phone.state, find: (given) => find.call(phone, given), choice: async () => null }, memory: {}, go: () => undefined, scrollTop: () => 0 };
   const screen = collectionScreen(ctx);
   const page = document.createElement("div");
   page.className = "page";

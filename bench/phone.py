@@ -30,14 +30,20 @@ from tests.factories import PASSWORD, make_user, store_soas
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 WORDS = ["dela cruz", "malolos", "0917", "santos ma", "hp-2019", "rizal st", "zzz"]
+PIN = "271828"
 WATCH = """
 new MutationObserver(() => {
+  if (!window.asked && document.querySelector("#screen input[type=password]")) window.asked = performance.now();
   if (!window.usable && document.querySelector("ul.soas li button")) window.usable = performance.now();
   const number = document.getElementById("receipt-number");
   if (window.pressed && !window.stored && number && number.textContent) window.stored = performance.now();
 }).observe(document, { childList: true, subtree: true, characterData: true });
 document.addEventListener("click", (event) => {
-  if (event.target.closest("button")?.textContent.includes("Confirm payment")) { window.pressed = performance.now(); window.stored = 0; }
+  const pressed = event.target.closest("button")?.textContent ?? "";
+  if (pressed.includes("Unlock")) window.given = performance.now();
+  if (!pressed.includes("Confirm payment")) return;
+  window.pressed = performance.now();
+  window.stored = 0;
 }, true);
 """
 
@@ -74,12 +80,23 @@ def start_of_day(page: Page, url: str) -> None:
     page.get_by_label("Username").fill("nena")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
+    page.get_by_label("New PIN", exact=True).wait_for()
+    page.get_by_label("New PIN", exact=True).fill(PIN)
+    page.get_by_label("New PIN again").fill(PIN)
+    page.get_by_role("button", name="Set PIN").click()
     page.get_by_role("button", name="Enroll this phone").click()
     page.get_by_label("Change fund").fill("500")
     page.get_by_role("button", name="Open Registry").click()
     page.get_by_role("button", name="Download SOA").first.click()
     page.locator("ul.soas li button").first.wait_for(timeout=60_000)
     page.wait_for_function("() => navigator.serviceWorker.getRegistration('/mpos/').then((found) => Boolean(found && found.active))")
+
+
+def unlock(page: Page) -> None:
+    """Give the PIN and wait for the list."""
+    page.get_by_label("PIN", exact=True).fill(PIN)
+    page.get_by_role("button", name="Unlock").click()
+    page.wait_for_function("() => window.usable > 0")
 
 
 def confirm_times(page: Page, count: int) -> list[float]:
@@ -119,11 +136,11 @@ def measure(url: str, given: argparse.Namespace, profile: Path) -> dict[str, Any
         confirms = confirm_times(page, 7)
         other = opened(context, given.throttle)
         other.goto(f"{url}/mpos/")
-        other.locator("ul.soas li button").first.wait_for()
+        unlock(other)
         dexie = "/static/dexie.mjs" if given.dexie else None
         call = "async ([name, ...given]) => (await import('/static/bench.mjs'))[name](...given)"
         storing = other.evaluate(call, ["storing", given.rounds, dexie])
-        searching = other.evaluate(call, ["searching", WORDS])
+        searching = other.evaluate(call, ["searching", WORDS, PIN])
         context.close()
         starts = []
         for _ in range(3):
@@ -131,10 +148,12 @@ def measure(url: str, given: argparse.Namespace, profile: Path) -> dict[str, Any
             context.set_offline(True)
             page = opened(context, given.throttle)
             page.goto(f"{url}/mpos/")
-            page.wait_for_function("() => window.usable > 0")
-            starts.append(page.evaluate("() => window.usable"))
+            page.wait_for_function("() => window.asked > 0")
+            page.wait_for_timeout(500)  # nobody types a PIN faster
+            unlock(page)
+            starts.append(page.evaluate("() => [window.asked, window.usable - window.given]"))
             context.close()
-        return {"storing": storing, "searching": searching, "starts": sorted(starts), "confirms": sorted(confirms)}
+        return {"storing": storing, "searching": searching, "starts": sorted(starts, key=sum), "confirms": sorted(confirms)}
 
 
 def shell_bytes(app: Flask, url: str) -> int:
@@ -169,22 +188,25 @@ def main() -> None:
             server.shutdown()
     storing, searching = found["storing"], found["searching"]
     peer = storing["dexie"] or storing["row"]
+    asked, opened_by_pin = found["starts"][1]
     lines = [
         ("shell, compressed", shell_size / 1000, "kB", 200.0),
         ("keystroke -> matches, p95", searching["p95"], "ms", 2.0),
         ("search and painting of 50 rows / painting alone", searching["both"] / searching["alone"], "", 1.2),
-        ("start with no network -> usable list", found["starts"][1], "ms", 1000.0),
+        ("start with no network -> usable list, less the typing of the PIN", asked + opened_by_pin, "ms", 1000.0),
         ("Confirm -> receipt number", found["confirms"][3], "ms", 100.0),
     ]
     print(f"{given.soas:,} SOAs, processor slowed {given.throttle:g} times")
     print(f"Download SOA: {storing['packed']:,} B in columns, {storing['whole']:,} B as objects")
-    print(f"received -> durable: {storing['ours']:.0f} ms; a record for each SOA {storing['row']:.0f} ms", end="")
+    print(f"received -> durable, sealed: {storing['sealed']:.0f} ms; as it is {storing['ours']:.0f} ms; a record for each SOA {storing['row']:.0f} ms", end="")
     print(f"; Dexie bulkPut {storing['dexie']:.0f} ms" if storing["dexie"] else "", end="")
-    print(f"; {peer / storing['ours']:.1f} times as fast (goal 12)")
-    missed = peer / storing["ours"] < 12
+    print(f"; {peer / storing['sealed']:.1f} and {peer / storing['ours']:.1f} times as fast (goal 12)")
+    missed = peer / storing["sealed"] < 12
     for name, value, unit, goal in lines:
         print(f"{name}: {value:.2f} {unit} (goal {goal:g})")
         missed |= value > goal
+    print(f"start: {asked:.0f} ms to the PIN, {opened_by_pin:.0f} ms from the PIN to the list; all {[round(sum(one)) for one in found['starts']]}")
+    print(f"Confirm: {[round(one) for one in found['confirms']]} ms")
     print(f"list ready in memory at a start: {searching['opened']:.0f} ms; made ready at a download: {storing['prepare']:.0f} ms")
     sys.exit(1 if missed else 0)
 

@@ -137,8 +137,8 @@ export class MemoryStore {
     return this._all(terminal).filter(({ unsent }) => unsent).slice(0, limit).map(copy);
   }
 
-  async places(terminal, from) {
-    return (await this.entries(terminal, from)).map(({ entry: _entry, ...rest }) => rest);
+  async places(terminal, from, to = Infinity) {
+    return (await this.entries(terminal, from, to)).map(({ entry: _entry, ...rest }) => rest);
   }
 
   async unsentSummary(terminal) {
@@ -174,6 +174,13 @@ export class MemoryStore {
   async payment(id) {
     await this._turn();
     return copy(this.disk.payments.get(id)) ?? null;
+  }
+
+  async beforePayment(terminal, intent, from) {
+    await this._turn();
+    const of = (item) => item.terminal === terminal && item.seq >= from;
+    const payments = [...this.disk.payments.values()].filter(of).sort((a, b) => a.seq - b.seq).map(copy);
+    return { head: copy(this.disk.heads.get(terminal)) ?? emptyHead(terminal), stored: this.disk.payments.has(intent), payments };
   }
 
   async payments(terminal, from) {

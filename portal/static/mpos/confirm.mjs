@@ -43,14 +43,16 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 /**
  * Append what `plan` makes of the present head: one entry, stored durably when it resolves. A `plan` that throws writes nothing.
  * A clock jump seen since the last look is journaled first.
+ * @template {{head: Head}} Seen
  * @param {Writing} writing
- * @param {(head: Head, at: string) => Step|Promise<Step>} plan `at`: the instant the entry will carry
- * @returns {Promise<{entry: Entry, head: Head}>}
+ * @param {(head: Head, at: string, seen: Seen) => Step|Promise<Step>} plan `at`: the instant the entry will carry
+ * @param {() => Promise<Seen>} [look] reads the head, and what else the plan has to see beside it, anew for each attempt
+ * @returns {Promise<{entry: Entry, head: Head, payment: PaymentRecord|undefined}>}
  */
-export function write(writing, plan) {
+export function write(writing, plan, look) {
   return writing.lock(async () => {
     await noteJump(writing, writing.clock.look());
-    return writeLocked(writing, plan);
+    return writeLocked(writing, plan, look);
   });
 }
 
@@ -77,20 +79,24 @@ export async function watchClock(writing, seconds = null) {
 }
 
 /**
+ * @template {{head: Head}} Seen
  * @param {Writing} writing
- * @param {(head: Head, at: string) => Step|Promise<Step>} plan
+ * @param {(head: Head, at: string, seen: Seen) => Step|Promise<Step>} plan
+ * @param {() => Promise<Seen>} [look]
  */
-async function writeLocked({ store, clock, subtle, terminal }, plan) {
+async function writeLocked({ store, clock, subtle, terminal }, plan, look) {
   for (let attempt = 1; ; attempt += 1) {
-    const head = await store.head(terminal);
+    const seen = look ? await look() : /** @type {Seen} */ ({ head: await store.head(terminal) });
+    const { head } = seen;
     const at = clock.at();
-    const step = await plan(head, at);
+    const step = await plan(head, at, seen);
     const content = { terminal, seq: head.seq + 1, kind: step.kind, at, at_trusted: clock.trusted(), payload: step.payload, prev: head.hash };
     const entry = await append(content, subtle);
     const after = nextHead(head, entry, step);
     try {
-      await store.append({ entry, head: after, payment: await step.payment?.(entry), update: step.update, snapshot: step.snapshot, visit: step.visit });
-      return { entry, head: after };
+      const payment = await step.payment?.(entry);
+      await store.append({ entry, head: after, payment, update: step.update, snapshot: step.snapshot, visit: step.visit });
+      return { entry, head: after, payment };
     } catch (error) {
       if (!(error instanceof HeadMoved)) throw error;
       if (attempt === ATTEMPTS) {
@@ -274,22 +280,20 @@ export function closedForPayments(head, today) {
  * @param {{find: (id: string) => Soa|null, includedSeq: number, shown: (soa: Soa) => Record<string, any>, code: (entry: Entry) => Promise<string|null>}} known
  *   `find` looks into the downloaded list, whose figures hold this terminal's payments up to `includedSeq`; `shown` is kept for the receipt;
  *   `code` makes what the receipt's QR carries, null when it cannot: the payment is stored all the same
- * @returns {Promise<PaymentRecord>}
+ * @returns {Promise<{record: PaymentRecord, head: Head|null}>} `head` as it is after the payment; null when it was stored before
  */
 export async function confirm(writing, draft, known) {
   const { store, terminal } = writing;
   const intent = draft.intent;
   if (!UUID.test(String(intent))) throw new PhoneError("invalid", told("form_no_identity"));
-  const before = await store.payment(intent);
-  if (before) return before;
   try {
-    await write(writing, async (head, at) => {
-      // Another tab, or the first of two taps, may have stored it while this one waited for the lock.
-      if (await store.payment(intent)) throw new IntentTaken();
+    const { payment, head: after } = await write(writing, async (head, at, { stored, payments }) => {
+      // Another tab, the first of two taps, or a form of before the phone was killed.
+      if (stored) throw new IntentTaken();
       const closed = closedForPayments(head, at.slice(0, 10));
       if (closed || !head.registry) throw closed;
       const soa = known.find(draft.soa) ?? unlistedSoa(draft);
-      const own = soa ? (await store.payments(terminal, known.includedSeq + 1)).filter((payment) => payment.payload.soa === soa.id) : [];
+      const own = soa ? payments.filter((payment) => payment.payload.soa === soa.id) : [];
       const view = soa && lessLocal(soa, own);
       const { problems, tendered, change, reference, channel, mode, directed, allocations, vat, balance_after, branch, check_date, or_number, or_date } = preview(draft, view, at.slice(0, 10));
       if (problems.length || !soa) throw new PhoneError("invalid", problems.map(({ message }) => message).join(" "), { fields: problems });
@@ -334,14 +338,12 @@ export async function confirm(writing, draft, known) {
         head: { receipt: number },
         registry: draft.tender === "cash" ? { last_cash_seq: head.seq + 1 } : {},
       };
-    });
+    }, () => store.beforePayment(terminal, intent, known.includedSeq + 1));
+    return { record: /** @type {PaymentRecord} */ (payment), head: after };
   } catch (error) {
     // The connection may have died after the commit: what is on disk decides, not what we heard of it.
     const stored = error instanceof PhoneError && error.code !== "storage_failed" ? null : await store.payment(intent);
-    if (stored) return stored;
+    if (stored) return { record: stored, head: null };
     throw error;
   }
-  const stored = await store.payment(intent);
-  if (!stored) throw new PhoneError("storage_failed", told("payment_unread"));
-  return stored;
 }

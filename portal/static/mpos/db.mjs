@@ -453,6 +453,24 @@ export class Store {
   }
 
   /**
+   * What a payment has to know, as of one moment: where the journal stands, the payment of this intent if it is stored already, and the payments of
+   * the terminal from journal place `from` on.
+   * @param {string} terminal
+   * @param {string} intent
+   * @param {number} from
+   * @returns {Promise<{head: Head, stored: boolean, payments: PaymentRecord[]}>}
+   */
+  async beforePayment(terminal, intent, from) {
+    const range = this._browser.keyRange.bound([terminal, from], [terminal, Infinity]);
+    const [head, count, payments] = await this._run(["heads", "payments"], "readonly", (transaction) => {
+      const store = transaction.objectStore("payments");
+      return Promise.all([answer(transaction.objectStore("heads").get(terminal)), answer(store.count(intent)), answer(store.index("place").getAll(range))]);
+    });
+    const [opened, openedPayments] = await Promise.all([this._opened("heads", head), this._openedAll("payments", payments)]);
+    return { head: opened ?? emptyHead(terminal), stored: count > 0, payments: openedPayments };
+  }
+
+  /**
    * Append one journal entry with everything that belongs to it, all or nothing, on disk when it resolves. The only way money is written.
    * Throws HeadMoved when the journal's head is no longer the entry's `prev`, IntentTaken when the new payment or visit exists, PhoneError disk_full.
    * @param {{entry: Entry, head: Head, payment?: PaymentRecord, update?: PaymentRecord, snapshot?: Snapshot, visit?: VisitRecord}} what
@@ -510,10 +528,11 @@ export class Store {
    * Where each entry from `from` on is (`unsent`, `status`, `reason`), without what it says: much faster than `entries`.
    * @param {string} terminal
    * @param {number} from
+   * @param {number} [to]
    * @returns {Promise<Omit<StoredEntry, "entry">[]>}
    */
-  async places(terminal, from) {
-    const range = this._browser.keyRange.bound([terminal, from], [terminal, Infinity]);
+  async places(terminal, from, to = Infinity) {
+    const range = this._browser.keyRange.bound([terminal, from], [terminal, to]);
     const stored = await this._run(["entries"], "readonly", (transaction) => answer(transaction.objectStore("entries").getAll(range)));
     return Promise.all(stored.map((record) => (record.why ? this._opened("entries", record) : { ...record, reason: record.reason ?? null })));
   }

@@ -415,6 +415,33 @@ export class Sessions {
   }
 
   /**
+   * Add the payment that was just stored to what is known here, without reading everything anew; false when this tab does not know all that was
+   * written before it. Other tabs hear of it.
+   * @param {Session} session
+   * @param {Head} head after the payment
+   * @param {PaymentRecord} payment
+   */
+  _took(session, head, payment) {
+    if (session !== this._session || !session.list || session.terminal?.code !== head.terminal || session.head?.seq !== head.seq - 1) return false;
+    const { soa } = payment.payload;
+    const payments = [...(session.paidBySoa.get(soa) ?? []), payment];
+    const row = session.list.table.rowOf(soa);
+    session.head = head;
+    session.payments = [...session.payments, payment];
+    session.paidBySoa.set(soa, payments);
+    session.views.delete(row);
+    if (row !== -1) session.owed[row] = lessLocal(session.list.table.at(row), payments).amount_due;
+    const unsent = { count: session.unsent.count + 1, oldest_at: session.unsent.oldest_at ?? payment.at };
+    session.unsent = unsent;
+    this._publish();
+    this._tabs?.postMessage({ kind: "changed", user: session.user.name });
+    const noted = this._refreshed.then(() => (session === this._session && session.unsent === unsent ? this._note(session.user.name, unsent) : undefined));
+    this._refreshed = noted.catch(() => undefined);
+    this._background(noted);
+    return true;
+  }
+
+  /**
    * Run `body` while nobody else in any tab holds the lock. With `only_if_free` it answers null at once when somebody does.
    * @template T
    * @param {string} name

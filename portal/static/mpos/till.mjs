@@ -263,7 +263,7 @@ export class Till extends Line {
   async confirm(draft) {
     const { session, terminal } = this._needActive();
     const snapshot = session.snapshot;
-    const record = await confirm(this._writing(session, terminal.code), draft, {
+    const { record, head } = await confirm(this._writing(session, terminal.code), draft, {
       find: (id) => this._listed(session, id),
       includedSeq: this._included(session),
       shown: (soa) => ({
@@ -278,7 +278,7 @@ export class Till extends Line {
       }),
       code: (entry) => this._receiptCode(session, entry),
     });
-    await this._changed();
+    if (!head || !this._took(session, head, record)) await this._changed();
     this._background(this._uploadSoon(SETTLE));
     return { ...record.payload, payment: record.payment, at: record.at, seq: record.seq };
   }
@@ -340,9 +340,9 @@ export class Till extends Line {
    * @param {string} paymentId
    */
   async receipt(paymentId) {
-    const record = await this._payment(paymentId);
+    const [record, papers] = await Promise.all([this._payment(paymentId), this._paperUnseen()]);
     const { payload, shown, prints } = record;
-    const [stored] = await this._needSession().store.entries(record.terminal, record.seq, record.seq);
+    const [stored] = await this._needSession().store.places(record.terminal, record.seq, record.seq);
     /** @type {Map<string, {invoice: string, invoice_number: string|null, penalty: number, principal: number}>} */
     const invoices = new Map();
     for (const { invoice, invoice_number, kind, amount } of payload.allocations) {
@@ -363,7 +363,7 @@ export class Till extends Line {
       code: record.code ?? null,
       printed: prints.customer > 0,
       reprints: Math.max(prints.customer - 1, 0),
-      unseen: (await this._paperUnseen()).includes(record.payment),
+      unseen: papers.includes(record.payment),
       status: whereItIs(stored),
       reason: stored?.reason ?? null,
       void: await this._void(record),

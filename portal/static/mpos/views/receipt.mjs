@@ -33,6 +33,11 @@ export async function receiptScreen(ctx) {
 
   async function refresh() {
     receipt = await phone.receipt(id);
+    draw();
+    drawPreview();
+  }
+
+  function draw() {
     const { status, reason, void: item } = receipt;
     const word = stateWord(status);
     const mark = item && voidWord(item);
@@ -45,7 +50,11 @@ export async function receiptScreen(ctx) {
     state.dataset.drawn = drawn;
     const next = receipt.printed ? receipt.reprints + 1 : 0;
     setText(prints, !receipt.printed ? say("unprinted") : say("printed_next", { how: say(receipt.unseen ? "printed_unseen" : "printed"), times: receipt.reprints > 0 ? say("reprinted", { count: receipt.reprints }) : "", next }));
-    fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint: next, origin: location.origin })));
+  }
+
+  function drawPreview() {
+    const reprint = receipt.printed ? receipt.reprints + 1 : 0;
+    fill(preview, drawPaper(receiptPaper(receipt, { copy: "customer", reprint, origin: location.origin })));
   }
 
   /** Noted before it leaves the phone: whatever the printer does, no second unmarked original can appear. @param {"customer" | "collector"} copy */
@@ -65,7 +74,8 @@ export async function receiptScreen(ctx) {
     await refresh();
   }
 
-  await refresh();
+  draw();
+  ctx.later(() => void setTimeout(drawPreview)); // the number first: drawing the paper with its QR takes a slow phone longer than all the rest
   const change = receipt.change ?? 0;
   return {
     title: fresh ? say("payment_received") : say("receipt"),

@@ -367,7 +367,6 @@ export default {
   payment_must: "A payment must be more than zero.",
   payment_received: "Payment received",
   payment_unknown: "This payment is not saved on this phone.",
-  payment_unread: "The payment was written but cannot be read back. Close the app, open it again and look at Transactions.",
   pays: "Pays {what}",
   pays_chosen: "Pays {count} chosen {invoice|invoices}",
   pays_oldest: "Pays oldest first",

@@ -367,7 +367,6 @@ export default {
   payment_must: "Higit sa zero dapat ang bayad.",
   payment_received: "Natanggap ang bayad",
   payment_unknown: "Wala sa teleponong ito ang bayad na ito.",
-  payment_unread: "Naisulat ang bayad pero hindi mabasa ulit. Isara ang app, buksan ulit, at tingnan ang Transaksyon.",
   pays: "Bayad sa {what}",
   pays_chosen: "Bayad sa {count} napiling invoice",
   pays_oldest: "Pinakaluma ang unang bayaran",
