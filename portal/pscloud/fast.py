@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -18,15 +18,16 @@ import msgspec
 from portal.domain import money, plain, soa
 from portal.domain.errors import InvalidAmount
 from portal.domain.plain import PlainInvoice, PlainSoa, fingerprint, moment
-from portal.pscloud import answers, mapping
+from portal.pscloud import answers, columns, mapping
 from portal.pscloud.answers import keys
+from portal.pscloud.columns import NOTHING, PESOS, Unusual
 from portal.pscloud.mapping import LONGEST_TEXT, MOST_INVOICES, MappingError, read_amount, read_date, read_instant, to_soa
 from portal.pscloud.profile import Formats, Profile
 
 MOST_DAYS = 20_000
 """Different texts of dates that are remembered at once."""
 _RULES = b"".join(
-    Path(str(file)).read_bytes() for file in (__file__, *(module.__file__ for module in (answers, mapping, money, plain, soa)))
+    Path(str(file)).read_bytes() for file in (__file__, *(module.__file__ for module in (answers, columns, mapping, money, plain, soa)))
 )
 """A release that reads records otherwise knows none of the digests of the one before."""
 
@@ -61,8 +62,9 @@ INVOICE_PARTS = (
 )
 
 
-class Unusual(Exception):
-    """This record is for mapping.to_soa()."""
+FEW = 8
+"""Fewer records are read each by itself."""
+_LEFT_TO_THE_CAREFUL = (Unusual, msgspec.DecodeError, RecursionError, UnicodeDecodeError, MappingError, InvalidAmount, TypeError)
 
 
 class Reader:
@@ -77,8 +79,9 @@ class Reader:
         self.seed = hashlib.sha256(_RULES + _told(profile)).digest()[:32]
         built = _decoder(profile)
         self.decode: Callable[[bytes], Any] | None = built and built[0]
-        self.soa_values: Callable[[Any], tuple[Any, ...]] = built[1] if built else tuple
-        self.invoice_values: Callable[[Any], tuple[Any, ...]] = built[2] if built else tuple
+        self.decode_all: Callable[[bytes], list[Any]] | None = built and built[1]
+        self.soa_values: Callable[[Any], tuple[Any, ...]] = built[2] if built else tuple
+        self.invoice_values: Callable[[Any], tuple[Any, ...]] = built[3] if built else tuple
 
     def digest(self, raw: bytes) -> str:
         """What tells these bytes, read by this profile and by the rules of this release, from all others; 32 hex characters."""
@@ -88,6 +91,21 @@ class Reader:
         """The SOA in a record. Raises MappingError where mapping.to_soa() does."""
         return self.read(raw) or plain.plain(to_soa(raw, self.profile))
 
+    def soas(self, raws: Sequence[bytes]) -> list[PlainSoa | None]:
+        """What read() gives for each of these records, found for all of them at once as long as they are as records usually are."""
+        if len(raws) < FEW or self.decode_all is None:
+            return list(map(self.read, raws))
+        whole = b"[" + b",".join(raws) + b"]"
+        if b"\\u0000" not in whole:
+            try:
+                records = list(map(self.soa_values, self.decode_all(whole)))
+                if len(records) == len(raws):
+                    return [*columns.soas(self, records, self.invoice_values)]
+            except (*_LEFT_TO_THE_CAREFUL, ValueError):
+                pass  # one of them is unusual: which one is soon found by halves
+        middle = len(raws) // 2
+        return [*self.soas(raws[:middle]), *self.soas(raws[middle:])]
+
     def read(self, raw: bytes) -> PlainSoa | None:
         """The SOA in a record that is as records usually are, else None."""
         if self.decode is None or b"\\u0000" in raw:
@@ -95,13 +113,13 @@ class Reader:
         try:
             record = self.decode(raw)
             return self._soa(self.soa_values(record))
-        except (Unusual, msgspec.DecodeError, RecursionError, UnicodeDecodeError, MappingError, InvalidAmount, TypeError):
+        except _LEFT_TO_THE_CAREFUL:
             return None
 
     def _soa(self, values: tuple[Any, ...]) -> PlainSoa:
         due, penalty, one, number, customer, account, name, address, contact, tin, issued, due_on, code, status, updated, listed = values
-        amount = self._pesos(due)
-        part = self._pesos(penalty) if self.profile.soa.penalty else NOTHING
+        amount = self.pesos(due)
+        part = self.pesos(penalty) if self.profile.soa.penalty else NOTHING
         if (len(part), part) > (len(amount), amount) or len(listed) > MOST_INVOICES:
             raise Unusual
         text, days = self._text, self.days
@@ -114,13 +132,13 @@ class Reader:
             "" if address is None else text(address, LONGEST_TEXT),
             "" if contact is None else text(contact, 60),
             "" if tin is None else text(tin, 40),
-            days.get(issued) or self._day(issued),
-            days.get(due_on) or self._day(due_on),
+            days.get(issued) or self.day(issued),
+            days.get(due_on) or self.day(due_on),
             amount,
             part,
             None if code is None else text(code, 40) or None,
             self._word(status, self.profile.soa_status) if self.profile.soa.status else "active",
-            self._moment(updated),
+            self.moment(updated),
         )
         invoices = self._invoices(listed)
         return PlainSoa(*made, fingerprint(PlainSoa(*made, "", invoices)), invoices)
@@ -137,17 +155,17 @@ class Reader:
             if not (description.__class__ is str and len(description) <= LONGEST_TEXT and description.strip() is description):
                 description = "" if description is None else text(description, LONGEST_TEXT)
             if not (as_pesos and amount.__class__ is str and _PESOS(amount)):
-                amount = self._pesos(amount)
+                amount = self.pesos(amount)
             if not (as_pesos and balance.__class__ is str and _PESOS(balance)):
-                balance = self._pesos(balance)
+                balance = self.pesos(balance)
             if not (as_pesos and penalty.__class__ is str and _PESOS(penalty)):
-                penalty = NOTHING if penalty is None else self._pesos(penalty)
+                penalty = NOTHING if penalty is None else self.pesos(penalty)
             if not (as_pesos and vat.__class__ is str and _PESOS(vat)):
-                vat = NOTHING if vat is None else self._pesos(vat)
+                vat = NOTHING if vat is None else self.pesos(vat)
             if len(vat) >= len(amount) and (len(vat), vat) > (len(amount), amount):
                 raise Unusual
-            day = days.get(issued) or self._day(issued)
-            until = days.get(due) or self._day(due)
+            day = days.get(issued) or self.day(issued)
+            until = days.get(due) or self.day(due)
             kind = "vatable" if vat_type is None else words.get(vat_type) if vat_type.__class__ is str else None
             invoices.append(new(PlainInvoice, (one, number, day, until, description, amount, balance, penalty, kind or _unusual(), vat)))
         if len(invoices) > 1:
@@ -164,20 +182,23 @@ class Reader:
         text: str = value.strip()
         return text if len(text) <= limit else _unusual()
 
-    def _pesos(self, value: Any) -> str:
+    def pesos(self, value: Any) -> str:
+        """Pesos with two places. Raises Unusual, MappingError or InvalidAmount."""
         if self.as_pesos and value.__class__ is str and _PESOS(value):
             text: str = value
             return text
         text = str(read_amount(value, self.formats))
         return text if text[0] != "-" else _unusual()
 
-    def _day(self, value: Any) -> str:
+    def day(self, value: Any) -> str:
+        """A date as ISO text. Raises Unusual or MappingError."""
         found: date = read_date(self._text(value, 40) or _unusual(), "", self.formats)
         if len(self.days) >= MOST_DAYS:
             self.days.clear()
         return self.days.setdefault(value, found.isoformat()) if value.__class__ is str else found.isoformat()
 
-    def _moment(self, value: Any) -> str:
+    def moment(self, value: Any) -> str:
+        """An instant in UTC, as tables hold it. Raises Unusual or MappingError."""
         if self.formats.instant == "unix" and value.__class__ in {int, Decimal}:
             value = str(value)
         found: datetime = read_instant(self._text(value, 60) or _unusual(), "", self.formats)
@@ -192,9 +213,7 @@ def _unusual() -> Any:
     raise Unusual
 
 
-NOTHING = "0.00"
-_PESOS = re.compile(r"(?:0|[1-9][0-9]{0,12})\.[0-9]{2}", re.ASCII).fullmatch
-"""Pesos as they are kept: two places, no signs of thousands, no zeros before."""
+_PESOS = re.compile(PESOS, re.ASCII).fullmatch
 _IN_ORDER = attrgetter("due_date", "invoice_number", "id")
 
 
@@ -203,9 +222,11 @@ def _told(profile: Profile) -> bytes:
     return msgspec.json.encode(profile, order="deterministic")
 
 
-def _decoder(profile: Profile) -> tuple[Callable[[bytes], Any], Callable[[Any], Any], Callable[[Any], Any]] | None:
-    """What decodes a record into a structure of its own, and what takes the values of SOA and invoice out of it; None for a profile whose
-    paths go through lists or into each other."""
+def _decoder(
+    profile: Profile,
+) -> tuple[Callable[[bytes], Any], Callable[[bytes], list[Any]], Callable[[Any], Any], Callable[[Any], Any]] | None:
+    """What decodes a record into a structure of its own, what does so with a list of them, and what takes the values of SOA and invoice
+    out of it; None for a profile whose paths go through lists or into each other."""
     try:
         invoice, invoice_names = _shape([getattr(profile.invoice, name) for name in INVOICE_PARTS], {})
         paths = [getattr(profile.soa, name) for name in SOA_PARTS]
@@ -213,7 +234,8 @@ def _decoder(profile: Profile) -> tuple[Callable[[bytes], Any], Callable[[Any], 
     except ValueError:
         return None
     decoder = msgspec.json.Decoder(record, float_hook=Decimal)
-    return decoder.decode, attrgetter(*soa_names), attrgetter(*invoice_names)
+    decoder_of_all = msgspec.json.Decoder(list[record], float_hook=Decimal)  # type: ignore[valid-type]
+    return decoder.decode, decoder_of_all.decode, attrgetter(*soa_names), attrgetter(*invoice_names)
 
 
 def _shape(paths: list[str], types: Mapping[str, Any]) -> tuple[type[msgspec.Struct], list[str]]:

@@ -161,14 +161,18 @@ def _read(page: Page, reader: Reader, books: list[Digests], touched: frozenset[s
     """The page's records: known ones are only recognised, the others are mapped."""
     begun = time.perf_counter()
     made = Reading(page, [], [], [], 0.0)
+    unknown: list[tuple[bytes, str]] = []
     for raw in page.records:
         digest = reader.digest(raw)
-        known = next((book[digest] for book in books if digest in book), None)
+        known = next((book[digest] for book in books if digest in book), None) if books else None
         if known is not None and known[0] not in touched:
             made.records.append((*known, digest))
-            continue
+        else:
+            unknown.append((raw, digest))
+    usual_ones = reader.soas([raw for raw, _ in unknown]) if unknown else []
+    for (raw, digest), usual in zip(unknown, usual_ones, strict=True):
         try:
-            soa = reader.soa(raw)
+            soa = usual or reader.soa(raw)
         except MappingError as error:
             made.failed.append(NewFailure(error.pscloud_id, error.label, error.field[:80], error.reason, raw_text(raw)))
             continue

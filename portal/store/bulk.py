@@ -18,11 +18,6 @@ def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
 
 
-def is_plain(row: str, columns: int) -> bool:
-    """Whether a row of so many columns, with tabs between, holds nothing that COPY would take for something else."""
-    return row.count("\t") == columns - 1 and "\\" not in row and "\n" not in row and "\r" not in row
-
-
 def line(texts: Sequence[str], end: str | None) -> str:
     """One row for copy(), of texts that hold no NUL; `end` is the last column, None for NULL."""
     joined = "\t".join(text.translate(_ESCAPES) for text in (*texts, end or ""))

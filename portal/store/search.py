@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, product
@@ -51,6 +51,11 @@ MOST_GUESSES = 9
 LAST = "\U0010ffff"
 """Sorts behind every other character, so that what begins with a word lies between the word and the word with it."""
 _PARTICLES = re.compile(r"\bde (la|las|los)\b")
+_ODD_SPACES = re.compile(r"[\x00\t\x0b\x0c\r\x1c-\x1f]| [ \n]|\n |^ | $")
+"""What fold() takes away besides capitals, in texts with line ends between."""
+_MARKS = re.compile("[\u0300-\u034e\x00]+")
+_UNCOMMON = re.compile("[^\x00-\u034e]")
+"""Below these characters, marks stand together."""
 _NAME_WORD = re.compile(r"[^\W\d_]+")
 _INDEX = table("soa_search", column("rowid"))
 _ROWS = table("soa_search_rows", column("id"), column("soa_id"))
@@ -61,8 +66,29 @@ def fold(text: str) -> str:
     if text.isascii():
         return _PARTICLES.sub(r"de\1", " ".join(text.lower().replace("\x00", "").split()))
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())  # first apart: 𝒜 has no lower case
-    bare = "".join(character for character in apart if not unicodedata.combining(character) and character != "\x00")
+    if _UNCOMMON.search(apart) is None:
+        bare = _MARKS.sub("", apart)
+    else:
+        bare = "".join(character for character in apart if not unicodedata.combining(character) and character != "\x00")
     return _PARTICLES.sub(r"de\1", " ".join(bare.split()))
+
+
+def fold_many(texts: Sequence[str]) -> list[str]:
+    """fold() of each, for many texts in a fifth of the time."""
+    usual = "\n".join(text for text in texts if text.isascii())
+    if usual.count("\n") != max(sum(map(str.isascii, texts)) - 1, 0) or _ODD_SPACES.search(usual):
+        return list(map(fold, texts))
+    lowered = iter(usual.lower().split("\n"))
+    return [_join_particles(next(lowered)) if text.isascii() else fold(text) for text in texts]
+
+
+def texts(names: Sequence[str], accounts: Sequence[str], numbers: Sequence[str]) -> list[str]:
+    """Of each SOA what soas.search_text() says."""
+    return [text[:LONGEST_SEARCH] for text in fold_many([" ".join(parts) for parts in zip(names, accounts, numbers, strict=True)])]
+
+
+def _join_particles(folded: str) -> str:
+    return _PARTICLES.sub(r"de\1", folded) if "de l" in folded else folded
 
 
 def words_of(typed: str) -> list[str]:
@@ -194,12 +220,18 @@ def _escaped(word: str) -> str:
 
 def name_words(name: str) -> set[str]:
     """The words of a customer's name that are long enough to be mended, folded."""
-    return {word for word in _NAME_WORD.findall(fold(name)) if SHORTEST_MENDED <= len(word) <= 40}
+    return words_of_names([name])
+
+
+def words_of_names(names: Iterable[str]) -> set[str]:
+    """name_words() of all of them."""
+    apart = set("\n".join(fold_many(list(set(names)))).split())
+    return {word for word in _NAME_WORD.findall(" ".join(apart)) if SHORTEST_MENDED <= len(word) <= 40}
 
 
 def learn(names: Iterable[str]) -> None:
     """Remember the words of these customer names."""
-    learn_words(set().union(*map(name_words, names)))
+    learn_words(words_of_names(names))
 
 
 def learn_words(words: Iterable[str]) -> None:

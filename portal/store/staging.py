@@ -15,9 +15,10 @@ from sqlalchemy import Date, Row, TextClause, bindparam, delete, func, select, t
 from portal.domain.plain import PlainSoa, centavos, plain
 from portal.domain.soa import Invoice, Soa, changes
 from portal.extensions import db
-from portal.store import bulk, search, soas
+from portal.store import bulk, search, soas, staging_lines
 from portal.store.fresh import filled_at_once
 from portal.store.models import SoaChange, SyncRun
+from portal.store.staging_lines import INVOICE_COLUMNS, SOA_COLUMNS
 from portal.store.staging_tables import staged_invoices, staged_soas
 
 BATCH = 500
@@ -27,23 +28,6 @@ FEW = 20_000
 MOST_WORDS = 50_000
 """Words of names that a run remembers to have written."""
 _PLAIN = tuple(name for name in PlainSoa._fields if name not in {"invoices", "collector_code"})
-_SOA_COLUMNS = ("run_id", "place", *_PLAIN, "search_text", "collector_code")
-_INVOICE_COLUMNS = (
-    "run_id",
-    "place",
-    "soa_id",
-    "position",
-    "id",
-    "invoice_number",
-    "invoice_date",
-    "due_date",
-    "amount",
-    "balance",
-    "penalty",
-    "vat_amount",
-    "vat_type",
-    "description",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +49,18 @@ def put(run_id: int, place: int, found: Sequence[PlainSoa], words: set[str] | No
     """Stage these SOAs, the first one as number `place` of the run. `words` of names were written by this run before; more are added."""
     if not found:
         return
-    fresh = search.name_words(" | ".join({soa.customer_name for soa in found})) - (words or set())
+    fresh = search.words_of_names(soa.customer_name for soa in found) - (words or set())
     search.learn_words(fresh)
     if words is not None:
         words.clear() if len(words) > MOST_WORDS else words.update(fresh)
-    numbered = list(enumerate(found, place))
     if bulk.is_postgresql():
-        bulk.copy("staged_soas", _SOA_COLUMNS, [_soa_line(run_id, number, soa) for number, soa in numbered])
-        bulk.copy("staged_invoices", _INVOICE_COLUMNS, [each for number, soa in numbered for each in _invoice_lines(run_id, number, soa)])
+        bulk.copy("staged_soas", SOA_COLUMNS, [staging_lines.of_soas(run_id, place, found)])
+        bulk.copy("staged_invoices", INVOICE_COLUMNS, [staging_lines.of_invoices(run_id, place, found)])
     else:
-        bulk.insert_many("staged_soas", _SOA_COLUMNS, [_soa_values(run_id, number, soa) for number, soa in numbered])
+        numbered = list(enumerate(found, place))
+        bulk.insert_many("staged_soas", SOA_COLUMNS, [_soa_values(run_id, number, soa) for number, soa in numbered])
         rows = [each for number, soa in numbered for each in _invoice_values(run_id, number, soa)]
-        bulk.insert_many("staged_invoices", _INVOICE_COLUMNS, rows)
-
-
-def _soa_line(run_id: int, place: int, soa: PlainSoa) -> str:
-    one, number, customer, account, name, address, contact, tin, issued, due, amount, penalty, code, status, updated, version, _ = soa
-    row = (
-        f"{run_id}\t{place}\t{one}\t{number}\t{customer}\t{account}\t{name}\t{address}\t{contact}\t{tin}\t{issued}\t{due}\t"
-        f"{amount.replace('.', '')}\t{penalty.replace('.', '')}\t{status}\t{updated}+00\t{version}\t{soas.search_text(soa)}\t{code or ''}"
-    )
-    if bulk.is_plain(row, len(_SOA_COLUMNS)):
-        return row + ("\\N\n" if code is None else "\n")
-    centavos_due, centavos_penalty = amount.replace(".", ""), penalty.replace(".", "")
-    texts = (one, number, customer, account, name, address, contact, tin, issued, due, centavos_due, centavos_penalty, status)
-    return bulk.line((str(run_id), str(place), *texts, f"{updated}+00", version, soas.search_text(soa)), code)
-
-
-def _invoice_lines(run_id: int, place: int, soa: PlainSoa) -> list[str]:
-    found = []
-    for position, (one, number, issued, due, description, amount, balance, penalty, vat_type, vat) in enumerate(soa.invoices):
-        row = (
-            f"{run_id}\t{place}\t{soa.id}\t{position}\t{one}\t{number}\t{issued}\t{due}\t{amount.replace('.', '')}\t"
-            f"{balance.replace('.', '')}\t{penalty.replace('.', '')}\t{vat.replace('.', '')}\t{vat_type}\t{description}\n"
-        )
-        if not bulk.is_plain(row[:-1], len(_INVOICE_COLUMNS)):
-            money = (text.replace(".", "") for text in (amount, balance, penalty, vat))
-            row = bulk.line((str(run_id), str(place), soa.id, str(position), one, number, issued, due, *money, vat_type), description)
-        found.append(row)
-    return found
+        bulk.insert_many("staged_invoices", INVOICE_COLUMNS, rows)
 
 
 def _soa_values(run_id: int, place: int, soa: PlainSoa) -> tuple[Any, ...]:
@@ -193,7 +150,7 @@ _CHANGE_SOAS = f"""
     UPDATE soas SET {", ".join(f"{name} = t.{name}" for name in _DATA if name != "id")}, changed_run_id = t.run_id,
         closed_on = CASE m.kind WHEN 'closed' THEN :today WHEN 'reopened' THEN NULL ELSE soas.closed_on END
     FROM staged_soas t, moves m WHERE t.run_id = :run AND m.soa_id = t.id AND m.kind <> 'added' AND soas.id = t.id"""  # noqa: S608
-_INVOICE_DATA = _INVOICE_COLUMNS[3:]
+_INVOICE_DATA = INVOICE_COLUMNS[3:]
 _SAME = " AND ".join(f"n.{name} = invoices.{name}" for name in _INVOICE_DATA)
 _REMOVE_INVOICES = f"""
     DELETE FROM invoices WHERE soa_id IN (SELECT soa_id FROM moves WHERE kind <> 'added')

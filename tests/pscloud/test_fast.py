@@ -55,7 +55,7 @@ def spoilt(draw: st.DrawFn) -> bytes:
         for step in way[:-1]:
             target = target[step]
         if draw(st.booleans()):
-            target[way[-1]] = draw(ODD)
+            target[way[-1]] = copy.deepcopy(draw(ODD))  # what is put in may be spoilt further
         else:
             del target[way[-1]]
     return json.dumps(made, ensure_ascii=draw(st.booleans())).encode()
@@ -123,3 +123,28 @@ def test_a_digest_is_that_of_the_bytes_the_profile_and_the_rules(monkeypatch: py
     assert first != Reader(other).digest(raw)
     monkeypatch.setattr("portal.pscloud.fast._RULES", b"other rules")
     assert first != Reader(DEFAULT).digest(raw)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(spoilt(), min_size=8, max_size=12))
+def test_many_at_once_give_what_each_by_itself_gives(raws: list[bytes]) -> None:
+    reader = Reader(DEFAULT)
+    assert reader.soas(raws) == list(map(reader.read, raws))
+
+
+@pytest.mark.parametrize("unusual", [b'{"id": "\\u0000"}', b"{", b'{"id": 1e400}', json.dumps(record(2, amount_due="1e3")).encode()])
+def test_an_unusual_record_among_many_does_not_touch_its_neighbours(unusual: bytes) -> None:
+    raws = [json.dumps(record(n), ensure_ascii=bool(n % 2)).encode() for n in range(40)]
+    raws[17] = unusual
+    reader = Reader(DEFAULT)
+    assert reader.soas(raws) == [*map(reader.read, raws)]
+    assert [one is None for one in reader.soas(raws)] == [n == 17 for n in range(40)]
+
+
+def test_unusual_values_in_every_record_read_the_same_at_once() -> None:
+    formats = msgspec.structs.replace(DEFAULT.formats, amount="grouped")
+    for profile in (DEFAULT, msgspec.structs.replace(DEFAULT, formats=formats)):
+        reader = Reader(profile)
+        made = [record(n, invoices=[invoice(n * 3 + part, vat_type=None, penalty=None) for part in range(n % 3)]) for n in range(20)]
+        raws = [json.dumps(one).encode() for one in made]
+        assert reader.soas(raws) == [*map(reader.read, raws)]

@@ -81,7 +81,7 @@ def test_nothing_changed_is_recognised_by_its_bytes_alone(any_app: Flask, server
     server.reply = books = Books([record(n) for n in range(1, 8)], page_size=3)
     first = download(server)
     assert (first.pages, first.pages_unchanged, first.added) == (3, 0, 7) and first.bytes_read > 4000
-    monkeypatch.setattr(fast.Reader, "soa", lambda *_: pytest.fail("nothing is to be mapped"))
+    monkeypatch.setattr(fast.Reader, "soas", lambda *_: pytest.fail("nothing is to be mapped"))
     monkeypatch.setattr(fast.Reader, "digest", lambda *_: pytest.fail("no record is to be looked at"))
     books.as_of = "2026-11-21T05:00:00+08:00"
     second = download(server, 1)
@@ -95,14 +95,14 @@ def test_on_a_changed_page_only_what_changed_is_mapped(any_app: Flask, server: S
     server.reply = books = Books([record(n) for n in range(1, 10)], page_size=3)
     download(server)
     mapped: list[str] = []
-    really = fast.Reader.soa
+    really = fast.Reader.soas
 
-    def soa(self: fast.Reader, raw: bytes) -> Any:
-        made = really(self, raw)
-        mapped.append(made.id)
-        return made
+    def soas(self: fast.Reader, raws: list[bytes]) -> list[Any]:
+        made = really(self, raws)
+        mapped.extend(one.id for one in made if one)
+        return [*made]
 
-    monkeypatch.setattr(fast.Reader, "soa", soa)
+    monkeypatch.setattr(fast.Reader, "soas", soas)
     books.records[4] = record(5, amount_due="500.00", penalty="0.00")
     second = download(server, 1)
     assert mapped == ["S0005"] and (second.pages_unchanged, second.changed, second.unchanged) == (2, 1, 8)
