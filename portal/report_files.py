@@ -93,6 +93,9 @@ def at_once(wanted: Wanted, form: str) -> bytes | None:
 
 def count(wanted: Wanted, most: int | None = None) -> int:
     """How many lines it has, counted no further than `most`."""
+    if wanted.report.count:
+        found = wanted.report.count(wanted.filter, wanted.today)
+        return found if most is None else min(found, most)
     return sum(1 for _ in islice(iter(wanted.rows()), most))
 
 

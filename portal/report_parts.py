@@ -74,6 +74,8 @@ class Report:
     running: str = ""
     """The column of pesos whose running total stands beside it on paper."""
     besides: Callable[[ReportFilter, date], Sequence[Section]] = lambda wanted, today: ()
+    count: Callable[[ReportFilter, date], int] | None = None
+    """How many lines it has, where that is known without reading them."""
     deeper: tuple[str, str] | None = None
     """The report that lists one by one what a line of this adds up, and the words of the way to it."""
 

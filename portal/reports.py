@@ -186,6 +186,7 @@ REPORTS: Mapping[str, Report] = {
             signers=("Prepared by", "Checked by", "Approved by"),
             running="Total",
             besides=_collection_sections,
+            count=lambda wanted, today: store.count_payments(wanted),
         ),
         Report(
             "tenders",
@@ -230,6 +231,7 @@ REPORTS: Mapping[str, Report] = {
             store.aging_accounts,
             "SOA",
             "SOAs",
+            count=lambda wanted, today: sum(int(str(row[2])) for row in store.aging(wanted, today)),
             asks=("due", "collector", "code"),
             period="all",
             note=AS_DOWNLOADED,

@@ -157,9 +157,8 @@ def prepare(name: str, form: str) -> ResponseReturnValue:
     if form == "pdf" and report_files.count(wanted, report_files.MOST["pdf"] + 1) > report_files.MOST["pdf"]:
         raise InvalidInput(report_files.too_long(wanted.report))
     address = asked_for.query.url().partition("?")[2]
-    export_id = exports.request(
-        current_user.id, current_user.name, KIND, form, address, report_files.pack(wanted), wanted.words, wanted.today, clock.now()
-    )
+    chosen, now, called = report_files.pack(wanted), clock.now(), f"report {name}"
+    export_id = exports.request(current_user.id, current_user.name, KIND, form, address, chosen, wanted.words, wanted.today, now, called)
     return redirect(url_for("exports.show", export_id=export_id), 303)
 
 

@@ -47,8 +47,11 @@ class ExportEnded(Exception):
 # --- asking, cancelling, fetching
 
 
-def request(user_id: int, who: str, kind: str, form: str, query: str, chosen: str, words: Sequence[str], day: date, now: datetime) -> int:
-    """Have a worker write the file; the same one that is under way already is not begun twice. Commits and rings.
+def request(
+    user_id: int, who: str, kind: str, form: str, query: str, chosen: str, words: Sequence[str], day: date, now: datetime, called: str = ""
+) -> int:
+    """Have a worker write the file; the same one that is under way already is not begun twice. `called` is what of its kind it is, where
+    there are several. Commits and rings.
 
     Raises Conflict when too many of this person's are under way."""
     exports.lock_user(user_id)
@@ -61,7 +64,7 @@ def request(user_id: int, who: str, kind: str, form: str, query: str, chosen: st
         db.session.rollback()
         raise Conflict(f"{MOST_AT_ONCE} of your files are being prepared. Wait for one of them, or cancel one, then ask again.")
     export_id = exports.add(user_id, kind, form, query, chosen, words, day, now)
-    audit.add(who, "export_requested", f"export {export_id}", {"list": kind, "format": form, "filter": query}, now)
+    audit.add(who, "export_requested", f"export {export_id}", {"list": called or kind, "format": form, "filter": query}, now)
     db.session.commit()
     doorbell.ring("export_list", export_id, job_id=_job_id(export_id))
     return export_id

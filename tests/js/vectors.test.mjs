@@ -10,6 +10,8 @@ import { challenge, plausible } from "../../portal/static/mpos/domain/void_codes
 import * as readings from "../../portal/static/mpos/domain/readings.mjs";
 import * as receiptCode from "../../portal/static/mpos/domain/receipt_code.mjs";
 import { receiptNumber, voidNumber } from "../../portal/static/mpos/domain/receipts.mjs";
+import { reportPaper } from "../../portal/static/mpos/paper.mjs";
+import { paperText } from "../../portal/static/mpos/paper_lines.mjs";
 
 const read = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
@@ -169,4 +171,30 @@ test("challenges of voids are those of the vectors; a code's check digit fits, a
     assert.ok(plausible(code, asked) && !plausible(mistyped, asked));
   }
   for (const typed of ["", "1234567", "１２３４５６７８", "12345678 "]) assert.equal(plausible(typed, "00000000"), false);
+});
+
+test("the Collection Report on the phone's paper holds the lines of the vectors, as the portal's does", () => {
+  const vector = read("collection");
+  const rows = vector.payments.map((one) => ({
+    ...one,
+    ...readings.parts(one.allocations),
+    at: "2026-11-20T09:15:00.000+08:00",
+    void: one.void && { state: "approved", void_number: one.void.number, reason: one.void.reason, decided_by: "ramon" },
+  }));
+  const all = (name) => rows.reduce((sum, row) => sum + row[name], 0);
+  const totals = { ...Object.fromEntries(Object.keys(vector.taken).map((name) => [name, all(name)])), less_void: vector.voided, net: vector.taken.amount - vector.voided };
+  const report = { business: {}, registry: { business_date: "2026-11-20" }, rows, totals, by_tender: readings.byTender(rows), earlier: [], terminal: "T01", collector: "nena" };
+  const paper = paperText(reportPaper(report), 48);
+  const [, ...parts] = paper.split(/^(?=T01-0)/m).map((part) => part.split(/^-{48}$/m)[0]);
+  assert.equal(parts.length, vector.lines.length);
+  vector.lines.forEach((line, place) => {
+    const part = parts[place].replace(/\s+/g, " ");
+    const shown = [line.receipt_number, money.show(line.amount), line.account_number, line.customer_name, ...line.invoices, line.channel, line.reference];
+    const sums = [line.penalty, line.principal, line.advance].filter((sum) => sum > 0).map((sum) => money.show(sum));
+    const voided = line.void ? ["* VOID *", line.void.number, line.void.reason, "ramon"] : [];
+    for (const words of [...shown, ...sums, ...voided].filter(Boolean)) assert.ok(part.includes(words), `${words} in ${part}`);
+    assert.equal(part.includes("VOID *"), Boolean(line.void));
+  });
+  assert.deepEqual(Object.fromEntries(Object.keys(vector.taken).map((name) => [name, totals[name]])), vector.taken);
+  for (const sum of [vector.taken.amount, vector.voided, vector.net.amount]) assert.ok(paper.includes(money.show(sum)), money.show(sum));
 });

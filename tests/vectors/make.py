@@ -423,7 +423,44 @@ def column_vectors() -> list[dict[str, Any]]:
     return cases
 
 
+def collection_vectors() -> dict[str, Any]:
+    """A day's payments as the phone holds them, and the lines and sums that its Collection Report and the portal's both have."""
+    invoices = [
+        OpenInvoice("I1", "SI-0001", "2026-10-01", 50000, penalty=1250, amount=112000, vat_amount=12000),
+        OpenInvoice("I2", "SI-0002", "2026-10-02", 112000, penalty=0, amount=112000, vat_amount=12000),
+    ]
+    takings = [
+        {"amount": 30050, "tender": "cash", "channel": None, "reference": None},
+        {"amount": 40000, "tender": "check", "channel": "BDO", "reference": "0012345"},
+        {"amount": 100, "tender": "cash", "channel": None, "reference": None, "void": {"number": 1, "reason": "Typed 1 instead of 100"}},
+        {"amount": 150000, "tender": "e_wallet", "channel": "GCash", "reference": "GC-9000001"},
+    ]
+    paid: list[allocation.Allocation] = []
+    payments, lines = [], []
+    for place, taking in enumerate(takings, start=1):
+        parts = allocation.allocate(taking["amount"], allocation.less_payments(invoices, paid), "oldest_first", [])
+        paid += parts
+        void = taking.get("void") and {**taking["void"], "number": receipts.void_number("T01", taking["void"]["number"])}
+        shared = {"receipt_number": receipts.receipt_number("T01", place), "account_number": "ACC-S1", "customer_name": "Dela Cruz, Maria"}
+        shared |= {name: taking[name] for name in ("amount", "tender", "channel", "reference")}
+        payments.append({**shared, "allocations": [asdict(part) for part in parts], "void": void})
+        sums = {kind: sum(part.amount for part in parts if part.kind == kind) for kind in ("penalty", "principal", "advance")}
+        numbers = list(dict.fromkeys(part.invoice_number for part in parts if part.invoice_number))
+        lines.append({**shared, **sums, "invoices": numbers, "void": void})
+    good = [line for line in lines if not line["void"]]
+    names = ("penalty", "principal", "advance", "amount")
+    return {
+        "invoices": [asdict(one) for one in invoices],
+        "payments": payments,
+        "lines": lines,
+        "taken": {name: sum(line[name] for line in lines) for name in names},
+        "voided": sum(line["amount"] for line in lines if line["void"]),
+        "net": {name: sum(line[name] for line in good) for name in names},
+    }
+
+
 if __name__ == "__main__":
+    write("collection", collection_vectors())
     write("money", money_vectors())
     write("allocation", allocation_vectors())
     write("journal", journal_vectors())
