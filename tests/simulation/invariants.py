@@ -623,7 +623,13 @@ def i13_readings_cover_the_ledger(world: World, known: Known) -> None:
                 sums = (sum(p["amount"] for p in taken), len(taken), cash)
                 if (figures["gross"], figures["transaction_count"], figures["cash_collected"], figures["late_count"]) != (*sums, 0):
                     raise Violation("I13", f"a Z of {code} does not cover its registry", [p["payment"] for p in taken])
-                expected = figures["change_fund"] + cash - figures["less_voided_cash"] - figures["less_drops"]
+                written = [entry for entry in phone.disk.entries[code] if entry.payload.get("registry") == registry]
+                drops = sum(entry.payload["amount"] for entry in written if entry.kind == "cash_drop")
+                decided = [entry.payload for entry in written if entry.kind == "expense_decided"]
+                spent = sum(one["amount"] for one in decided if one["decision"] == "approved")
+                if (figures["less_drops"], figures["less_expenses"]) != (drops, spent):
+                    raise Violation("I13", f"a Z of {code} does not take off its registry's drops and approved expenses: {drops}, {spent}")
+                expected = figures["change_fund"] + cash - figures["less_voided_cash"] - drops - spent
                 if figures["expected_cash"] != expected or figures["short_over"] != figures["counted_cash"] - expected:
                     raise Violation("I13", f"expected cash of {code}: {figures['expected_cash']}, not {expected}")
                 covered += figures["gross"]

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import or_, update
 from sqlalchemy.exc import OperationalError
 
+from portal.domain import expenses as expense_rules
 from portal.domain import journal as chain
 from portal.domain import readings as rules
 from portal.domain import receipts
@@ -31,6 +32,8 @@ from portal.pscloud.fast import Reader
 from portal.services import bookings, journal, postings, readings, restore, sync_swap, terminals
 from portal.store import audit, ledger, restores, seen, soa_columns, soas, staging, sync_runs, visits
 from portal.store import bookings as books
+from portal.store import expenses as expense_store
+from portal.store import journal as journal_store
 from portal.store import postings as outbox
 from portal.store import readings as readings_store
 from portal.store import remittances as remittance_store
@@ -444,6 +447,20 @@ def void_lowers_the_accumulated_total(_: Portal) -> Iterator[None]:
 @bug("I13: a void is in no reading of the portal", "voided")
 def void_in_no_reading(_: Portal) -> AbstractContextManager[object]:
     return swap(void_store, "counted_in_registry", lambda terminal_id, registry_id, before_seq: [])
+
+
+@bug("I13: an expense comes off expected cash before anybody approved it", "spent")
+def expense_counts_undecided(_: Portal) -> AbstractContextManager[object]:
+    def counted(terminal_id: int, registry_id: str, before_seq: int, after_seq: int = 0) -> list[int]:
+        noted = journal_store.of_registry(terminal_id, registry_id, ["expense"], before_seq)
+        return [entry.payload["amount"] for entry in noted if entry.seq > after_seq]
+
+    return swap(expense_store, "counted_in_registry", counted)
+
+
+@bug("DOMAIN 1, S30: who spent the money approves the expense", "spent")
+def who_spent_decides(_: Portal) -> AbstractContextManager[object]:
+    return swap(expense_rules, "check_decider", lambda who, spent_by, state: None)
 
 
 @bug("DOMAIN 1, S30: who asked for a void decides it", "voided")

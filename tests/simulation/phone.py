@@ -106,6 +106,8 @@ class Disk:
     prints: dict[str, int] = field(default_factory=dict)
     voids: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Of a payment: the number of its last void, and whether that is requested, approved or refused."""
+    expenses: dict[str, str] = field(default_factory=dict)
+    """Of an expense: whether it is requested, approved or refused."""
     snapshot: dict[str, Any] | None = None
     skew: float | None = None
 
@@ -121,6 +123,7 @@ class Disk:
             dict(self.payments),
             dict(self.prints),
             dict(self.voids),
+            dict(self.expenses),
             self.snapshot,
             self.skew,
         )
@@ -400,7 +403,37 @@ class Phone:
     def drop(self, rng: Random) -> None:
         """Hand cash to the office during the day."""
         _, registry = self.open_registry_now()
-        self.write("cash_drop", {"registry": registry.id, "amount": rng.randrange(1, 100000), "description": "to the cashier"})
+        payload = {"registry": registry.id, "amount": rng.randrange(1, 100000), "given_to": "the cashier", "reference": None}
+        self.write("cash_drop", payload)
+
+    def spend(self, rng: Random) -> None:
+        """Spend money out of the cash in hand; it waits for the office."""
+        _, registry = self.open_registry_now()
+        one, amount = uuid4(rng), rng.randrange(1, 100000)
+        payload = {"registry": registry.id, "expense": one, "amount": amount, "category": "Fuel", "description": None}
+
+        def then(disk: Disk, _: Entry, after: Head) -> Head:
+            disk.expenses[one] = "requested"
+            return after
+
+        self.write("expense", payload, then)
+
+    def hear_expenses(self, code: str, decisions: Sequence[Mapping[str, Any]]) -> None:
+        """Write down what the office decided of expenses, each once, in an open registry before its Z."""
+        for told in decisions:
+            head, terminal = self.head, self.terminal
+            waits = self.disk.expenses.get(told["expense"]) == "requested"
+            if code != self.disk.current or not waits or terminal is None or terminal.stopped or head is None:
+                continue
+            if head.registry is None or head.registry.z_done:
+                continue
+            names = ("expense", "amount", "decision", "decided_by", "decided_at")
+
+            def then(disk: Disk, _: Entry, after: Head, told: Mapping[str, Any] = told) -> Head:
+                disk.expenses[told["expense"]] = told["decision"]
+                return after
+
+            self.write("expense_decided", {"registry": head.registry.id, **{name: told[name] for name in names}}, then)
 
     def note_visit(self, rng: Random) -> None:
         """Note that nothing was collected, or what was promised for which day. Raises Refused."""
@@ -482,6 +515,7 @@ class Phone:
         assert registry
         taken: list[Taken] = []
         drops: list[int] = []
+        spent: list[int] = []
         voids: list[Voided] = []
         void_numbers: list[str] = []
         counted: list[dict[str, Any]] | None = None
@@ -504,6 +538,8 @@ class Phone:
                 )
             elif entry.kind == "cash_drop":
                 drops.append(payload["amount"])
+            elif entry.kind == "expense_decided" and payload["decision"] == "approved":
+                spent.append(payload["amount"])
             elif entry.kind == "void_requested":
                 void_numbers.append(payload["void_number"])
             elif entry.kind == "void_decided" and payload["decision"] == "approved":
@@ -521,6 +557,7 @@ class Phone:
             voids=voids,
             void_numbers=void_numbers,
             drops=drops,
+            expenses=spent,
             counted=counted,
         )
 
@@ -654,6 +691,7 @@ class Phone:
         if named:
             self.commit(change)
         self.hear_voids(code, answer.get("voids", []))
+        self.hear_expenses(code, answer.get("expenses", []))
 
     def to_send(self, code: str, limit: int) -> list[Entry]:
         """The next entries to send."""

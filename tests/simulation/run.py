@@ -10,6 +10,7 @@ from random import Random
 
 from portal.services import sync, users
 from tests.simulation import desk as desk  # enters its steps and checks into the tables
+from tests.simulation import expenses as expenses  # as desk does
 from tests.simulation import invariants, steps
 from tests.simulation import moments as moments  # enters its steps into the table
 from tests.simulation.phone import Phone

@@ -390,6 +390,7 @@ def meet(world: World, rng: Random, phone: Phone, risk: float = 0.0) -> None:
                 continue
             phone.compare(code, theirs["state"], theirs["acknowledged_seq"], theirs["head_hash"], theirs["restored_at"])
             phone.hear_voids(code, theirs["voids"])
+            phone.hear_expenses(code, theirs["expenses"])
             # What the world knows better than the phone's own compare(): a terminal of which the portal holds more must write no more.
             if theirs["acknowledged_seq"] > len(phone.disk.entries[code]):
                 world.seen.told_to_stop.setdefault(code, len(phone.disk.entries[code]))
@@ -407,6 +408,8 @@ def poison(world: World, rng: Random) -> None:
             ("promise", {"note": "\x00", "soa": 5}),
             ("count", {"registry": uuid4(rng), "denominations": [{"value": 3, "kind": "bill", "count": 1}], "total": 3}),
             ("cash_drop", {"registry": uuid4(rng), "amount": 0}),
+            ("expense", {"registry": uuid4(rng), "amount": 5}),
+            ("expense_decided", {"registry": uuid4(rng), "expense": uuid4(rng), "amount": 5, "decision": "approved"}),
             ("soa_downloaded", {"snapshot": "x", "as_of": "yesterday", "count": 1, "amount_due": 1}),
             ("registry_closed", {"registry": uuid4(rng), "z_counter": 99}),
             ("reading_z", {"registry": uuid4(rng), "z_counter": 99, "reading": {}}),
@@ -536,6 +539,8 @@ FIGURES = (
     "SELECT count(*) FROM audit_log",
     "SELECT count(*), count(decided_at), count(counted_seq) FROM voids",
     "SELECT sum(last_void) FROM terminals",
+    "SELECT count(*), sum(amount), count(decided_at), count(counted_seq) FROM expenses",
+    "SELECT count(*), sum(amount) FROM cash_drops",
     "SELECT sum(accumulated), sum(z_counter), sum(last_receipt), sum(head_seq) FROM terminals",
 )
 
@@ -661,6 +666,8 @@ def restore_database(world: World, rng: Random) -> None:
     world.note("the database is put back to the backup")
     # A decision that a phone wrote down and the portal forgot is quarantined, and the Z that counted it differs (docs/backup.md).
     world.seen.forked |= {code for phone in world.phones for code, head in phone.disk.heads.items() if head.void}
+    decided = {phone.name for phone in world.phones if set(phone.disk.expenses.values()) - {"requested"}}
+    world.seen.forked |= {code for phone in world.phones if phone.name in decided for code in phone.disk.heads}
     with losing(world):
         world.portal.put_back()
     world.seen.database = "put back"

@@ -18,7 +18,7 @@ from portal import clock, doorbell
 from portal.domain.errors import Conflict, PortalError
 from portal.domain.journal import Entry
 from portal.packing import packed
-from portal.services import journal, restore, snapshot, sync, terminals, voids
+from portal.services import expenses, journal, restore, snapshot, sync, terminals, voids
 from portal.services.journal import Policy, Uploader
 from portal.store import reading_view
 from portal.store import terminals as terminal_store
@@ -220,7 +220,12 @@ class World:
                 return error.status, None
             if answer.approved:
                 doorbell.ring("workers.jobs.post_payments")
-            return 200, {"acknowledged_seq": answer.acknowledged_seq, "verdicts": answer.verdicts, "voids": answer.voids}
+            return 200, {
+                "acknowledged_seq": answer.acknowledged_seq,
+                "verdicts": answer.verdicts,
+                "voids": answer.voids,
+                "expenses": answer.expenses,
+            }
 
         try:
             status, answer = self.process(rng, handle, risk)
@@ -241,7 +246,11 @@ class World:
             if row is None or row.user_id != user.id:
                 return {}
             answer = {"state": row.state, "acknowledged_seq": row.head_seq, "head_hash": row.head_hash}
-            return answer | {"restored_at": restore.restored_at(), "voids": voids.decisions_for(row.id)}
+            return answer | {
+                "restored_at": restore.restored_at(),
+                "voids": voids.decisions_for(row.id),
+                "expenses": expenses.decisions_for(row.id),
+            }
 
         return self.portal.process(handle)
 
