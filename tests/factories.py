@@ -34,7 +34,7 @@ NOW = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
 # A password costs the product a fifth of a second, and tests make thousands of people.
 PRODUCT_HASHER = users._hasher
 users._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-users._NOBODY = users._hasher.hash("nobody")
+users._NOBODY = users._of_nobody(users._hasher)
 
 
 def make_user(name: str, *roles: str, codes: Sequence[str] = ()) -> int:
