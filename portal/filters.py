@@ -65,6 +65,7 @@ INCIDENT_WORDS = {
     "voided_in_pscloud": "Voided in PSCloud",
     "database_restored": "Database put back",
 }
+MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def pesos(value: Decimal | None) -> str:
@@ -98,7 +99,7 @@ def moment(value: datetime | None) -> str:
     if value is None:
         return ""
     local = clock.to_business(value)
-    return f"{local.day} {local:%b %Y, %H:%M}"
+    return f"{local.day} {MONTHS[local.month]} {local.year}, {local.hour:02}:{local.minute:02}"
 
 
 def ago(value: datetime | None) -> str:

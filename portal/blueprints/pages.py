@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,6 +39,12 @@ def own_way_back(default: str) -> str:
     """Where a form wants to return to, if that is below `default` (a path of ours), else `default`."""
     wanted = request.form.get("back", "")
     return wanted if wanted == default or wanted.startswith(f"{default}?") else default
+
+
+@lru_cache(4096)
+def _address(path: str, values: tuple[tuple[str, str], ...]) -> str:
+    """Remembered: a page names the same dozen addresses whenever it is asked for."""
+    return f"{path}?{urlencode(values, safe=PLAIN)}"
 
 
 class Query:
@@ -117,7 +124,7 @@ class Query:
         values: dict[str, Any] = {name: value for name, value in {**self.values, **changes}.items() if value}
         if endpoint:
             return url_for(endpoint, **values)
-        return f"{self.path}?{urlencode(values, safe=PLAIN)}" if values else self.path
+        return _address(self.path, tuple(values.items())) if values else self.path
 
     def replace(self, name: str, value: str, chip: str) -> None:
         """Go on as if this value had been asked for."""

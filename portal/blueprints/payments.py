@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -16,8 +17,9 @@ from portal.domain.payments import TENDER_WORDS
 from portal.domain.soa import Invoice
 from portal.filters import FLAG_WORDS, STATUS_WORDS
 from portal.services import payments as service
-from portal.store import door, ledger, papers, postings, rebuilt, soas, voids
+from portal.store import door, ledger, papers, payment_frame, postings, rebuilt, soas, voids
 from portal.store.ledger import PaymentFilter
+from portal.store.payment_frame import PaymentFrame
 
 bp = Blueprint("payments", __name__)
 STATUSES = {word: STATUS_WORDS[word] for word in ("pending", "approved", "processing", "completed", "failed")}
@@ -25,23 +27,19 @@ CHOICES = {**STATUSES, "unposted": "Not posted yet"}
 """What the list can be asked for: a status, or all that are to be posted and are not in PSCloud yet."""
 FLAGS = {"any": "Any flag", "none": "No flag", **FLAG_WORDS}
 VOIDS = {"none": "Neither", "requested": "Asked for", "approved": "Voided"}
+CHOICE_LISTS = (tuple(TENDER_WORDS.items()), tuple(FLAGS.items()), tuple(VOIDS.items()))
 
 
-def collectors() -> list[tuple[str, str]]:
-    """(name, display name) of everybody who ever collected; a request asks once."""
-    if "payment_collectors" not in g:
-        g.payment_collectors = ledger.collectors()
-    found: list[tuple[str, str]] = g.payment_collectors
-    return found
-
-
-def read_filter(query: Query) -> PaymentFilter:
-    """The filter in the address (INTERFACES, payment list query)."""
+def read_filter(query: Query, collectors: Mapping[str, str] | None = None) -> PaymentFilter:
+    """The filter in the address (INTERFACES, payment list query); `collectors` are those that may be asked for, by default everybody who
+    ever collected."""
+    if collectors is None:
+        collectors = dict(ledger.collectors()) if request.args.get("collector") else {}
     date_from, date_to = query.days("from", "From", "to", "To")
     return PaymentFilter(
         date_from=date_from,
         date_to=date_to,
-        collector=query.choice("collector", "Collector", dict(collectors()) if request.args.get("collector") else {}),
+        collector=query.choice("collector", "Collector", collectors),
         tender=query.choice("tender", "Tender", TENDER_WORDS),
         status=query.choice("status", "Status", CHOICES),
         flag=query.choice("flag", "Flag", FLAGS),
@@ -50,29 +48,50 @@ def read_filter(query: Query) -> PaymentFilter:
     )
 
 
+def _read(whole: bool) -> tuple[Query, PaymentFilter, PaymentFrame]:
+    """The filter in the address and what stands around its list. That its collector ever collected is asked together with all the rest."""
+    query, name = Query("payments.index"), request.args.get("collector", "")
+    if name.isprintable() and len(name) <= 60:
+        wanted = read_filter(query, {name: name})
+        frame = payment_frame.read(wanted, whole)
+        if frame.collector:
+            query.replace("collector", name, f"Collector: {frame.collector[1]}")
+        if frame.collector or not name:
+            return query, wanted, frame
+        query = Query("payments.index")
+    wanted = read_filter(query, {})
+    return query, wanted, payment_frame.read(wanted, whole)
+
+
 @bp.get("/payments")
 @roles("office", "admin")
 @plain_reads
 def index() -> Response:
     """The list with its totals and a count per status; htmx gets the part that changes."""
-    query = Query("payments.index")
-    wanted = read_filter(query)
-    if wants_partial() and request.args.get("part") == "totals":
-        return make_response(render_template("payments/_totals.html", totals=ledger.totals(wanted), query=query, statuses=STATUSES))
-    page = ledger.list_page(wanted, after=query.cursor("after"), before=query.cursor("before"))
-    totals = ledger.totals(wanted) if request.args.get("part") == "counted" else ledger.totals_at_once(wanted, page)
+    whole = not wants_partial()
+    if not whole and request.args.get("part") == "totals":
+        query = Query("payments.index")
+        totals = ledger.totals(read_filter(query))
+        return make_response(render_template("payments/_totals.html", totals=totals, query=query, statuses=STATUSES))
+    query, wanted, frame = _read(whole)
+    user_id = frame.collector[0] if frame.collector else None
+    page = ledger.list_page(wanted, after=query.cursor("after"), before=query.cursor("before"), user_id=user_id)
+    counted = frame.totals
+    if counted is None:
+        counted = ledger.totals(wanted) if request.args.get("part") == "counted" else ledger.totals_of_page(wanted, page)
     return answer(
         "payments/index.html",
         "payments/_partial.html",
         query=query,
         filter=wanted,
         page=page,
-        totals=totals,
-        collectors=[] if wants_partial() else collectors(),
+        pickable=pickable(page.rows),
+        totals=counted,
+        collectors=frame.collectors,
+        others=CHOICE_LISTS,
+        voids_waiting=frame.voids_waiting,
         statuses=STATUSES,
         tenders=TENDER_WORDS,
-        flags=FLAGS,
-        void_words=VOIDS,
     )
 
 
@@ -125,8 +144,15 @@ def invoices_of(row: ledger.PaymentRow) -> tuple[Invoice, ...]:
 def may_approve(row: ledger.PaymentRow) -> bool:
     """Whether this person may approve it: the office what carries no flag, a supervisor also what does (DOMAIN 1); nobody what is being
     voided."""
-    open_to_it = row.status == "pending" and not row.void
-    return open_to_it and bool(current_user.can("supervisor") or (current_user.can("office") and not row.flags))
+    return row.id in pickable([row])
+
+
+def pickable(rows: Iterable[ledger.PaymentRow]) -> set[str]:
+    """Those of these payments that this person may approve."""
+    if not current_user.can("office"):
+        return set()
+    releases = current_user.can("supervisor")
+    return {row.id for row in rows if row.status == "pending" and not row.void and (releases or not row.flags)}
 
 
 @bp.post("/payments/approve")

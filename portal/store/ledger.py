@@ -40,7 +40,7 @@ from portal.store.payment_list import collectors as collectors
 from portal.store.payment_list import iterate as iterate
 from portal.store.payment_list import list_page as list_page
 from portal.store.payment_list import totals as totals
-from portal.store.payment_list import totals_at_once as totals_at_once
+from portal.store.payment_list import totals_of_page as totals_of_page
 
 payments_of_soa = payment_list.of_soa
 VOIDED = select(Void.payment_id).where(Void.state == "approved")

@@ -59,6 +59,21 @@ class PaymentMonthTotal(Model):
     vat_amount: Mapped[Decimal] = mapped_column(Pesos)
 
 
+class PaymentEverTotal(Model):
+    """PaymentTotal over all time, of each collector and, as user -1, of everybody; kept by triggers too (migration 0020)."""
+
+    __tablename__ = "payment_ever_totals"
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tender: Mapped[str] = mapped_column(plain(14), primary_key=True)
+    status: Mapped[str] = mapped_column(plain(12), primary_key=True)
+    void: Mapped[str] = mapped_column(plain(10), primary_key=True)
+    flags: Mapped[str] = mapped_column(plain(300), primary_key=True)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    count: Mapped[int] = mapped_column()
+    amount: Mapped[Decimal] = mapped_column(Pesos)
+    vat_amount: Mapped[Decimal] = mapped_column(Pesos)
+
+
 PAPER_STATES = ("received", "deposited", "cleared", "bounced", "settled", "unverified", "verified", "not_found")
 
 

@@ -144,15 +144,15 @@ class _Text(NamedTuple):
     reference: bool
 
 
-def _asked(wanted: PaymentFilter) -> tuple[_Where, dict[str, Any]]:
-    """The kind of the filter's conditions, and their values."""
+def _asked(wanted: PaymentFilter, user_id: int | None = None) -> tuple[_Where, dict[str, Any]]:
+    """The kind of the filter's conditions, and their values; `user_id` is the collector's where it is known already."""
     values: dict[str, Any] = {}
     if wanted.date_from:
         values["since"] = wanted.date_from
     if wanted.date_to:
         values["until"] = wanted.date_to
     if wanted.collector:
-        values["user_id"] = _user_id(wanted.collector)
+        values["user_id"] = user_id or _user_id(wanted.collector)
     text, words = _text(wanted.q) if wanted.q else (None, {})
     picked = text is not None and (text.match or bool(text.begins) or text.likes == 0)
     tender = wanted.tender if wanted.tender in TENDERS else ""
@@ -290,25 +290,25 @@ def _voided(where: _Where) -> list[ColumnElement[bool]]:
     return [_void(where.void)]
 
 
-def _holds(text: _Text, picked: bool, sqlite: bool) -> ColumnElement[bool]:
+def _holds(text: _Text, picked: bool, sqlite: bool, of: Any = Payment) -> ColumnElement[bool]:
     if not text.words:
         return false()
     soa = search.conditions(text.match, text.likes, text.begins) if text.likes or text.match or text.begins else []
     if text.begins and "account_number" in text.begins:
         soa.append(Soa.status.in_(search.STATUSES))
-    reference = func.lower(Payment.reference)
+    reference = func.lower(of.reference)
     low: BindParameter[str] = bindparam("reference_from")
     high: BindParameter[str] = bindparam("reference_to")
     begins = and_(reference >= low, reference < high) if sqlite else and_(reference.op("~>=~")(low), reference.op("~<~")(high))
-    receipts = Payment.receipt_number.in_([bindparam(f"receipt{place}") for place in range(text.numbers)])
-    itself = and_(*(_own(f"word{place}") for place in range(text.words)))
+    receipts = of.receipt_number.in_([bindparam(f"receipt{place}") for place in range(text.numbers)])
+    itself = and_(*(_own(f"word{place}", of) for place in range(text.words)))
     by_hand = PaymentFlag.flag.in_([literal_column(f"'{flag}'") for flag in NUMBERED_BY_HAND])
     if not picked:
-        own = Payment.soa_id.expression if sqlite else Payment.soa_id.collate("C")
+        own = of.soa_id.expression if sqlite else of.soa_id.collate("C")
         parts: list[ColumnElement[bool]] = [exists().where(Soa.id == own, *soa)] if soa else []
         parts += [receipts] if text.numbers else []
         parts += [begins] if text.reference else []
-        return or_(*parts, and_(exists().where(PaymentFlag.payment_id == Payment.id, by_hand), itself))
+        return or_(*parts, and_(exists().where(PaymentFlag.payment_id == of.id, by_hand), itself))
     mine = aliased(Payment)
     found: list[Select[Any]] = [
         select(Payment.id).join(PaymentFlag, PaymentFlag.payment_id == Payment.id).where(by_hand, itself).correlate(None)
@@ -324,8 +324,8 @@ def _holds(text: _Text, picked: bool, sqlite: bool) -> ColumnElement[bool]:
     return Payment.id.in_(found[0].union_all(*found[1:]) if len(found) > 1 else found[0])
 
 
-def _own(name: str) -> ColumnElement[bool]:
-    columns = (Payment.customer_name, Payment.account_number, Payment.soa_number, Payment.claimed_receipt_number, Payment.reference)
+def _own(name: str, of: Any) -> ColumnElement[bool]:
+    columns = (of.customer_name, of.account_number, of.soa_number, of.claimed_receipt_number, of.reference)
     return or_(*(column.ilike(bindparam(name), escape="\\") for column in columns))
 
 
@@ -333,10 +333,10 @@ def _own(name: str) -> ColumnElement[bool]:
 
 
 @cache
-def flag_list(sqlite: bool) -> ColumnElement[str]:
+def flag_list(sqlite: bool, of: Any = Payment) -> ColumnElement[str]:
     """The flags of a payment of the statement around it, in one text with commas, in any order."""
     joined = func.group_concat if sqlite else func.string_agg
-    return select(joined(PaymentFlag.flag, literal_column("','"))).where(PaymentFlag.payment_id == Payment.id).scalar_subquery()
+    return select(joined(PaymentFlag.flag, literal_column("','"))).where(PaymentFlag.payment_id == of.id).scalar_subquery()
 
 
 STORED = (
@@ -346,9 +346,9 @@ STORED = (
 )  # fmt: skip
 
 
-def _columns(sqlite: bool) -> list[Any]:
-    void = select(Void.state).where(Void.payment_id == Payment.id, Void.state != literal_column("'refused'")).scalar_subquery()
-    return [*(getattr(Payment, name) for name in STORED), flag_list(sqlite).label("flags"), void.label("void")]
+def _columns(sqlite: bool, of: Any = Payment) -> list[Any]:
+    void = select(Void.state).where(Void.payment_id == of.id, Void.state != literal_column("'refused'")).scalar_subquery()
+    return [*(getattr(of, name) for name in STORED), flag_list(sqlite, of).label("flags"), void.label("void")]
 
 
 def _whole(chosen: Select[Any], downwards: bool, ordered: tuple[str, ...] = ORDER) -> Select[Any]:
@@ -369,8 +369,8 @@ def _whole(chosen: Select[Any], downwards: bool, ordered: tuple[str, ...] = ORDE
 
 def _row(row: Any) -> PaymentRow:
     # By place: by name takes three times as long.
-    flags = row[18]
-    return PaymentRow._make((*row[:18], tuple(sorted(flags.split(","))) if flags else (), *row[19:21], row[21] or "", row[22]))
+    *facts, flags, posted_at, pscloud_id, void, status_at = row
+    return PaymentRow._make((*facts, tuple(sorted(flags.split(","))) if flags else (), posted_at, pscloud_id, void or "", status_at))
 
 
 @lru_cache(1024)
@@ -385,18 +385,23 @@ def _page(where: _Where, sqlite: bool, marked: bool, downwards: bool, limit: int
         query = query.where(key < mark if downwards else key > mark)
     query = query.order_by(*(column.desc() if downwards else column.asc() for column in order))
     if near and where.text is not None:
-        some = query.with_only_columns(*order, maintain_column_froms=True).limit(literal_column(str(NEAR))).subquery("near")
-        query = select(*_columns(sqlite)).join(some, some.c.id == Payment.id).where(_holds(where.text, False, sqlite))
+        # With all their columns: to look each up again would take as long as finding them.
+        whole = query.with_only_columns(*Payment.__table__.columns, maintain_column_froms=True)
+        some = whole.limit(literal_column(str(NEAR))).subquery("near")
+        of = aliased(Payment, some)
+        query = select(*_columns(sqlite, of)).where(_holds(where.text, False, sqlite, of))
         query = query.order_by(*(some.c[name].desc() if downwards else some.c[name] for name in ORDER))
     return _whole(query.limit(literal_column(str(limit))), downwards)
 
 
-def list_page(wanted: PaymentFilter, after: str | None = None, before: str | None = None, limit: int = 50) -> PaymentPage:
+def list_page(
+    wanted: PaymentFilter, after: str | None = None, before: str | None = None, limit: int = 50, user_id: int | None = None
+) -> PaymentPage:
     """One page, newest business date first, of one date what arrived last, receipts of one upload in their order. A broken cursor means the
-    first page."""
+    first page. `user_id` is the collector's, where it is known already."""
     later, earlier = _read_cursor(before), _read_cursor(after)
     mark, downwards = later or earlier, not later
-    where, values = _asked(wanted)
+    where, values = _asked(wanted, user_id)
     values |= {f"mark_{name}": value for name, value in zip(ORDER, mark, strict=True)} if mark else {}
     rows = _some(where, values, mark is not None, downwards, limit + 1)
     more = len(rows) > limit
@@ -465,10 +470,11 @@ def of_soa(soa_id: str) -> list[PaymentRow]:
 
 def totals(wanted: PaymentFilter) -> PaymentTotals:
     """Totals of a filter: kept ones, but of a text, whose payments are added up."""
-    return _totals(_added_up(wanted) if wanted.q else _kept(wanted), wanted.status)
+    return totals_of(_added_up(wanted) if wanted.q else _kept(wanted), wanted.status)
 
 
-def _totals(groups: list[payment_totals.Group], status: str) -> PaymentTotals:
+def totals_of(groups: list[payment_totals.Group], status: str) -> PaymentTotals:
+    """Totals of payments of all statuses, of which those of `status` are asked for; empty = all."""
     counts = dict.fromkeys(STATUSES, 0)
     for group in groups:
         counts[group.status] += group.count
@@ -485,18 +491,16 @@ def _totals(groups: list[payment_totals.Group], status: str) -> PaymentTotals:
     )
 
 
-def totals_at_once(wanted: PaymentFilter, page: PaymentPage) -> PaymentTotals | None:
-    """Totals of a filter when they are quickly known: kept ones, or of a text those of its only page; None when all that hold the text
-    would have to be read first."""
-    if not wanted.q:
-        return totals(wanted)
+def totals_of_page(wanted: PaymentFilter, page: PaymentPage) -> PaymentTotals | None:
+    """Totals of a text, which nobody has added up beforehand, when `page` is all of it; None when all that hold the text would have to be
+    read first."""
     if page.next or page.previous or wanted.status:
         return None
     rows = [
         payment_totals.Group(row.status, row.void, bool(row.flags), 1, row.amount, vat)
         for row, vat in zip(page.rows, _vat_of(page.rows), strict=True)
     ]
-    return _totals(rows, "")
+    return totals_of(rows, "")
 
 
 def _vat_of(rows: list[PaymentRow]) -> list[Decimal]:
@@ -507,10 +511,16 @@ def _vat_of(rows: list[PaymentRow]) -> list[Decimal]:
 
 def _kept(wanted: PaymentFilter) -> list[payment_totals.Group]:
     user_id = _user_id(wanted.collector) if wanted.collector else None
+    return payment_totals.told(db.session.connection().execute(*kept_by(wanted, user_id)))
+
+
+def kept_by(wanted: PaymentFilter, user: int | str | None) -> tuple[Select[Any], dict[str, Any]]:
+    """What asks the kept totals for all that this filter lets through, whatever its status, and the values; `user` is its collector's id or
+    name. Its text, which nobody adds up beforehand, is left out."""
     tender = wanted.tender if wanted.tender in TENDERS else ""
     flag = wanted.flag if wanted.flag in ("any", "none", *FLAGS) else ""
     void = wanted.void if wanted.void in ("none", "requested", "approved") else ""
-    return payment_totals.read(wanted.date_from, wanted.date_to, user_id, tender, flag, void)
+    return payment_totals.asked(wanted.date_from, wanted.date_to, user, tender, flag, void)
 
 
 def _added_up(wanted: PaymentFilter) -> list[payment_totals.Group]:

@@ -12,19 +12,34 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, ColumnElement, Date, Executable, Select, bindparam, delete, func, select, text, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Date,
+    Executable,
+    Select,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.domain.money import ZERO
 from portal.extensions import db
 from portal.store import audit
-from portal.store.models import Payment, PaymentFlag, Void
-from portal.store.money_tables import PaymentDayTotal, PaymentMonthTotal, PaymentTotal
+from portal.store.models import Payment, PaymentFlag, User, Void
+from portal.store.money_tables import PaymentDayTotal, PaymentEverTotal, PaymentMonthTotal, PaymentTotal
 
 NAMES = ("user_id", "business_date", "tender", "status", "void", "flags")
 Key = tuple[int, date, str, str, str, str]
 Sums = tuple[int, Decimal, Decimal]
 NOTHING: Sums = (0, ZERO, ZERO)
+NEVER = date.min
+"""Stands for the day of what is added up over all time."""
 LONG = timedelta(62)
 """Of more days than so many, whole months are in it."""
 
@@ -49,13 +64,29 @@ def read(
 ) -> list[Group]:
     """The payments from `since` to `until`, both included, of a collector, tender, flag (any, none or one) and void (none, requested,
     approved); empty = all of them."""
-    since, until = since or date.min, until or date.max
-    values: dict[str, Any] = {"since": since, "until": until}
-    months = user_id is None and until - since > LONG
-    if months:
-        values["first"], values["last"] = (since + timedelta(31)).replace(day=1), until.replace(day=1)
-    if user_id is not None:
-        values["user_id"] = user_id
+    query, values = asked(since, until, user_id, tender, flag, void)
+    return told(db.session.connection().execute(query, values))
+
+
+def told(rows: Iterable[Any]) -> list[Group]:
+    """What the query of asked() found."""
+    return [Group(status, state, bool(flagged), int(n), amount, vat) for status, state, flagged, n, amount, vat in rows if n]
+
+
+def asked(
+    since: date | None, until: date | None, user: int | str | None, tender: str, flag: str, void: str
+) -> tuple[Select[Any], dict[str, Any]]:
+    """What read() asks, and its values; `user` is the collector's id or name."""
+    values: dict[str, Any] = {}
+    span = "ever"
+    if since or until:
+        since, until = since or date.min, until or date.max
+        values |= {"since": since, "until": until}
+        span = "months" if user is None and until - since > LONG else "days"
+        if span == "months":
+            values["first"], values["last"] = (since + timedelta(31)).replace(day=1), until.replace(day=1)
+    if user is not None:
+        values["collector"] = user
     if tender:
         values["tender"] = tender
     if void:
@@ -63,30 +94,31 @@ def read(
     kind = flag if flag in ("", "any", "none") else "one"
     if kind == "one":
         values["flag"] = f"%,{flag.replace('_', chr(92) + '_')},%"
-    rows = db.session.connection().execute(_groups(user_id is not None, months, bool(tender), kind, bool(void)), values)
-    return [Group(status, state, bool(flagged), int(n), amount, vat) for status, state, flagged, n, amount, vat in rows if n]
+    return _groups("" if user is None else "id" if isinstance(user, int) else "name", span, bool(tender), kind, bool(void)), values
 
 
 @cache
-def _groups(one_user: bool, months: bool, tender: bool, flag: str, void: bool) -> Executable:
+def _groups(one_user: str, span: str, tender: bool, flag: str, void: bool) -> Select[Any]:
     """Made once each: every page of the list asks. Of a long time whole months are added up, and the days before and after them."""
     since, until, first, last = (bindparam(name, type_=Date) for name in ("since", "until", "first", "last"))
     table: Any = PaymentTotal if one_user else PaymentDayTotal
-    days = table.business_date
-    parts: list[tuple[Any, tuple[ColumnElement[bool], ...]]] = [(table, (days >= since, days <= until))]
-    if months:
-        month = PaymentMonthTotal.month
-        parts = [
+    days, month = table.business_date, PaymentMonthTotal.month
+    spans: dict[str, list[tuple[Any, tuple[ColumnElement[bool], ...]]]] = {
+        "ever": [(PaymentEverTotal, () if one_user else (PaymentEverTotal.user_id == literal_column("-1"),))],
+        "days": [(table, (days >= since, days <= until))],
+        "months": [
             (PaymentMonthTotal, (month >= first, month < last)),
             (PaymentDayTotal, (days >= since, days < first)),
             (PaymentDayTotal, (days >= last, days <= until)),
-        ]
+        ],
+    }
+    named = select(User.id).where(User.name == bindparam("collector")).scalar_subquery()
 
     def part(source: Any, conditions: tuple[ColumnElement[bool], ...]) -> Select[*tuple[Any, ...]]:
         query = select(source.status, source.void, (source.flags != "").label("flagged"), source.count, source.amount, source.vat_amount)
         query = query.where(*conditions)
         if one_user:
-            query = query.where(source.user_id == bindparam("user_id"))
+            query = query.where(source.user_id == (named if one_user == "name" else bindparam("collector")))
         if tender:
             query = query.where(source.tender == bindparam("tender"))
         if void:
@@ -95,7 +127,7 @@ def _groups(one_user: bool, months: bool, tender: bool, flag: str, void: bool) -
             return query.where(source.flags.like(bindparam("flag"), escape="\\"))
         return query.where(source.flags != "") if flag == "any" else query.where(source.flags == "") if flag == "none" else query
 
-    found = union_all(*(part(*one) for one in parts)).subquery()
+    found = union_all(*(part(*one) for one in spans[span])).subquery()
     key = (found.c.status, found.c.void, found.c.flagged)
     return select(*key, func.sum(found.c.count), func.sum(found.c.amount), func.sum(found.c.vat_amount)).group_by(*key)
 
@@ -225,7 +257,8 @@ GROUP BY 1, 2, 3, 4, 5, 6
 
 def rebuild() -> None:
     """Add everything up anew, in the current transaction."""
-    for table in (PaymentTotal, PaymentDayTotal, PaymentMonthTotal):  # the first empties the others, but for what was wrong in them
+    # The first empties the others, but for what was wrong in them.
+    for table in (PaymentTotal, PaymentDayTotal, PaymentMonthTotal, PaymentEverTotal):
         db.session.execute(delete(table))
     names = ", ".join((*NAMES, "count", "amount", "vat_amount"))
     db.session.execute(text(f"INSERT INTO payment_totals ({names}) {_counted()}"))
@@ -236,17 +269,19 @@ def _counted() -> str:
 
 
 def wrong() -> list[tuple[str, Key]]:
-    """Where the kept figures differ from what the payments themselves add up to, in which of the three tables. Reads every payment."""
+    """Where the kept figures differ from what the payments themselves add up to, in which of the tables. Reads every payment."""
     real: dict[tuple[str, Key], Sums] = {}
     typed = text(_counted()).columns(*(getattr(PaymentTotal, name) for name in (*NAMES, "count", "amount", "vat_amount")))
     for *parts, count, amount, vat in db.session.execute(typed):
         user_id, day, *rest = parts
-        for table, when in (("all", (user_id, day)), ("day", (0, day)), ("month", (0, day.replace(day=1)))):
+        places = {"all": (user_id, day), "day": (0, day), "month": (0, day.replace(day=1)), "ever": (user_id, NEVER)}
+        for table, when in (*places.items(), ("ever", (-1, NEVER))):
             _change(real, (table, (*when, *rest)), count, amount, vat)  # type: ignore[arg-type]
     kept: dict[tuple[str, Key], Sums] = {}
-    tables: tuple[tuple[str, Any], ...] = (("all", PaymentTotal), ("day", PaymentDayTotal), ("month", PaymentMonthTotal))
-    for name, table in tables:
+    tables: dict[str, Any] = {"all": PaymentTotal, "day": PaymentDayTotal, "month": PaymentMonthTotal, "ever": PaymentEverTotal}
+    for name, table in tables.items():
         for row in db.session.execute(select(*table.__table__.columns)):
-            key = tuple(row[:-3]) if name == "all" else (0, *row[:-3])
-            kept[name, cast(Key, key)] = cast(Sums, tuple(row[-3:]))
+            rest = list(row[:-3])
+            key = rest if name == "all" else [rest[0], NEVER, *rest[1:]] if name == "ever" else [0, *rest]
+            kept[name, cast(Key, tuple(key))] = cast(Sums, tuple(row[-3:]))
     return sorted(one for one in real.keys() | kept.keys() if real.get(one, NOTHING) != kept.get(one, NOTHING))

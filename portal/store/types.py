@@ -56,3 +56,11 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        """The same for a whole column; what SQLite holds is read as it stands, without three calls between."""
+        return _utc if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _utc(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -16,9 +16,9 @@ from portal.domain.errors import Conflict
 from portal.extensions import db
 from portal.services import journal, payments, voids
 from portal.services.journal import Policy, Uploader
-from portal.store import ledger, payment_totals
+from portal.store import ledger, payment_frame, payment_totals
 from portal.store import voids as void_store
-from portal.store.payment_list import PaymentFilter, PaymentRow, list_page, totals, totals_at_once
+from portal.store.payment_list import PaymentFilter, PaymentRow, list_page, totals, totals_of_page
 from tests.factories import NOW, Phone, make_phone, make_soa, make_user, raw, store_soas
 from tests.store.test_plans import walks
 
@@ -151,9 +151,21 @@ def test_a_text_is_looked_for_in_customers_numbers_and_references(any_app: Flask
         return
     assert len(page.rows) == count == totals(PaymentFilter(q=typed)).count, [row.receipt_number for row in page.rows]
     assert page.rows == sorted(page.rows, key=order, reverse=True) and all(everything[row.id] == row for row in page.rows)
-    assert totals_at_once(PaymentFilter(q=typed), page) == totals(PaymentFilter(q=typed))
+    assert totals_of_page(PaymentFilter(q=typed), page) == totals(PaymentFilter(q=typed))
     short = list_page(PaymentFilter(q=typed), limit=5)
-    assert short.rows == page.rows[:5] and (totals_at_once(PaymentFilter(q=typed), short) is None) == (count > 5)
+    assert short.rows == page.rows[:5] and (totals_of_page(PaymentFilter(q=typed), short) is None) == (count > 5)
+
+
+def test_what_stands_around_the_list_is_what_each_part_of_it_says(any_app: Flask) -> None:
+    fill()
+    for wanted in FILTERS:
+        frame = payment_frame.read(wanted, whole=True)
+        assert frame.totals == (None if wanted.q else totals(wanted)), wanted
+        assert list(frame.collectors) == ledger.collectors() and frame.voids_waiting == void_store.count_waiting()
+        named = dict(frame.collectors).get(wanted.collector)
+        assert (frame.collector[1] if frame.collector else None) == named
+        part = payment_frame.read(wanted, whole=False)
+        assert (part.totals, part.collector, part.collectors) == (frame.totals, frame.collector, ())
 
 
 def test_no_page_and_no_total_walks_the_payments(any_app: Flask) -> None:
