@@ -25,6 +25,8 @@ MM = 72 / 25.4
 def address() -> Iterator[str]:
     """The shell and the screens as the portal serves them, with fake_phone.mjs in place of the core."""
     app = Flask("screens", static_folder=None, template_folder=str(ROOT / "portal" / "templates"))
+    # Templates that another test's portal compiled ask for what this plain app has not.
+    app.jinja_options = {**app.jinja_options, "bytecode_cache": None}
 
     @app.get("/mpos/")
     def shell() -> str:
@@ -597,3 +599,100 @@ def test_a_full_phone_is_told_before_the_registry_is_opened(page: Page, address:
     press(page, "Enroll this phone")
     expect(page.get_by_role("alert").filter(has_text="Delete photos or videos")).to_be_visible()
     check_screen(page, "Start the day")
+
+
+#: What is cut off, or wider than its place: texts of buttons and of choices, tabs, headings.
+CLIPPED = """() => {
+  const places = "button, .segment span, .tabs a span, h1, h2, .pill, .strip-unsent, label, legend, select, .count-line label";
+  const wide = (one) => one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline";
+  const out = (one) => one.getBoundingClientRect().right > innerWidth + 1;
+  const seen = [...document.querySelectorAll(places)].filter((one) => one.offsetParent && !one.closest(".quiet, .sheet"));
+  return seen.filter((one) => wide(one) || out(one)).map((one) => one.textContent);
+}"""
+#: Words of the English catalogue that stand on the screen although another language is spoken; paper is English.
+LEFT = """async () => {
+  const [en, fil] = await Promise.all(["en", "fil"].map(async (name) => (await import(`/static/mpos/words/${name}.mjs`)).default));
+  const said = new Set(Object.values(fil).map((words) => words.trim()));
+  const english = new Set(Object.values(en).map((words) => words.trim()).filter((words) => words && !said.has(words)));
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const { parentElement: place, data } = walker.currentNode;
+    if (!place.closest(".paper, noscript, [hidden]")) found.push(data);
+  }
+  for (const one of document.querySelectorAll("[aria-label], [placeholder]")) {
+    if (!one.closest(".paper")) found.push(one.getAttribute("aria-label") ?? "", one.getAttribute("placeholder") ?? "");
+  }
+  return found.filter((words) => english.has(words.trim()));
+}"""
+
+
+def check_filipino(page: Page, title: str) -> None:
+    check_screen(page, title)
+    assert page.evaluate(CLIPPED) == [], title
+    assert page.evaluate(LEFT) == [], title
+
+
+def test_every_screen_speaks_filipino_and_fits(page: Page, address: str) -> None:
+    page.goto(f"{address}?soas=60&update=1&weak=1")
+    page.get_by_role("radio", name="Filipino").check()
+    expect(page.locator("html")).to_have_attribute("lang", "fil")
+    expect(page.get_by_role("radio", name="Filipino")).to_be_focused()
+    page.reload()
+    check_filipino(page, "Mobile Collection")
+    page.get_by_label("Username").fill("nena")
+    page.get_by_label("Password").fill("secret")
+    press(page, "Mag-log in")
+    check_filipino(page, "Bago rito")
+    press(page, "I-enroll ang teleponong ito")
+    check_filipino(page, "Simulan ang araw")
+    page.get_by_label("Change fund").fill("1,000")
+    press(page, "Buksan ang Registry")
+    press(page, "Download SOA")
+    expect(page.get_by_text("Na-download ang 60 SOA.")).to_be_visible()
+    check_filipino(page, "Koleksyon")
+    page.get_by_role("searchbox", name="Hanapin").fill("100002")
+    page.locator(".soa").first.click()
+    check_filipino(page, "Reyes, Ana")
+    for button, title in (("Hindi nakasingil", "Hindi nakasingil"), ("Nangakong magbayad", "Nangakong magbayad"), ("History", "History")):
+        press(page, button)
+        check_filipino(page, title)
+        page.go_back()
+    press(page, "Maningil")
+    page.get_by_label("Halaga", exact=True).fill("9000000")
+    for tender in ("Tseke", "E-wallet", "Bank transfer", "Cash"):
+        page.get_by_role("radio", name=tender, exact=True).check()
+        check_filipino(page, "Reyes, Ana")
+    press(page, "Kumpirmahin ang bayad")
+    expect(page.locator(".over")).to_contain_text("May sobrang")
+    check_filipino(page, "Reyes, Ana")
+    page.get_by_label("Halaga", exact=True).fill("100")
+    press(page, "Kumpirmahin ang bayad")
+    expect(page.locator("#receipt-number")).to_have_text("T07-00000123")
+    expect(page.locator(".paper")).to_contain_text("COLLECTION RECEIPT")
+    expect(page.locator(".paper")).to_contain_text("Remaining balance")
+    check_filipino(page, "Natanggap ang bayad")
+    press(page, "Tapos")
+    page.locator("#tab-transactions").click()
+    check_filipino(page, "Transaksyon")
+    press(page, "Void")
+    check_filipino(page, "I-void ang bayad")
+    page.get_by_label("Dahilan").fill("Mali")
+    press(page, "Hilingin ang void")
+    check_filipino(page, "Hilingin sa opisina")
+    press(page, "Kumpirmahin ang hiling na void")
+    check_filipino(page, "Void T07-V000001")
+    page.locator("#tab-readings").click()
+    check_filipino(page, "Readings")
+    press(page, "Bilangin ang cash")
+    page.get_by_label("1000", exact=True).fill("1")
+    press(page, "I-save ang bilang")
+    check_filipino(page, "Bilangin ang cash")
+    for name, title in (("or-entry", "OR Entry"), ("route", "Ruta ko"), ("pin", "PIN")):
+        page.evaluate(f"location.hash = '#/{name}'")
+        check_filipino(page, title)
+    page.locator("#tab-settings").click()
+    check_filipino(page, "Settings")
+    page.get_by_role("radio", name="English").check()
+    expect(page.get_by_role("heading", name="This phone")).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == "en"

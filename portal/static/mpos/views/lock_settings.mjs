@@ -12,7 +12,7 @@ export function lockSection(ctx) {
   const { state } = phone;
   if (!state.user) return null;
   if (!state.has_pin) return pinCard(ctx);
-  return h("section", {}, h("h2", {}, "PIN"),
+  return h("section", {}, h("h2", {}, say("pin")),
     h("p", { class: "hint" }, say("what_phone")),
     radios(say("lock_after"), AFTER.map((minutes) => ({ value: String(minutes), text: minutes === 60 ? say("one_hour") : say("n_min", { n: minutes }) })), String(state.lock_after), (value) => phone.lockAfter(Number(value))),
     h("div", { class: "stack tight lock-actions" },

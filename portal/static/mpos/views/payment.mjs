@@ -236,7 +236,7 @@ export function paymentScreen(ctx) {
   return {
     title: soa.customer_name,
     lead: booklet ? say("or_of", { number: booklet.number, date: day(booklet.date) }) : say("due_amount", { amount: showPesos(soa.amount_due) }),
-    back: entering ? { name: "or-entry", text: say("or_entry") } : { name: "soa", id: soa.id, text: "SOA" },
+    back: entering ? { name: "or-entry", text: say("or_entry") } : { name: "soa", id: soa.id, text: say("soa") },
     nav: "collection",
     look: "payment",
     alone: true,
@@ -338,7 +338,7 @@ function closed(ctx, soa, words) {
   return {
     title: soa.customer_name,
     lead: null,
-    back: { name: "soa", id: soa.id, text: "SOA" },
+    back: { name: "soa", id: soa.id, text: say("soa") },
     nav: "collection",
     body: [notice("person", words, button(say("readings"), () => ctx.go("readings"), { class: "button small" }))],
   };

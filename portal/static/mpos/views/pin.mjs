@@ -124,7 +124,7 @@ export async function unlockScreen(ctx) {
   }, { class: "button plain wide" });
 
   function pinPart() {
-    const pin = field("PIN", { ...DIGITS, autocomplete: "off", enterkeyhint: "go" });
+    const pin = field(say("pin"), { ...DIGITS, autocomplete: "off", enterkeyhint: "go" });
     ctx.later(() => pin.input.focus());
     const enter = form([pin.node, says.node], say("unlock"), async () => {
       pin.wrong(pin.input.value ? "" : say("type_pin"));

@@ -26,7 +26,7 @@ export function settingsScreen(ctx) {
       fact(say("collector"), state.user ? `${state.user.display_name || state.user.name} (${state.user.name})` : say("nobody_in")),
       fact(say("terminal"), state.terminal ? `${state.terminal.code}, ${state.terminal.name}` : say("not_enrolled")),
       fact(say("registry"), state.registry ? say("open_on", { date: day(state.registry.business_date) }) : say("none_open")),
-      fact("SOAs", state.snapshot ? say("list_facts", { count: state.snapshot.count, amount: showPesos(state.snapshot.amount_due), as_of: dayTime(state.snapshot.as_of) }) : say("none_downloaded")),
+      fact(say("soas"), state.snapshot ? say("list_facts", { count: state.snapshot.count, amount: showPesos(state.snapshot.amount_due), as_of: dayTime(state.snapshot.as_of) }) : say("none_downloaded")),
       fact(say("unsent_label"), say("n_entries", { count: state.unsent.count })),
       fact(say("storage"), storageWords(state.storage_persistent)),
       fact(say("app_version"), ctx.version),

@@ -43,7 +43,7 @@ export async function soaScreen(ctx) {
           fact(say("account_number"), soa.account_number), fact(say("soa_number"), soa.soa_number),
           soa.address && h("div", {}, h("dt", {}, say("address")), h("dd", {}, soa.address, " ", mapLink(soa.address, soa.customer_name))),
           soa.contact_number && h("div", {}, h("dt", {}, say("contact_number")), h("dd", {}, h("a", { href: `tel:${soa.contact_number.replace(/[^+0-9]/g, "")}` }, soa.contact_number))),
-          fact("TIN", soa.tin), fact(say("collector_code"), soa.collector_code), fact(say("as_of"), dayTime(snapshot?.as_of))),
+          fact(say("tin"), soa.tin), fact(say("collector_code"), soa.collector_code), fact(say("as_of"), dayTime(snapshot?.as_of))),
         h("div", { class: "ways" },
           onRoute < 0 ? button(say("add_my_route"), async () => {
             await phone.setRoute([...route, soa.id]);

@@ -143,7 +143,7 @@ export async function historyScreen(ctx) {
   return {
     title: say("history"),
     lead: soa ? soa.customer_name : null,
-    back: { name: "soa", id: ctx.route.id, text: soa?.customer_name ?? "SOA" },
+    back: { name: "soa", id: ctx.route.id, text: soa?.customer_name ?? say("soa") },
     nav: "collection",
     body: [
       items.length === 0
