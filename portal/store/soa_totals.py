@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Executable, Select, bindparam, delete, func, insert, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Date, Executable, Select, bindparam, delete, func, insert, literal_column, select, union_all
 
 from portal.domain.money import ZERO
 from portal.extensions import db
@@ -19,6 +19,7 @@ COLUMNS = ("status", "collector_code", "due_date", "with_penalty", "count", "amo
 Key = tuple[str, str, date, bool]
 Sums = tuple[int, Decimal, Decimal]
 NOTHING: Sums = (0, ZERO, ZERO)
+STATUSES = (literal_column("'active'"), literal_column("'closed'"))
 LONG = timedelta(62)
 """Of more days than so many, whole months are in it."""
 
@@ -46,26 +47,28 @@ def told(count: int | None, amount: Decimal | None, penalty: Decimal | None) -> 
 
 def asked(status: str, code: str | None, since: date | None, until: date | None, penalty: bool) -> tuple[Select[Any], dict[str, Any]]:
     """What read() asks, and the values to ask it with; each kind of question is made once and may be part of another."""
-    values: dict[str, Any] = {"status": status or "active", "other": status or "closed"}
+    values: dict[str, Any] = {"status": status} if status else {}
     if code is None and since is None and until is None:
-        return _all_sums(penalty), values
+        return _all_sums(bool(status), penalty), values
     since, until = since or date.min, until or date.max
-    values |= {"code": code, "since": since, "until": until}
+    values |= {"since": since, "until": until}
+    if code is not None:
+        values["code"] = code
     months = code is None and until - since > LONG
     if months:
         values["first"], values["last"] = (since + timedelta(31)).replace(day=1), until.replace(day=1)
-    return _sums(code is None, months, penalty), values
+    return _sums(bool(status), code is None, months, penalty), values
 
 
 @cache
-def _all_sums(penalty: bool) -> Select[Any]:
+def _all_sums(one_status: bool, penalty: bool) -> Select[Any]:
     """Of every due date the months alone, without a range: PostgreSQL plans a range anew for each value, which takes longer than adding."""
-    found = _part(SoaMonthTotal, (), penalty).subquery()
+    found = _part(SoaMonthTotal, (), one_status, penalty).subquery()
     return select(func.sum(found.c.count), func.sum(found.c.amount_due), func.sum(found.c.penalty))
 
 
 @cache
-def _sums(any_code: bool, months: bool, penalty: bool) -> Select[Any]:
+def _sums(one_status: bool, any_code: bool, months: bool, penalty: bool) -> Select[Any]:
     """Made once each: every page of the list asks. Of a long time whole months are added up, and the days before and after them."""
     since, until, first, last = (bindparam(name, type_=Date) for name in ("since", "until", "first", "last"))
     days, month = SoaDayTotal.due_date, SoaMonthTotal.month
@@ -80,13 +83,13 @@ def _sums(any_code: bool, months: bool, penalty: bool) -> Select[Any]:
         parts = [(SoaDayTotal, (days >= since, days <= until))]
     else:
         parts = [(SoaTotal, (SoaTotal.collector_code == bindparam("code"), SoaTotal.due_date >= since, SoaTotal.due_date <= until))]
-    found = union_all(*(_part(table, conditions, penalty) for table, conditions in parts)).subquery()
+    found = union_all(*(_part(table, conditions, one_status, penalty) for table, conditions in parts)).subquery()
     return select(func.sum(found.c.count), func.sum(found.c.amount_due), func.sum(found.c.penalty))
 
 
-def _part(table: Any, conditions: tuple[ColumnElement[bool], ...], penalty: bool) -> Select[*tuple[Any, ...]]:
-    """Both statuses are named, so that the key is used whatever is asked."""
-    status = or_(table.status == bindparam("status"), table.status == bindparam("other"))
+def _part(table: Any, conditions: tuple[ColumnElement[bool], ...], one_status: bool, penalty: bool) -> Select[*tuple[Any, ...]]:
+    """Where any status will do, both are named: the key begins with it, and is used so."""
+    status = table.status == bindparam("status") if one_status else table.status.in_(STATUSES)
     query = select(table.count, table.amount_due, table.penalty).where(status, *conditions)
     return query.where(table.with_penalty.is_(True)) if penalty else query
 
