@@ -80,6 +80,7 @@ export class FakePortal {
     this.state = "active";
     /** @type {Map<string, object>} what the office decided, by void number */
     this.decisions = new Map();
+    this.spent = new Map();
     /** @type {Map<string, Uint8Array>} photos by name */
     this.photos = new Map();
   }
@@ -90,6 +91,19 @@ export class FakePortal {
     const { payment, receipt_number, amount } = asked;
     const { tender } = this.held("payment").find(({ payload }) => payload.payment === payment).payload;
     this.decisions.set(void_number, { void_number, payment, receipt_number, amount, tender, decision, decided_by: "sol", decided_at: new Date(this.now()).toISOString(), reason });
+  }
+
+  /** The office decides an expense. */
+  decideExpense(expense, decision, reason = "") {
+    const { amount } = this.held("expense").find(({ payload }) => payload.expense === expense).payload;
+    this.spent.set(expense, { expense, amount, decision, decided_by: "sol", decided_at: new Date(this.now()).toISOString(), reason });
+  }
+
+  /** Decisions on expenses that a terminal's journal does not hold yet. */
+  expenses(code) {
+    const own = (this.terminals.get(code)?.entries ?? []).filter(({ kind }) => kind === "expense").map(({ payload }) => payload.expense);
+    const written = this.held("expense_decided").map(({ payload }) => payload.expense);
+    return [...this.spent.values()].filter(({ expense }) => own.includes(expense) && !written.includes(expense));
   }
 
   /** All entries of a kind that the portal holds. */
@@ -174,11 +188,11 @@ export class FakePortal {
     if (path.startsWith("/api/v1/terminals/")) return this.show(path.split("/").pop());
     if (path === "/api/v1/soas") return this.list(headers);
     if (path === "/api/v1/journal") return this.journal(body);
-    const photo = /^\/api\/v1\/payments\/([^/]+)\/photos\/([^/]+)$/.exec(path);
+    const photo = /^\/api\/v1\/(payment|expense)s\/([^/]+)\/photos\/([^/]+)$/.exec(path);
     if (photo) {
-      if (!this.held("payment").some(({ payload }) => payload.payment === photo[1])) return this.error(404, "not_found");
-      this.photos.set(photo[2], body);
-      return this.json(201, { photo: photo[2], status: "stored" });
+      if (!this.held(photo[1]).some(({ payload }) => payload[photo[1]] === photo[2])) return this.error(404, "not_found");
+      this.photos.set(photo[3], body);
+      return this.json(201, { photo: photo[3], status: "stored" });
     }
     return this.error(404, "not_found");
   }
@@ -211,6 +225,7 @@ export class FakePortal {
       restored_at: this.restored_at,
       business: BUSINESS,
       voids: this.voids(code),
+      expenses: this.expenses(code),
     });
   }
 
@@ -268,6 +283,6 @@ export class FakePortal {
       }
       verdicts.push({ seq: entry.seq, status, reason: own?.reason ?? null });
     }
-    return this.json(200, { acknowledged_seq: terminal.entries.length, verdicts, voids: this.voids(code) });
+    return this.json(200, { acknowledged_seq: terminal.entries.length, verdicts, voids: this.voids(code), expenses: this.expenses(code) });
   }
 }

@@ -16,7 +16,7 @@ const SILENT = new Set(["paper.mjs", "paper_lines.mjs", "pdf.mjs", "escpos.mjs",
 /** Literals that look like words to read and are none, or must not be translated: each with its reason. */
 const ALLOWED = new Map([
   ...["GCash", "Maya", "China Bank", "EastWest", "LandBank", "Metrobank", "Security Bank", "UnionBank", "BDO", "BPI", "PNB", "PSBank", "RCBC"].map((one) => [one, "the name of a firm"]),
-  ...["Nobody home", "Cannot pay today", "Already paid at the office", "Address not found", "Moved away", "Disputes the amount", "Wrong amount", "Wrong customer", "Wrong tender", "Customer changed their mind"].map(
+  ...["Nobody home", "Cannot pay today", "Already paid at the office", "Address not found", "Moved away", "Disputes the amount", "Wrong amount", "Wrong customer", "Wrong tender", "Customer changed their mind", "Fuel", "Fare", "Meals", "Parking and toll", "Mobile load", "Repair"].map(
     (one) => [one, "a reason as it goes into the journal: the portal's own first list, in its words"],
   ),
   ...["Asia/Manila", "PhoneError", "PortalError", "HeadMoved", "IntentTaken", "AbortError", "If-None-Match", "Retry-After", "Content-Type", "Content-Length", "Content-Encoding", "Enter", "InvalidStateError", "NotFoundError"].map((one) => [one, "a name for programs"]),

@@ -118,7 +118,7 @@ export class Api {
       Array.isArray(answer.verdicts) &&
       answer.verdicts.every((/** @type {any} */ v) => isObject(v) && Number.isSafeInteger(v.seq) && typeof v.status === "string");
     if (!fits) throw strange();
-    return /** @type {{acknowledged_seq: number, verdicts: {seq: number, status: string, reason: string|null}[], voids?: unknown}} */ (answer);
+    return /** @type {{acknowledged_seq: number, verdicts: {seq: number, status: string, reason: string|null}[], voids?: unknown, expenses?: unknown}} */ (answer);
   }
 
   /** @param {Record<string, any>} answer */
@@ -129,13 +129,14 @@ export class Api {
   }
 
   /**
-   * Send a photo of an uploaded payment; the same again is safe.
-   * @param {string} payment
+   * Send a photo of an uploaded payment, or of another thing that was uploaded; the same again is safe.
+   * @param {string} id
    * @param {string} name SHA-256 of the bytes, hex
    * @param {Uint8Array} image a JPEG
+   * @param {"payments"|"expenses"} [of]
    */
-  putPhoto(payment, name, image) {
-    return this._change("PUT", `/api/v1/payments/${payment}/photos/${name}`, image);
+  putPhoto(id, name, image, of = "payments") {
+    return this._change("PUT", `/api/v1/${of}/${id}/photos/${name}`, image);
   }
 
   /**

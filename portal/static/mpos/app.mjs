@@ -4,6 +4,7 @@ import { PhoneError } from "./errors.mjs";
 import { openPhone } from "./phone.mjs";
 import { clearPrinter } from "./printer.mjs";
 import { address, startRouting } from "./routing.mjs";
+import { cashDropScreen, cashOutScreen, cashSlipScreen, expenseScreen } from "./views/cash_out.mjs";
 import { collectionScreen } from "./views/collection.mjs";
 import { countScreen } from "./views/count.mjs";
 import { button, fill, h, icon, notice, quiet } from "./views/dom.mjs";
@@ -74,6 +75,10 @@ const SCREENS = {
   "z-reading": zReadingScreen,
   report: reportScreen,
   void: voidScreen,
+  "cash-out": cashOutScreen,
+  expense: expenseScreen,
+  "cash-drop": cashDropScreen,
+  "cash-slip": cashSlipScreen,
   "no-collection": noCollectionScreen,
   promise: promiseScreen,
   history: historyScreen,

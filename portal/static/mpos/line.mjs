@@ -10,6 +10,7 @@ import { PhoneError } from "./errors.mjs";
 import { Lock } from "./lock.mjs";
 import { nameOfList, PREPARED, waiting } from "./session.mjs";
 import { BATCH, compare, download, drain } from "./sync.mjs";
+import { readExpenseDecisions, writeExpenseDecision } from "./cash_out.mjs";
 import { writeDecision } from "./voids.mjs";
 import { told } from "./words.mjs";
 
@@ -128,7 +129,7 @@ export class Line extends Lock {
     });
     if (terminal.code !== session.terminal?.code) return;
     session.checked = true;
-    await this._heardVoids(session, terminal.code, theirs.voids);
+    await this._heardVoids(session, terminal.code, theirs.voids, theirs.expenses);
   }
 
   /**
@@ -160,17 +161,18 @@ export class Line extends Lock {
   }
 
   /**
-   * Keep the decisions on voids that the portal lists, and write down those for which the open registry is the place.
+   * Keep the decisions on voids and expenses that the portal lists, and write down those for which the open registry is the place.
    * @param {Session} session
    * @param {string} code the terminal they are about
    * @param {unknown} list
+   * @param {unknown} [spent]
    */
-  async _heardVoids(session, code, list) {
-    const voids = readDecisions(list);
-    if (voids === null) return;
-    const known = (await session.store.terminals()).find((terminal) => terminal.code === code)?.voids ?? [];
-    if (JSON.stringify(known) !== JSON.stringify(voids)) await session.store.updateTerminal(code, { voids });
-    if (voids.length) await this._writeDecisions(session, code);
+  async _heardVoids(session, code, list, spent) {
+    const terminal = (await session.store.terminals()).find((item) => item.code === code);
+    const known = { voids: terminal?.voids ?? [], expenses: terminal?.expenses ?? [] };
+    const heard = { voids: readDecisions(list) ?? known.voids, expenses: readExpenseDecisions(spent) ?? known.expenses };
+    if (JSON.stringify(known) !== JSON.stringify(heard)) await session.store.updateTerminal(code, heard);
+    if (heard.voids.length || heard.expenses.length) await this._writeDecisions(session, code);
   }
 
   /** Write down what the office decided, as far as a registry is open and has no Z-Reading; the rest waits for the next. @param {Session} session @param {string} code */
@@ -181,6 +183,7 @@ export class Line extends Lock {
     for (const decision of terminal.voids ?? []) {
       wrote = (await writeDecision(this._writing(session, code), decision, this._included(session, code))) || wrote;
     }
+    for (const decision of terminal.expenses ?? []) wrote = (await writeExpenseDecision(this._writing(session, code), decision)) || wrote;
     if (wrote && this._session === session) await this._changed();
   }
 
@@ -452,8 +455,8 @@ export class Line extends Lock {
     const session = this._needSession();
     if (session.terminal?.state === "waiting") await this._contact(); // it may have been approved by now
     let result = await this._drainAll(session, false);
-    if (!result.sent && !result.problem && session.head?.voids_waiting?.length) {
-      await this._contact(); // no answer told of voids, and one may have been decided by now
+    if (!result.sent && !result.problem && (session.head?.voids_waiting?.length || session.head?.expenses_waiting?.length)) {
+      await this._contact(); // no answer told of decisions, and one may have been made by now
       result = await this._drainAll(session, false);
     }
     return { ...result, problems: this._session === session ? [...this.state.problems] : [] };
@@ -524,7 +527,7 @@ export class Line extends Lock {
         return { sent, acknowledged, problem };
       }
       const onBatch = () => (this._session === session ? this._refresh() : undefined);
-      const onVoids = (/** @type {unknown} */ list) => this._heardVoids(session, terminal.code, list);
+      const onVoids = (/** @type {unknown} */ list, /** @type {unknown} */ spent) => this._heardVoids(session, terminal.code, list, spent);
       const send = (/** @type {boolean} */ signedIn) => drain({ store: session.store, api: this._api, subtle, signedIn, onVoids, onBatch }, terminal);
       let result = await send(session.signedIn);
       if (session.signedIn && result.problem?.code === "signed_out") {

@@ -181,6 +181,41 @@ export function voidPaper(receipt) {
   };
 }
 
+/**
+ * The slip of an expense or a cash drop; its number is its place in the terminal's journal.
+ * @param {any} item one of what phone.cashOut() answers @param {{business: any, demo: boolean, collector: string}} frame @returns {PaperDocument}
+ */
+export function cashPaper(item, { business, demo, collector }) {
+  const spent = item.kind === "expense";
+  const answer = spent && item.state !== "requested" ? item.answer : null;
+  const number = `${item.terminal}/${item.seq}`;
+  return {
+    title: `${spent ? "Expense" : "Cash drop"} ${number}`,
+    blocks: [
+      ...letterhead(business, demo),
+      RULE,
+      ...centre(spent ? "EXPENSE" : "CASH DROP", { look: "strong" }),
+      ...centre(number, { look: "large" }),
+      ...(spent ? mark(answer ? item.state : "NOT YET APPROVED") : []),
+      ...row("Date", dayTime(item.at)),
+      ...(answer ? [...row("Decided", dayTime(answer.decided_at)), ...row("By", answer.decided_by)] : []),
+      RULE,
+      ...given("Kind", item.category),
+      ...given("Given to", item.given_to),
+      ...given("Reference", item.reference),
+      ...(item.description ? [...text("Note", { look: "small" }), ...text(item.description)] : []),
+      ...row("AMOUNT", showPesos(item.amount), "large"),
+      ...text(inWords(item.amount), { look: "small" }),
+      RULE,
+      ...row("Collector", collector),
+      ...row("Terminal", item.terminal),
+      { kind: "sign", text: "Collector" },
+      { kind: "sign", text: spent ? "Supervisor" : "Received by" },
+      ...(demo ? mark("DEMO") : []),
+    ],
+  };
+}
+
 /** @param {any} vat @returns {Block[]} */
 function vatRows(vat) {
   return [

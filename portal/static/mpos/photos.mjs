@@ -12,7 +12,7 @@ const LIST = "photos";
 /** Photos of one payment. */
 const MOST = 3;
 
-/** @typedef {{payment: string, name: string, refused: string|import("./words.mjs").Told|null}} Waiting `name`: SHA-256 of the bytes, hex; `refused`: why the portal will never take it */
+/** @typedef {{payment: string, name: string, of?: "expenses", refused: string|import("./words.mjs").Told|null}} Waiting `name`: SHA-256 of the bytes, hex; `refused`: why the portal will never take it; `of`: `payment` is an expense */
 
 /**
  * A JPEG small enough for the portal: smaller and smaller until it fits. Throws PhoneError when what was chosen is no picture.
@@ -49,8 +49,9 @@ export async function compress(file, browser) {
  * @param {SubtleCrypto} subtle
  * @param {string} payment
  * @param {Uint8Array} image
+ * @param {"expenses"} [of] what `payment` is, when it is none
  */
-export async function keepPhoto(store, subtle, payment, image) {
+export async function keepPhoto(store, subtle, payment, image, of) {
   const digest = new Uint8Array(await subtle.digest("SHA-256", /** @type {BufferSource} */ (image)));
   const name = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const list = await waitingPhotos(store);
@@ -58,7 +59,7 @@ export async function keepPhoto(store, subtle, payment, image) {
   if (own.some((one) => one.name === name)) return;
   if (own.length >= MOST) throw new PhoneError("enough_photos", told("photos_enough", { most: MOST }));
   await store.setMeta(placeOf(payment, name), image);
-  await store.setMeta(LIST, [...list, { payment, name, refused: null }]);
+  await store.setMeta(LIST, [...list, { payment, name, refused: null, ...(of && { of }) }]);
 }
 
 /** @param {import("./db.mjs").Store} store @returns {Promise<Waiting[]>} photos on this phone that the portal has not taken */
@@ -70,17 +71,17 @@ export async function waitingPhotos(store) {
  * Send what waits, one after the other, and drop what was taken. A photo the portal will never take is let go with its reason; anything else that
  * goes wrong ends the round, and the next one tries again.
  * @param {import("./db.mjs").Store} store
- * @param {{putPhoto: (payment: string, name: string, image: Uint8Array) => Promise<unknown>}} api
+ * @param {{putPhoto: (payment: string, name: string, image: Uint8Array, of?: "expenses") => Promise<unknown>}} api
  * @returns {Promise<number>} how many the portal took
  */
 export async function sendPhotos(store, api) {
   let sent = 0;
-  for (const { payment, name, refused } of await waitingPhotos(store)) {
+  for (const { payment, name, refused, of } of await waitingPhotos(store)) {
     if (refused) continue;
     const image = await store.meta(placeOf(payment, name));
     let why = null;
     try {
-      if (image) await api.putPhoto(payment, name, image);
+      if (image) await api.putPhoto(payment, name, image, of);
       sent += image ? 1 : 0;
     } catch (error) {
       if (!(error instanceof PhoneError)) throw error;
@@ -90,7 +91,7 @@ export async function sendPhotos(store, api) {
     }
     await store.setMeta(placeOf(payment, name), undefined);
     const others = (await waitingPhotos(store)).filter((one) => one.payment !== payment || one.name !== name);
-    await store.setMeta(LIST, why ? [...others, { payment, name, refused: why }] : others);
+    await store.setMeta(LIST, why ? [...others, { payment, name, refused: why, ...(of && { of }) }] : others);
   }
   return sent;
 }

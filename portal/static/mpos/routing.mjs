@@ -5,7 +5,7 @@
 /** @typedef {{idx: number, list: number, done?: boolean, draft?: unknown}} Place  idx: depth in this tab; list: depth of the list to go back to */
 
 const NAMES = new Set([
-  "collection", "soa", "pay", "receipt", "transactions", "readings", "count", "x-reading", "z-reading", "report", "void", "no-collection", "promise", "history", "or-entry", "or-pay", "route", "settings", "pin", "log-in", "log-out",
+  "collection", "soa", "pay", "receipt", "transactions", "readings", "count", "x-reading", "z-reading", "report", "cash-out", "expense", "cash-drop", "cash-slip", "void", "no-collection", "promise", "history", "or-entry", "or-pay", "route", "settings", "pin", "log-in", "log-out",
 ]);
 const LISTS = new Set(["collection", "transactions", "readings", "settings"]);
 

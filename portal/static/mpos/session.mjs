@@ -183,6 +183,7 @@ export class Sessions {
         }),
       last_registry: session?.head?.last_registry ? Object.freeze({ business_date: session.head.last_registry.business_date }) : null,
       voids_waiting: session?.head?.voids_waiting?.length ?? 0,
+      expenses_waiting: session?.head?.expenses_waiting?.length ?? 0,
       today: this._clock.today(),
       // Of whoever is logged in, or has locked this phone; of the whole phone when nobody is.
       unsent: Object.freeze(session ? { ...session.unsent } : this._locked ? { ...(this._holds.get(this._locked.name) ?? { count: 0, oldest_at: null }) } : sum(others)),

@@ -86,8 +86,8 @@ export async function download(writing, api, old, onProgress) {
 /**
  * Send what is unsent of one terminal, batch after batch, until nothing is left or something stands in the way. The caller holds the upload lock.
  * Answers what was marked; `problem` says why it stopped early, `wait` (milliseconds) what the portal asked for, `again` whether a later try can help.
- * @param {{store: import("./db.mjs").Store, api: import("./api.mjs").Api, subtle: SubtleCrypto, signedIn?: boolean, onVoids?: (list: unknown) => Promise<void>, onBatch?: () => void|Promise<void>}} tools
- *   `onVoids` hears the `voids` of each answer; what it writes to the journal is sent as well
+ * @param {{store: import("./db.mjs").Store, api: import("./api.mjs").Api, subtle: SubtleCrypto, signedIn?: boolean, onVoids?: (voids: unknown, expenses: unknown) => Promise<void>, onBatch?: () => void|Promise<void>}} tools
+ *   `onVoids` hears the `voids` and `expenses` of each answer; what it writes to the journal is sent as well
  * @param {Terminal} terminal
  * @returns {Promise<{sent: number, acknowledged: number, problem: Problem|null, again: boolean, wait: number|null}>}
  */
@@ -127,7 +127,7 @@ export async function drain({ store, api, subtle, signedIn = true, onVoids, onBa
     acknowledged = answer.acknowledged_seq;
     const marked = await store.mark(terminal.code, verdicts, acknowledged);
     sent += marked;
-    await onVoids?.(answer.voids);
+    await onVoids?.(answer.voids, answer.expenses);
     await onBatch?.();
     if (held) {
       if (heldAt !== null && acknowledged <= heldAt) {

@@ -10,6 +10,7 @@ import { PhoneError, registryDone } from "./errors.mjs";
 import { Line, SETTLE } from "./line.mjs";
 import { askBrowser, CANARY, canaryState, judge } from "./storage.mjs";
 import { keepPhoto, sendPhotos, waitingPhotos } from "./photos.mjs";
+import { noteCash } from "./cash_out.mjs";
 import { noteVisit } from "./visits.mjs";
 import { codeFacts, requestVoid } from "./voids.mjs";
 import { told } from "./words.mjs";
@@ -197,6 +198,46 @@ export class Till extends Line {
     await this._payment(paymentId);
     await keepPhoto(session.store, this._from.crypto.subtle, paymentId, image);
     this._background(this._sendPhotos(session));
+  }
+
+  /** Keep a photo of the paper of an expense; it is sent as those of payments are. @param {string} expense @param {Uint8Array} image */
+  async addExpensePhoto(expense, image) {
+    const session = this._needSession();
+    await keepPhoto(session.store, this._from.crypto.subtle, expense, image, "expenses");
+    this._background(this._sendPhotos(session));
+  }
+
+  /**
+   * Store an expense or a cash drop of the open registry. The same `intent` again answers the first one.
+   * @param {import("./cash_out.mjs").CashDraft} draft
+   */
+  async noteCash(draft) {
+    const { session, terminal } = this._needTerminal();
+    const entry = await noteCash(this._writing(session, terminal.code), draft);
+    await this._changed();
+    this._background(this._uploadSoon(SETTLE));
+    return { ...entry.payload, kind: entry.kind, seq: entry.seq, at: entry.at };
+  }
+
+  /**
+   * Expenses and cash drops of the open or last registry, and earlier expenses that wait, the latest first. `state` of an expense: requested, approved or
+   * refused; `answer` what the office said, noted or only heard.
+   * @returns {Promise<any[]>}
+   */
+  async cashOut() {
+    const session = this._needSession();
+    const registry = this._registry();
+    const { terminal, head } = session;
+    if (!terminal || !head || !registry) return [];
+    const waiting = head.expenses_waiting ?? [];
+    const earlier = await Promise.all(waiting.filter(({ seq }) => seq < registry.opened_seq).map(({ seq }) => session.store.entries(terminal.code, seq, seq)));
+    const own = (await session.store.entries(terminal.code, registry.opened_seq)).filter(({ entry }) => ["expense", "cash_drop"].includes(entry.kind));
+    return [...earlier.flat(), ...own].reverse().map((stored) => {
+      const { kind, payload, seq, at } = stored.entry;
+      const answer = head.expense_answers?.find(({ expense }) => expense === payload.expense) ?? null;
+      const heard = answer ? null : (terminal.expenses?.find(({ expense }) => expense === payload.expense) ?? null);
+      return { ...payload, kind, seq, at, terminal: terminal.code, state: answer?.decision ?? "requested", answer: answer ?? heard, status: whereItIs(stored), why: stored.reason };
+    });
   }
 
   /** Photos of a payment that the portal has not taken so far. @param {string} paymentId */

@@ -26,7 +26,7 @@ export async function readingsScreen(ctx) {
     const { registry, unsent, uploading } = phone.state;
     const count = registry ? await phone.lastCount() : null;
     const z = await phone.reading("z");
-    const key = JSON.stringify([phone.state.today, registry, unsent.count, phone.state.others.length, uploading, count?.total, count?.outdated, z?.z_counter]);
+    const key = JSON.stringify([phone.state.today, registry, unsent.count, phone.state.others.length, phone.state.expenses_waiting, uploading, count?.total, count?.outdated, z?.z_counter]);
     if (key === drawn) return;
     drawn = key;
     const last = registry ? null : await phone.collectionReport();
@@ -34,15 +34,16 @@ export async function readingsScreen(ctx) {
     fill(facts, registry ? [say("business_date"), h("strong", {}, day(registry.business_date)), say("with_fund", { amount: showPesos(registry.change_fund) }), overdueWords(phone.state) && h("strong", {}, say("finish_first"))] : idle);
     const upload = task(say("upload_payments"), unsent.count > 0 ? unsentWords(unsent) : pill("safe", phone.state.others.length > 0 ? say("all_yours") : say("all_uploaded")), startUpload, "upload");
     if (!registry) {
-      fill(tasks, upload, last && task(say("collection_report"), say("last_registry"), () => ctx.go("report")), z && task("Z-Reading", `Z ${z.z_counter}`, () => ctx.go("z-reading")));
+      fill(tasks, upload, last && task(say("collection_report"), say("last_registry"), () => ctx.go("report")), z && task(say("z_reading"), `Z ${z.z_counter}`, () => ctx.go("z-reading")));
       return;
     }
     fill(tasks,
       upload,
+      task(say("cash_out"), phone.state.expenses_waiting ? say("n_expenses_wait", { count: phone.state.expenses_waiting }) : say("spent_and_dropped"), () => ctx.go("cash-out")),
       registry.z_done ? null : task(say("count_cash"), countWords(count), () => ctx.go("count")),
-      registry.z_done ? null : task("X-Reading", say("interim"), makeX),
+      registry.z_done ? null : task(say("x_reading"), say("interim"), makeX),
       task(say("collection_report"), say("every_payment"), () => ctx.go("report")),
-      task("Z-Reading", registry.z_done ? pill("safe", say("made")) : !count ? say("needs_count") : count.outdated ? say("needs_new") : say("closes_figures"), () => ctx.go("z-reading")),
+      task(say("z_reading"), registry.z_done ? pill("safe", say("made")) : !count ? say("needs_count") : count.outdated ? say("needs_new") : say("closes_figures"), () => ctx.go("z-reading")),
       registry.z_done ? task(say("close_registry"), say("ends_day"), close) : h("li", { class: "task later" }, h("span", {}, say("then_close")), h("span", { class: "task-status" }, say("needs_z_reading"))));
   }
 
