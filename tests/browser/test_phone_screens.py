@@ -639,6 +639,9 @@ def test_every_screen_speaks_filipino_and_fits(page: Page, address: str) -> None
     expect(page.locator("html")).to_have_attribute("lang", "fil")
     expect(page.get_by_role("radio", name="Filipino")).to_be_focused()
     page.reload()
+    expect(page.get_by_role("button", name="Mag-log in")).to_be_visible()
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name.split('/words/')[1]).filter(Boolean)")
+    assert loaded == ["fil.mjs"], "one catalogue is loaded, not both"
     check_filipino(page, "Mobile Collection")
     page.get_by_label("Username").fill("nena")
     page.get_by_label("Password").fill("secret")
@@ -693,6 +696,8 @@ def test_every_screen_speaks_filipino_and_fits(page: Page, address: str) -> None
         check_filipino(page, title)
     page.locator("#tab-settings").click()
     check_filipino(page, "Settings")
+    page.evaluate("phone.setPin('271828').then(() => phone.lock())")
+    check_filipino(page, "Naka-lock: Nena Salazar")
     page.get_by_role("radio", name="English").check()
-    expect(page.get_by_role("heading", name="This phone")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Locked: Nena Salazar")
     assert page.locator("html").get_attribute("lang") == "en"
