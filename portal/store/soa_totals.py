@@ -19,7 +19,7 @@ COLUMNS = ("status", "collector_code", "due_date", "with_penalty", "count", "amo
 Key = tuple[str, str, date, bool]
 Sums = tuple[int, Decimal, Decimal]
 NOTHING: Sums = (0, ZERO, ZERO)
-STATUSES = (literal_column("'active'"), literal_column("'closed'"))
+STATUSES: tuple[ColumnElement[str], ...] = (literal_column("'active'"), literal_column("'closed'"))
 LONG = timedelta(62)
 """Of more days than so many, whole months are in it."""
 
