@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -114,31 +115,37 @@ def render_lines_pdf(report: LongReport, blocks: Iterable[Block], tell: Callable
     total = len(every) + 1
     writer = PdfWriter()
     done = 0
-    for start in range(0, len(every), PAGES_AT_ONCE):
-        some = every[start : start + PAGES_AT_ONCE]
-        part = {"title": report.title, "words": report.words, "made_at": report.made_at, "start": start}
-        part |= {"head": "\n".join(head), "pages": some, "foot": foot, "total": total, "points": type_.points}
-        document = _fenced(_filled("pdf/lines.html", part)).render()
-        if len(document.pages) != len(some):
-            raise RuntimeError(f"{len(some)} pages of lines were set as {len(document.pages)}")
-        writer.append(io.BytesIO(document.write_pdf()), import_outline=False)
-        del document
-        gc.collect()  # boxes know their parents: without this two parts would be in memory
-        done += sum(len(page) for page in some)
-        tell(done)
-    last = {
-        **report.data,
-        "title": report.title,
-        "words": report.words,
-        "made_at": report.made_at,
-        "foot": f"{foot}  Page {total} of {total}",
-        "points": type_.points,
-    }
-    writer.append(io.BytesIO(render_pdf(report.ending, last)), import_outline=False)
+    common = {"title": report.title, "words": report.words, "made_at": report.made_at, "points": type_.points}
+    with _cheap_collections():
+        for start in range(0, len(every), PAGES_AT_ONCE):
+            some = every[start : start + PAGES_AT_ONCE]
+            part = {**common, "start": start, "head": "\n".join(head), "pages": some, "foot": foot, "total": total}
+            document = _fenced(_filled("pdf/lines.html", part)).render()
+            if len(document.pages) != len(some):
+                raise RuntimeError(f"{len(some)} pages of lines were set as {len(document.pages)}")
+            writer.append(io.BytesIO(document.write_pdf()), import_outline=False)
+            del document
+            if start + PAGES_AT_ONCE < len(every):
+                gc.collect()  # boxes know their parents: without this two parts would be in memory
+            done += sum(len(page) for page in some)
+            tell(done)
+        last = {**report.data, **common, "foot": f"{foot}  Page {total} of {total}"}
+        writer.append(io.BytesIO(render_pdf(report.ending, last)), import_outline=False)
     writer.add_metadata({"/Title": report.title})
     joined = io.BytesIO()
     writer.write(joined)
     return joined.getvalue()
+
+
+@contextmanager
+def _cheap_collections() -> Iterator[None]:
+    """Lets the collector look only at what is made from here on: going through everything the process has imported takes it longer than
+    setting ten pages."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _fenced(html: str) -> Any:

@@ -16,8 +16,8 @@ from portal.store.report_rows import ReportFilter, Row
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, its width in a spreadsheet in characters, what it holds (text, number, money, day, moment or permille), and
-    whether it is added up."""
+    """A column: its heading, its width in a spreadsheet in characters, what it holds (text, range of numbers as printed, number, money,
+    day, moment or permille), and whether it is added up."""
 
     label: str
     width: int = 14

@@ -38,7 +38,7 @@ def _collection_sections(wanted: ReportFilter, today: date) -> list[Section]:
 
 
 def _not_arrived(wanted: ReportFilter) -> Section:
-    columns = (text("What", 12), text("Terminal", 10), text("Numbers", 28), number("Missing"), text("Where it is", 30))
+    columns = (text("What", 12), text("Terminal", 10), Column("Numbers", 28, "range"), number("Missing"), text("Where it is", 30))
     rows = [(NUMBER_WORDS[row.series], row.terminal, row.numbers, row.count, _told(row)) for row in store.missing(wanted)]
     return Section("Numbers that have not arrived", columns, tuple(rows), "None between the numbers above, or right beside them.")
 
@@ -112,7 +112,7 @@ def _reading_columns(kind: str) -> tuple[Column, ...]:
         number("Payments"), money("VAT amount"), money("Gross"), money("Less void"), money("Net"), money("Expected cash"),
         money("Counted cash"), money("Over or short"),
     )  # fmt: skip
-    first, receipts = (a_day("Business date"), text("Terminal", 10), text("Collector", 22)), text("Receipts", 28)
+    first, receipts = (a_day("Business date"), text("Terminal", 10), text("Collector", 22)), Column("Receipts", 28, "range")
     if kind == "Z":
         accumulated = (Column("Accumulated before", 16, "money"), Column("Accumulated", 16, "money"))
         return (*first, Column("Z counter", 9, "number"), receipts, *figures, *accumulated, text("Phone", 8))
@@ -175,7 +175,7 @@ REPORTS: Mapping[str, Report] = {
             "Collection Report",
             "Every payment in receipt order with its penalty, principal and advance, and what was voided in its place.",
             (
-                text("Receipt"), a_moment("Time"), text("Account"), text("Customer", 30), text("Invoices", 22), text("Collector"),
+                text("Receipt", 14), a_moment("Time"), text("Account"), text("Customer", 30), text("Invoices", 22), text("Collector"),
                 text("Tender", 13), text("Bank or wallet", 14), text("Reference", 16), money("Penalty"), money("Principal"),
                 money("Advance"), money("Total"), money("Voided"), text("Status", 28),
             ),
@@ -260,7 +260,7 @@ REPORTS: Mapping[str, Report] = {
             "Voids and Reprints",
             "What collectors asked to undo and what came of it, and every receipt that was printed again.",
             (
-                text("What", 9), a_moment("Time"), text("Receipt"), text("Void number", 14), text("Customer", 30), text("Account"),
+                text("What", 9), a_moment("Time"), text("Receipt", 14), text("Void number", 14), text("Customer", 30), text("Account"),
                 text("Collector"), Column("Amount", 14, "money"), money("Voided"), text("Reason", 30), text("Decision", 11),
                 text("Decided by", 14), a_moment("Decided"),
             ),
@@ -273,7 +273,7 @@ REPORTS: Mapping[str, Report] = {
             "Advances",
             "Money beyond what was owed, kept for the customer's next invoices.",
             (
-                a_day("Business date"), text("Receipt"), text("Account"), text("Customer", 30), text("Code", 12), text("Collector"),
+                a_day("Business date"), text("Receipt", 14), text("Account"), text("Customer", 30), text("Code", 12), text("Collector"),
                 text("Tender", 13), money("Amount"), money("Advance"), text("Status", 12),
             ),
             _advances,
@@ -288,7 +288,7 @@ REPORTS: Mapping[str, Report] = {
             "Late and Missing",
             "Payments that came after the Z-reading of their day, and numbers that have not arrived to this moment.",
             (
-                text("What", 16), text("Terminal", 10), text("Numbers", 28), a_day("Business date"), a_moment("Collected"),
+                text("What", 16), text("Terminal", 10), Column("Numbers", 28, "range"), a_day("Business date"), a_moment("Collected"),
                 a_moment("Received"), text("Customer", 30), text("Collector"), number("Missing"), money("Amount"), text("Where it is", 24),
             ),
             _late_and_missing,
