@@ -1,6 +1,7 @@
 /** A stand-in for phone.mjs: the same facade over plain memory, so that screens can be looked at and tested without portal or storage. */
 import { allocate, lessPayments, splitVat } from "./domain/allocation.mjs";
 import { PhoneError } from "./errors.mjs";
+import { problemsOf as cashProblems } from "./cash_out.mjs";
 import { problemsOf } from "./visits.mjs";
 import { challenge } from "./domain/void_codes.mjs";
 import { isVoided } from "./domain/voids.mjs";
@@ -50,7 +51,7 @@ export async function openPhone() {
   const data = saved ?? { soas: [], payments: [], visits: [], counts: [], readings: {}, last: null, entries: 0, holds: {}, z: 0, accumulated: 0 };
   let state = saved?.state ?? {
     user: null, signed_in: false, online: !asked.has("offline"), demo: true, terminal: null, registry: null, unsent: { count: 0, oldest_at: null }, uploading: false, problem: asked.get("problem"),
-    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, voids_waiting: 0, today: day(0), storage_persistent: true, problems: [],
+    snapshot: null, business: BUSINESS, update_ready: asked.has("update"), others: [], last_registry: null, voids_waiting: 0, expenses_waiting: 0, today: day(0), storage_persistent: true, problems: [],
     locked: null, has_pin: false, pin_can_be_set: false, new_pin: false, lock_after: 5, lost: asked.has("lost") ? [{ user: "nena", terminal: "T03", date: "19 Nov 2026" }] : [], known_terminals: [], version: "test",
   };
   window.addEventListener("online", () => set({ online: true }));
@@ -72,7 +73,7 @@ export async function openPhone() {
   const period = () => ({
     registry: registry().id, business_date: registry().business_date, terminal: "T07", collector: state.user.name, period_start: registry().opened_at, change_fund: registry().change_fund,
     payments: mine().map((one) => ({ ...one, ...parts(one.allocations) })), voids: data.payments.filter((one) => one.void?.counted_registry === registry().id && one.void.state === "approved").map((one) => ({ void_number: one.void.void_number, amount: one.amount, cash: one.tender === "cash" })),
-    void_numbers: data.payments.filter((one) => one.void?.registry === registry().id).map((one) => one.void.void_number).sort(), drops: [], expenses: [], counted: data.counts.at(-1)?.denominations ?? null,
+    void_numbers: data.payments.filter((one) => one.void?.registry === registry().id).map((one) => one.void.void_number).sort(), drops: (data.cash ?? []).filter((one) => one.kind === "cash_drop").map((one) => one.amount), expenses: (data.cash ?? []).filter((one) => one.state === "approved").map((one) => one.amount), counted: data.counts.at(-1)?.denominations ?? null,
   });
   const view = (soa) => {
     const payments = data.payments.filter((one) => one.soa === soa.id).map((one) => ({ payment: one.payment, at: one.at, payload: one, voids: one.void ? [one.void] : [] }));
@@ -194,6 +195,23 @@ export async function openPhone() {
       data.visits.push({ visit, kind, soa, payload, at: instant(), status: "saved" });
       entry();
       return data.visits.at(-1);
+    },
+    async noteCash(draft) {
+      const problems = cashProblems(draft);
+      if (problems.length) throw new PhoneError("invalid", problems.map(({ message }) => message).join(" "), { fields: problems });
+      data.cash ??= [];
+      const { intent, kind, note, ...rest } = draft;
+      if (!data.cash.some((one) => one.intent === intent)) data.cash.push({ ...rest, intent, kind, expense: kind === "expense" ? intent : null, description: note, seq: data.entries + 1, at: instant(), terminal: "T07", state: "requested", answer: null, status: "saved", why: null });
+      entry({ expenses_waiting: data.cash.filter((one) => one.kind === "expense" && one.state === "requested").length });
+      return data.cash.find((one) => one.intent === intent);
+    },
+    async cashOut() { return [...(data.cash ?? [])].reverse(); },
+    async addExpensePhoto(payment, image) { data.photos = [...(data.photos ?? []), { payment, name: `${image.byteLength}`, refused: null }]; },
+    /** What the real phone does when the portal's answer holds a decision on an expense; tests call it. */
+    decideExpense(decision, reason) {
+      const one = data.cash.find((item) => item.kind === "expense" && item.state === "requested");
+      Object.assign(one, { state: decision, answer: { decided_by: "sol", decided_at: instant(), reason } });
+      entry({ expenses_waiting: state.expenses_waiting - 1 });
     },
     async history(id) {
       const payments = data.payments.filter((one) => one.soa === id).map((one) => ({ ...one, kind: "payment" }));

@@ -396,6 +396,41 @@ def test_a_count_before_the_last_cash_is_shown_as_outdated(page: Page, address: 
     expect(page.get_by_text("Cash was collected or voided after it.")).to_be_visible()
 
 
+def test_an_expense_waits_for_the_office_and_a_cash_drop_counts_at_once(page: Page, address: str) -> None:
+    page.goto(f"{address}?start=open")
+    page.get_by_role("link", name="Readings").click()
+    press(page, "Expenses and cash drops")
+    check_screen(page, "Expenses and cash drops")
+    press(page, "Expense")
+    check_screen(page, "Expense")
+    press(page, "Save expense")
+    expect(page.get_by_text("Type an amount above zero.")).to_be_visible()
+    page.get_by_label("Amount", exact=True).fill("45")
+    press(page, "Save expense")
+    expect(page.get_by_role("alert").filter(has_text="Choose what the money was spent on")).to_be_visible()
+    press(page, "Fuel")
+    page.get_by_label("Note", exact=True).fill("To Malolos and back")
+    page.get_by_role("button", name="Save expense").dblclick()
+    expect(page.get_by_role("status").filter(has_text="waits for the office")).to_be_visible()
+    check_screen(page, "Expense")
+    assert page.evaluate("phone.state.expenses_waiting") == 1
+    expect(page.locator(".paper")).to_contain_text("NOT YET APPROVED")
+    page.evaluate("phone.decideExpense('refused', 'There is no paper')")
+    expect(page.get_by_text("There is no paper")).to_be_visible()
+    press(page, "Done")
+    press(page, "Cash drop")
+    check_screen(page, "Cash drop")
+    page.get_by_label("Amount", exact=True).fill("1000")
+    press(page, "Save cash drop")
+    expect(page.get_by_text("Say to whom, or where")).to_be_visible()
+    page.get_by_label("Given to").fill("Branch safe")
+    press(page, "Save cash drop")
+    expect(page.locator(".paper")).to_contain_text("CASH DROP")
+    press(page, "Done")
+    check_screen(page, "Expenses and cash drops")
+    expect(page.locator(".line")).to_have_count(2)
+
+
 def test_a_visit_without_money_is_noted_once_and_told_on_the_account(page: Page, address: str) -> None:
     page.goto(f"{address}?soas=300&start=open")
     page.get_by_role("searchbox", name="Search").fill("100002")
