@@ -16,7 +16,7 @@ from portal import clock
 from portal.access import roles
 from portal.blueprints.collectors import edition_words
 from portal.blueprints.pages import answer, wants_partial
-from portal.blueprints.sync import measured
+from portal.blueprints.sync import agrees, measured
 from portal.domain.money import show_pesos
 from portal.filters import day as show_day
 from portal.store import (
@@ -32,7 +32,6 @@ from portal.store import (
     sync_history,
     sync_runs,
 )
-from portal.store.sync_runs import RunRow
 
 bp = Blueprint("home", __name__)
 NAMED = 6
@@ -68,14 +67,6 @@ def sync(today: date) -> dict[str, Any]:
         "agrees": None if latest is None else agrees(latest),
         "completed": sync_runs.last_completed(),
     }
-
-
-def agrees(run: RunRow) -> bool | None:
-    """Whether a full download agrees with PSCloud's own totals; None when there are none, or for a quick one, which reads only a part."""
-    if run.kind != "full" or run.pscloud_count is None:
-        return None
-    same_pesos = run.pscloud_amount_due is None or run.failed > 0 or run.pscloud_amount_due == run.amount_due
-    return run.pscloud_count == run.succeeded + run.failed and same_pesos
 
 
 # --- what is ready and who has it ----------------------------------------------------------------------------------------

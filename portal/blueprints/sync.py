@@ -72,6 +72,7 @@ def index() -> Response:
     context: dict[str, Any] = {
         "query": query,
         "rows": rows,
+        "differing": {row.id for row in rows if row.status == "completed" and agrees(row) is False},
         "counts": sync_history.status_counts(wanted),
         "statuses": {word: STATUSES[word] for word in ("completed", "failed", "cancelled")},
         "before_id": before_id,
@@ -95,6 +96,14 @@ def now(active: RunRow | None) -> dict[str, Any]:
 def measured(run: RunRow) -> Progress:
     """How far a run is, by what its worker last wrote down."""
     return progress.estimate(run.succeeded + run.failed, run.pscloud_count, run.started_at, run.heartbeat_at)
+
+
+def agrees(run: RunRow) -> bool | None:
+    """Whether a full download agrees with PSCloud's own totals; None when there are none, or for a quick one, which reads only a part."""
+    if run.kind != "full" or run.pscloud_count is None:
+        return None
+    same_pesos = run.pscloud_amount_due is None or run.failed > 0 or run.pscloud_amount_due == run.amount_due
+    return run.pscloud_count == run.succeeded + run.failed and same_pesos
 
 
 @dataclass(frozen=True, slots=True)

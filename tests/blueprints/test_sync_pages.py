@@ -68,6 +68,14 @@ def test_the_progress_counts_records_and_stops_asking_when_the_run_ends(site: Si
     assert "goes on" in text_of(site.page("carla", "/syncs")) or "go on with PSCloud's data" in text_of(site.page("carla", "/syncs"))
 
 
+def test_the_history_tells_what_pscloud_says_of_a_download_that_differs(site: Site) -> None:
+    assert text_of(site.page("carla", "/syncs")).count("PSCloud says") == 0, "of failed records nobody knows the pesos"
+    with site.app.app_context():
+        sync_runs.change_numbers(1, failed=0, total=60, pscloud_count=61, pscloud_amount_due=Decimal("999.99"))
+        db.session.commit()
+    assert text_of(site.page("carla", "/syncs")).count("PSCloud says 999.99, 61 SOAs") == 1
+
+
 def test_cancel_ends_a_run_and_an_ended_run_cannot_be_cancelled(site: Site) -> None:
     site.post("carla", "/syncs")
     assert site.post("carla", "/syncs/3/cancel").status_code == 303
