@@ -15,6 +15,8 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 PR_SET_PDEATHSIG = 1
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGEST_KEPT = 32 * 1024 * 1024
 LONGEST_LINE = 64 * 1024
 # A child's line must not move the cursor or colour the terminal, whatever a customer is called.
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -34,6 +36,15 @@ def die_with_parent(signal_number: int = signal.SIGKILL, parent: int | None = No
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if parent is not None and os.getppid() != parent:
         os.kill(os.getpid(), signal_number)
+
+
+def keep_memory() -> None:
+    """Let this process and its children keep freed memory for what they do next. Pages of half a megabyte come and go: given back to the
+    system each time, they cost a third of the time of a download in which nothing changed. Only the GNU C library can do this."""
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(M_TRIM_THRESHOLD, LARGEST_KEPT)
 
 
 def session_members(session: int) -> list[int]:

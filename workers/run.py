@@ -14,10 +14,13 @@ from rq.serializers import JSONSerializer
 
 from config import QUEUES, Config, ConfigError
 from portal import doorbell, logs
+from workers import processes
 from workers.processes import die_with_parent
 
 log = logging.getLogger(__name__)
 ALLOWED = frozenset(map(doorbell.function_name, doorbell.JOBS))
+GARBAGE_LOOKED_FOR = 50_000
+"""After so many new objects that stay; by Python's own 700, thousands of records that all live are walked through again and again."""
 MAINTENANCE = 60
 """Seconds between two looks for jobs whose worker is gone; RQ's own 600 would leave them lying."""
 
@@ -99,7 +102,9 @@ def main(arguments: list[str]) -> int:
     from workers import jobs  # here, after the settings were found to be right
 
     jobs.prepare()
+    processes.keep_memory()
     gc.collect()
+    gc.set_threshold(GARBAGE_LOOKED_FOR)
     gc.freeze()  # garbage is never looked for in the app again: jobs are quicker by a sixth, and share its memory
     make_worker(arguments[0], Redis.from_url(config.REDIS_URL)).work(logging_level="WARNING")
     return 0

@@ -10,7 +10,6 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 from portal.domain.money import from_centavos
-from portal.domain.plain import centavos
 from portal.extensions import db, read_only
 from portal.pscloud.client import AuthFailed, PscloudClient, PscloudError, Summary
 from portal.pscloud.fast import Reader
@@ -135,7 +134,8 @@ def _download(work: Work) -> bool:
     waiting: list[Reading] = []
     memory = work.memory if work.since is None else read_pages.NOTHING
     flushed, full = time.monotonic(), 0.0
-    with closing(readings(work.client, work.since, memory, Reader(work.client.profile), work.show_life)) as stream:
+    reader, rows = Reader(work.client.profile), staging.maker(work.run_id)
+    with closing(readings(work.client, work.since, memory, reader, rows, work.show_life)) as stream:
         for reading in stream:
             if reading is None:
                 if waiting:
@@ -153,7 +153,7 @@ def _download(work: Work) -> bool:
             _count(work, reading)
             if memory.whole and work.pages == 1:
                 _look_meanwhile(work)
-            full += len(reading.found) / AT_ONCE + len(reading.records) / RECORDS_AT_ONCE
+            full += reading.found / AT_ONCE + len(reading.records) / RECORDS_AT_ONCE
             if not work.client.pages_ahead or full >= 1 or time.monotonic() - flushed > PATIENCE:
                 _stage(work, waiting)
                 waiting.clear()
@@ -181,7 +181,7 @@ def _count(work: Work, reading: Reading) -> None:
     work.succeeded += page.count if page.unchanged else len(reading.records)
     work.skipped += reading.skipped
     work.failed += len(reading.failed)
-    work.amount_due += from_centavos(sum(centavos(soa.amount_due) for soa in reading.found))
+    work.amount_due += from_centavos(sum(rows.centavos for rows in reading.rows))
     work.phases["fetch"] += page.seconds
     work.phases["map"] += reading.seconds
 
@@ -189,9 +189,8 @@ def _count(work: Work, reading: Reading) -> None:
 def _stage(work: Work, waiting: list[Reading]) -> None:
     """Write what was read, and commit it with the run's progress. Raises RunEnded."""
     with work.phase("write"):
-        found = [soa for reading in waiting for soa in reading.found]
-        staging.put(work.run_id, work.staged, found, work.words)
-        work.staged += len(found)
+        staging.put_rows([rows for reading in waiting for rows in reading.rows], work.words)
+        work.staged += sum(reading.found for reading in waiting)
         sync_runs.add_failures(work.run_id, [one for reading in waiting for one in reading.failed])
         known = [reading.page.number for reading in waiting if reading.page.unchanged]
         read_pages.note(work.run_id, [reading.noted for reading in waiting if not reading.page.unchanged], work.memory.run_id, known)

@@ -23,11 +23,14 @@ from portal.pscloud.fast import Reader
 from portal.pscloud.mapping import MappingError
 from portal.store import read_pages
 from portal.store.read_pages import Memory, NewPage, Record
+from portal.store.staging_rows import RowMaker, Rows
 from portal.store.sync_runs import NewFailure
 
 LONGEST_RAW = 200_000
 LOOK = 0.25
 """Seconds between two looks around while there is nothing to do."""
+TOGETHER = 64
+"""Records that are mapped and made into rows together."""
 Digests = Mapping[str, tuple[str, str]]
 
 
@@ -37,10 +40,10 @@ class Ended(Exception):
 
 @dataclass
 class Reading:
-    """One page, read: the SOAs that may differ from what is stored, the records that could not be read, and which were seen."""
+    """One page, read: rows of the SOAs that may differ from what is stored, the records that could not be read, and which were seen."""
 
     page: Page
-    found: list[PlainSoa]
+    rows: list[Rows]
     failed: list[NewFailure]
     records: list[Record]
     seconds: float
@@ -52,13 +55,18 @@ class Reading:
         return NewPage(self.page.number, self.page.start, self.page.length, digest, self.records)
 
     @property
+    def found(self) -> int:
+        """How many SOAs its rows hold."""
+        return sum(rows.count for rows in self.rows)
+
+    @property
     def skipped(self) -> int:
         """How many records were taken to be as they are stored."""
-        return self.page.count if self.page.unchanged else len(self.records) - len(self.found)
+        return self.page.count if self.page.unchanged else len(self.records) - self.found
 
 
 def readings(
-    client: PscloudClient, since: datetime | None, memory: Memory, reader: Reader, look: Callable[[], None]
+    client: PscloudClient, since: datetime | None, memory: Memory, reader: Reader, rows: RowMaker, look: Callable[[], None]
 ) -> Generator[Reading | None, None, None]:
     """Every page, read, in order; None whenever PSCloud lets us wait: the moment to write what is read already. `look` is called at least
     every LOOK seconds while nothing is ready, and may raise; so may PSCloud. Close it to end its threads."""
@@ -67,15 +75,15 @@ def readings(
     if not client.pages_ahead:
         client.on_wait = look
         for fetched in client.soa_pages(since, known):
-            yield _read(fetched, reader, books.near(fetched), memory.touched)
+            yield _read(fetched, reader, rows, books.near(fetched), memory.touched)
         return
     with closing(_fetched(client, since, known, look)) as pages, ThreadPoolExecutor(1, "mapping") as mapper:
         working: deque[Future[Reading]] = deque()
         for page in pages:
             if page is not None and page.unchanged and not working:
-                yield _read(page, reader, [], memory.touched)
+                yield _read(page, reader, rows, [], memory.touched)
             elif page is not None:
-                working.append(mapper.submit(_read, page, reader, books.near(page), memory.touched))
+                working.append(mapper.submit(_read, page, reader, rows, books.near(page), memory.touched))
             while len(working) > client.pages_ahead or (working and working[0].done()):
                 yield working.popleft().result()
             if page is None:
@@ -157,8 +165,9 @@ class _Books:
         return [self.held[number] for number in wanted if self.held[number]]
 
 
-def _read(page: Page, reader: Reader, books: list[Digests], touched: frozenset[str]) -> Reading:
-    """The page's records: known ones are only recognised, the others are mapped."""
+def _read(page: Page, reader: Reader, rows: RowMaker, books: list[Digests], touched: frozenset[str]) -> Reading:
+    """The page's records: known ones are only recognised, the others are mapped, and made into rows at once: what was just made is still
+    in the processor's own memory, which saves a fifth of the time."""
     begun = time.perf_counter()
     made = Reading(page, [], [], [], 0.0)
     unknown: list[tuple[bytes, str]] = []
@@ -169,15 +178,19 @@ def _read(page: Page, reader: Reader, books: list[Digests], touched: frozenset[s
             made.records.append((*known, digest))
         else:
             unknown.append((raw, digest))
-    usual_ones = reader.soas([raw for raw, _ in unknown]) if unknown else []
-    for (raw, digest), usual in zip(unknown, usual_ones, strict=True):
-        try:
-            soa = usual or reader.soa(raw)
-        except MappingError as error:
-            made.failed.append(NewFailure(error.pscloud_id, error.label, error.field[:80], error.reason, raw_text(raw)))
-            continue
-        made.found.append(soa)
-        made.records.append((soa.id, soa.version, digest))
+    for start in range(0, len(unknown), TOGETHER):
+        some = unknown[start : start + TOGETHER]
+        found: list[PlainSoa] = []
+        for (raw, digest), usual in zip(some, reader.soas([raw for raw, _ in some]), strict=True):
+            try:
+                soa = usual or reader.soa(raw)
+            except MappingError as error:
+                made.failed.append(NewFailure(error.pscloud_id, error.label, error.field[:80], error.reason, raw_text(raw)))
+                continue
+            found.append(soa)
+            made.records.append((soa.id, soa.version, digest))
+        if found:
+            made.rows.append(rows.make(found))
     made.page = replace(page, records=[])  # it may wait for a while until it is written
     made.seconds = time.perf_counter() - begun
     return made

@@ -8,17 +8,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Date, Row, TextClause, bindparam, delete, func, select, text
 
-from portal.domain.plain import PlainSoa, centavos, plain
+from portal.domain.plain import PlainSoa, plain
 from portal.domain.soa import Invoice, Soa, changes
 from portal.extensions import db
-from portal.store import bulk, search, soas, staging_lines
+from portal.store import bulk, search, soas
 from portal.store.fresh import filled_at_once
 from portal.store.models import SoaChange, SyncRun
-from portal.store.staging_lines import INVOICE_COLUMNS, SOA_COLUMNS
+from portal.store.staging_rows import INVOICE_COLUMNS, SOA_COLUMNS, RowMaker, Rows
 from portal.store.staging_tables import staged_invoices, staged_soas
 
 BATCH = 500
@@ -45,49 +46,32 @@ class Written:
 # --- filling
 
 
+def maker(run_id: int) -> RowMaker:
+    """Makes rows of SOAs for put_rows(), for the database in use."""
+    return RowMaker(run_id, bulk.is_postgresql())
+
+
 def put(run_id: int, place: int, found: Sequence[PlainSoa], words: set[str] | None = None) -> None:
-    """Stage these SOAs, the first one as number `place` of the run. `words` of names were written by this run before; more are added."""
-    if not found:
+    """Stage these SOAs, the first one as number `place` of the run."""
+    making = maker(run_id)
+    making.place = place
+    put_rows([making.make(found)] if found else [], words)
+
+
+def put_rows(rows: Sequence[Rows], words: set[str] | None = None) -> None:
+    """Stage these rows. `words` of names were written by this run before; more are added."""
+    if not rows:
         return
-    fresh = search.words_of_names(soa.customer_name for soa in found) - (words or set())
+    fresh = set().union(*(one.words for one in rows)) - (words or set())
     search.learn_words(fresh)
     if words is not None:
         words.clear() if len(words) > MOST_WORDS else words.update(fresh)
     if bulk.is_postgresql():
-        bulk.copy("staged_soas", SOA_COLUMNS, [staging_lines.of_soas(run_id, place, found)])
-        bulk.copy("staged_invoices", INVOICE_COLUMNS, [staging_lines.of_invoices(run_id, place, found)])
+        bulk.copy("staged_soas", SOA_COLUMNS, chain.from_iterable(one.soas for one in rows))
+        bulk.copy("staged_invoices", INVOICE_COLUMNS, chain.from_iterable(one.invoices for one in rows))
     else:
-        numbered = list(enumerate(found, place))
-        bulk.insert_many("staged_soas", SOA_COLUMNS, [_soa_values(run_id, number, soa) for number, soa in numbered])
-        rows = [each for number, soa in numbered for each in _invoice_values(run_id, number, soa)]
-        bulk.insert_many("staged_invoices", INVOICE_COLUMNS, rows)
-
-
-def _soa_values(run_id: int, place: int, soa: PlainSoa) -> tuple[Any, ...]:
-    values = soa._replace(amount_due=centavos(soa.amount_due), penalty=centavos(soa.penalty))  # type: ignore[arg-type]
-    return run_id, place, *values[:12], *values[13:16], soas.search_text(soa), soa.collector_code
-
-
-def _invoice_values(run_id: int, place: int, soa: PlainSoa) -> list[tuple[Any, ...]]:
-    return [
-        (
-            run_id,
-            place,
-            soa.id,
-            position,
-            one,
-            number,
-            issued,
-            due,
-            centavos(amount),
-            centavos(balance),
-            centavos(penalty),
-            centavos(vat),
-            vat_type,
-            description,
-        )
-        for position, (one, number, issued, due, description, amount, balance, penalty, vat_type, vat) in enumerate(soa.invoices)
-    ]
+        bulk.insert_many("staged_soas", SOA_COLUMNS, [each for one in rows for each in one.soas])
+        bulk.insert_many("staged_invoices", INVOICE_COLUMNS, [each for one in rows for each in one.invoices])
 
 
 def clear(run_id: int) -> None:

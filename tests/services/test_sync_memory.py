@@ -368,7 +368,7 @@ def test_a_run_that_is_given_up_leaves_no_thread_behind(app: Flask, server: Scri
     before = set(threading.enumerate())
     server.reply = Books([record(n) for n in range(1, 40)], page_size=1)
     with server.client() as client:
-        stream = sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), lambda: None)
+        stream = sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), staging.maker(1), lambda: None)
         with closing(stream):
             assert next(filter(None, stream)).records[0][0] == "S0001"
     left = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith(("fetching", "mapping"))]
@@ -381,7 +381,9 @@ def test_the_pages_wait_for_who_reads_them(app: Flask, server: Script) -> None:
     server.reply = Books([record(n) for n in range(1, 40)], page_size=1)
     with (
         server.client() as client,
-        closing(sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), lambda: None)) as stream,
+        closing(
+            sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), staging.maker(1), lambda: None)
+        ) as stream,
     ):
         next(filter(None, stream))
         time.sleep(0.3)
@@ -393,6 +395,6 @@ def test_whatever_goes_wrong_in_a_thread_is_heard_of(app: Flask, server: Script)
     for ahead in (0, 2):
         with server.client() as client:
             client.pages_ahead = ahead
-            stream = sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), lambda: None)
+            stream = sync_stream.readings(client, None, read_pages.NOTHING, fast.Reader(client.profile), staging.maker(1), lambda: None)
             with closing(stream), pytest.raises(Exception, match="token"):
                 list(stream)

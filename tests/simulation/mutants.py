@@ -14,7 +14,7 @@ from unittest.mock import patch
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import OperationalError
 
 from portal.domain import expenses as expense_rules
@@ -702,14 +702,15 @@ def audit_row_changed_afterwards(portal: Portal) -> Iterator[None]:
 @bug("I16: a page is visible as soon as it is read", "list moves while it is read")
 @contextmanager
 def staged_page_visible_early(_: Portal) -> Iterator[None]:
-    really = staging.put
+    really = staging.put_rows
 
-    def put(run_id: int, place: int, found: Sequence[Any], words: Any = None) -> None:
-        really(run_id, place, found, words)
-        staging.drop_repeated(run_id)
-        staging.write_changed(run_id, new_day())
+    def put_rows(rows: Sequence[Any], words: Any = None) -> None:
+        really(rows, words)
+        for run_id in db.session.scalars(select(SyncRun.id).where(SyncRun.status == "processing")).all():
+            staging.drop_repeated(run_id)
+            staging.write_changed(run_id, new_day())
 
-    with swap(staging, "put", put):
+    with swap(staging, "put_rows", put_rows):
         yield
 
 

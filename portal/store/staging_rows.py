@@ -1,11 +1,15 @@
-"""Rows of staging as PostgreSQL's COPY takes them: made column by column, and row by row where a text holds what COPY would misread."""
+"""Rows of staging, made of SOAs before anybody writes them: lines for PostgreSQL's COPY, values for SQLite. Touches no database.
+
+Lines are made column by column, and row by row where a text holds what COPY would misread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
+from typing import Any
 
-from portal.domain.plain import PlainInvoice, PlainSoa
+from portal.domain.plain import PlainInvoice, PlainSoa, centavos
 from portal.store import bulk, search
 
 NULL = "\\N"
@@ -46,6 +50,51 @@ INVOICE_COLUMNS = (
     "vat_type",
     "description",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some SOAs as rows of staging: how many, what is due on them in centavos, and the words of their customers' names."""
+
+    count: int
+    centavos: int
+    words: set[str]
+    soas: Sequence[Any]
+    invoices: Sequence[Any]
+
+
+class RowMaker:
+    """Makes rows of a run's SOAs, and numbers these in the order they came."""
+
+    def __init__(self, run_id: int, postgresql: bool) -> None:
+        """`postgresql` says which of the two databases the rows are for."""
+        self.run_id, self.postgresql, self.place = run_id, postgresql, 0
+
+    def make(self, found: Sequence[PlainSoa]) -> Rows:
+        """Rows of the SOAs that come next; at least one."""
+        run_id, place = self.run_id, self.place
+        self.place += len(found)
+        due = sum(centavos(soa.amount_due) for soa in found)
+        words = search.words_of_names(soa.customer_name for soa in found)
+        if self.postgresql:
+            return Rows(len(found), due, words, [of_soas(run_id, place, found)], [of_invoices(run_id, place, found)])
+        numbered = list(enumerate(found, place))
+        soas = [_soa_values(run_id, number, soa) for number, soa in numbered]
+        return Rows(len(found), due, words, soas, [each for number, soa in numbered for each in _invoice_values(run_id, number, soa)])
+
+
+def _soa_values(run_id: int, place: int, soa: PlainSoa) -> tuple[Any, ...]:
+    values = soa._replace(amount_due=centavos(soa.amount_due), penalty=centavos(soa.penalty))  # type: ignore[arg-type]
+    (text,) = search.texts([soa.customer_name], [soa.account_number], [soa.soa_number])
+    return run_id, place, *values[:12], *values[13:16], text, soa.collector_code
+
+
+def _invoice_values(run_id: int, place: int, soa: PlainSoa) -> list[tuple[Any, ...]]:
+    before = (run_id, place, soa.id)
+    return [
+        (*before, position, one, number, issued, due, *map(centavos, (amount, balance, penalty, vat)), vat_type, description)
+        for position, (one, number, issued, due, description, amount, balance, penalty, vat_type, vat) in enumerate(soa.invoices)
+    ]
 
 
 def of_soas(run_id: int, place: int, found: Sequence[PlainSoa]) -> str:
