@@ -78,6 +78,8 @@ class Report:
     """How many lines it has, where that is known without reading them."""
     deeper: tuple[str, str] | None = None
     """The report that lists one by one what a line of this adds up, and the words of the way to it."""
+    elsewhere: tuple[str, str] | None = None
+    """The page (its endpoint) on which what it tells of is worked on, and the words of the way to it."""
 
     @property
     def head(self) -> tuple[str, ...]:

@@ -267,6 +267,7 @@ REPORTS: Mapping[str, Report] = {
             _voids_and_reprints,
             period="month",
             running="Voided",
+            elsewhere=("voids.index", "Voids that wait"),
         ),
         Report(
             "advances",
@@ -296,6 +297,7 @@ REPORTS: Mapping[str, Report] = {
             note="Missing are numbers between those of the period or right beside them. One may still be on its phone, which says what "
             "it has not sent; Missing numbers says who must act.",
             unasked="The numbers of a terminal belong to no collector code: of one code the report holds late payments alone.",
+            elsewhere=("missing.index", "Missing numbers, and who must act"),
             running="Amount",
         ),
         Report(
@@ -314,6 +316,7 @@ REPORTS: Mapping[str, Report] = {
             period="month",
             note="By the day on which the money was received. A figure below zero is short.",
             unasked="Of a collector code: the remittances that hold a payment of it, with the figures of the whole remittance.",
+            elsewhere=("remittances.index", "Remittances, one by one"),
             running="Total received",
         ),
         Report(
@@ -325,6 +328,7 @@ REPORTS: Mapping[str, Report] = {
             "Z-reading",
             "Z-readings",
             unasked=OF_READINGS,
+            elsewhere=("readings.index", "Readings, one by one"),
             running="Gross",
             period="month",
             note="As the portal worked them out, with late payments in the Z they entered. A figure below zero is short.",
@@ -338,6 +342,7 @@ REPORTS: Mapping[str, Report] = {
             "X-reading",
             "X-readings",
             unasked=OF_READINGS,
+            elsewhere=("readings.index", "Readings, one by one"),
             note="As the portal worked them out. Each holds the ones before it of the same registry, so nothing is added up.",
         ),
         Report(
@@ -356,6 +361,7 @@ REPORTS: Mapping[str, Report] = {
             asks=("days",),
             period="month",
             unasked="A download brings the SOAs of all collectors and codes at once, so only days narrow this report.",
+            elsewhere=("sync.index", "Downloads, one by one"),
         ),
         Report(
             "performance",
@@ -390,6 +396,7 @@ REPORTS: Mapping[str, Report] = {
             "visits",
             period="month",
             unasked="The collector code is the one the SOA carries now.",
+            elsewhere=("visits.index", "Visits that wait for something"),
             besides=_why,
         ),
         Report(

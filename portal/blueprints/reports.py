@@ -28,6 +28,7 @@ from portal.reports import LONGEST, REPORTS
 from portal.services import exports
 from portal.store import collector_codes, ledger
 from portal.store.report_rows import ReportFilter, Row
+from portal.store.soas import NO_CODE
 
 bp = Blueprint("reports", __name__)
 ON_SCREEN = 500
@@ -82,19 +83,20 @@ def show(name: str) -> Response:
         chart=series(drawn) if drawn and drawn.of == "days" else None,
         bars=drawn if drawn and drawn.of != "days" else None,
         sections=report_files.sections(wanted) if read else [],
+        elsewhere=url_for(report.elsewhere[0]) if report.elsewhere else "",
         deeper=query.url("reports.show", name=report.deeper[0]) if report.deeper else "",
         formats=FORMATS,
         collectors=ledger.collectors(),
-        codes=collector_codes.known_codes(),
+        codes=codes_of(report).items(),
     )
 
 
 def ways(report: Report, query: Query, rows: Sequence[Row]) -> list[str]:
-    """For each line with a collector code the address of the same filter, of that code alone, in the report that goes deeper."""
+    """For each line of a collector code, or of none, the address of the same filter, of that code alone, in the report that goes deeper."""
     if report.deeper is None or "Code" not in report.head:
         return []
     place = report.head.index("Code")
-    return [query.url("reports.show", name=report.deeper[0], code=str(row[place])) if row[place] else "" for row in rows]
+    return [query.url("reports.show", name=report.deeper[0], code=str(row[place] or NO_CODE)) for row in rows]
 
 
 def series(drawn: Picture) -> Series:
@@ -177,7 +179,7 @@ def asked(name: str) -> Asked:
         raise NotFound("There is no report of this name.")
     query, today = Query("reports.show", name=name), clock.today()
     first, last = period(report, query, today)
-    collectors, codes = dict(ledger.collectors()), {code: code for code in collector_codes.known_codes()}
+    collectors, codes = dict(ledger.collectors()), codes_of(report)
     begins, ends = (first, last + timedelta(days=1)) if "days" in report.asks else (today, today)
     wanted = ReportFilter(
         first,
@@ -191,13 +193,19 @@ def asked(name: str) -> Asked:
     return Asked(query, Wanted(report, wanted, tuple(words), today))
 
 
+def codes_of(report: Report) -> dict[str, str]:
+    """The collector codes to choose from, in words; SOAs may be without one."""
+    codes = {code: code for code in collector_codes.known_codes()}
+    return {NO_CODE: "No collector code", **codes} if "due" in report.asks else codes
+
+
 def days_in_words(report: Report, first: date, last: date, today: date) -> str:
     """The days a report is of."""
     if "due" not in report.asks:
         return day(first) if first == last else f"{day(first)} to {day(last)}"
     since = f" from {day(first)}" if first > date.min else ""
     until = f" to {day(last)}" if last < date.max else ""
-    return f"As of {day(today)}" + (f", due{since}{until}" if since or until else "")
+    return f"as of {day(today)}" + (f", due{since}{until}" if since or until else "")
 
 
 def period(report: Report, query: Query, today: date) -> tuple[date, date]:

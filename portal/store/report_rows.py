@@ -58,7 +58,7 @@ AGES = (30, 60, 90)
 @dataclass(frozen=True, slots=True)
 class ReportFilter:
     """What a report is of: business dates from `first` to `last`, and the instants `since` and before `until` that are the same days;
-    `collector` (a user name) and `code` empty = all."""
+    `collector` (a user name) and `code` empty = all; of SOAs code "-" = those without one."""
 
     first: date
     last: date
@@ -227,7 +227,7 @@ def aging(wanted: ReportFilter, today: date) -> Iterator[Row]:
         .order_by(total.collector_code)
     )
     if wanted.code:
-        query = query.where(total.collector_code == wanted.code)
+        query = query.where(total.collector_code == ("" if wanted.code == soas.NO_CODE else wanted.code))
     if wanted.collector:
         query = query.where(total.collector_code.in_(_codes_of(wanted.collector)))
     names = {row[0]: row[1] for row in db.session.execute(select(CollectorCode.code, CollectorCode.name))}

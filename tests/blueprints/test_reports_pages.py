@@ -80,7 +80,7 @@ def test_a_report_says_its_days_when_none_were_given(site: Site) -> None:
     first, last = re.findall(r'type="date"[^>]*value="([^"]+)"', page)
     assert first.endswith("-01") and first <= last
     aging = site.page("ramon", "/reports/aging")
-    assert "As of" in aging and "Due from" in aging and re.findall(r'type="date"[^>]*value="([^"]*)"', aging) == ["", ""]
+    assert "as of" in aging and "Due from" in aging and re.findall(r'type="date"[^>]*value="([^"]*)"', aging) == ["", ""]
 
 
 def test_the_days_of_a_report_are_drawn_when_there_are_several(site: Site) -> None:
@@ -151,6 +151,8 @@ def test_aging_leads_to_the_accounts_of_a_code(site: Site) -> None:
     page = site.page("ramon", "/reports/aging?to=2026-12-31")
     way = next(href for href in attributes(page, "href") if "/reports/aging-accounts" in href and "code=A1" in href)
     accounts = site.page("ramon", way.replace("&amp;", "&"))
+    none = next(href for href in attributes(page, "href") if "/reports/aging-accounts" in href and "code=-" in href)
+    assert "Nobody&#39;s Account" in site.page("ramon", none.replace("&amp;", "&"))
     assert "Code: A1" in text_of(accounts) and "due to 31 Dec 2026" in text_of(accounts) and len(attributes(accounts, "data-line")) > 1
 
 

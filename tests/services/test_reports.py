@@ -24,9 +24,11 @@ from portal.extensions import db
 from portal.report_files import Wanted
 from portal.report_parts import Added
 from portal.reports import REPORTS
-from portal.services import journal, voids
+from portal.services import journal, missing, voids
 from portal.services.journal import Policy, Uploader
+from portal.store import missing as missing_store
 from portal.store import voids as void_store
+from portal.store.missing import MissingFilter
 from portal.store.models import Payment, PaymentAllocation, Soa, Visit, Void
 from portal.store.report_rows import Cell, ReportFilter
 from tests.factories import NOW, Phone, make_invoice, make_phone, make_soa, make_user, raw, store_soas
@@ -174,7 +176,7 @@ def filters() -> Iterator[ReportFilter]:
                 yield ReportFilter(first, last, clock.midnight(first), clock.midnight(last + timedelta(days=1)), collector, code)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(world=WORLD)
 def test_every_total_is_the_ledgers(office: Flask, world: list[tuple[str, int, list[tuple[Any, ...]]]]) -> None:
     street = Street()
@@ -278,6 +280,14 @@ def test_a_number_that_is_missing_is_named_until_it_arrives(office: Flask) -> No
     sums, lines = totals("late-missing", wanted)
     assert [(line["What"], line["Numbers"]) for line in lines] == [("Missing receipt", "T01-00000003")] and sums["Missing"] == 1
     assert totals("late-missing", ReportFilter(FIRST, TODAY, wanted.since, wanted.until, code="A1"))[1] == []
+    for other in (ReportFilter(FIRST, TODAY, wanted.since, wanted.until, "jun"), ReportFilter(FIRST, FIRST, wanted.since, wanted.until)):
+        assert totals("late-missing", other)[1] == [], "of another collector, of other days"
+    (gap,) = missing_store.list_page(MissingFilter())
+    missing.explain(gap.id, "ramon", "The phone fell into the river", NOW)
+    ((line,), (named,)) = totals("late-missing", wanted)[1], REPORTS["collection"].besides(wanted, TODAY)[1].rows
+    assert line["Where it is"] == named[-1] == "Explained by ramon: The phone fell into the river"
+    street.receive(phone, [raw(entries[2])], entries[2])
+    assert totals("late-missing", wanted)[1] == [] == list(REPORTS["collection"].besides(wanted, TODAY)[1].rows)
 
 
 def test_a_long_report_of_any_kind_is_lines_that_hold_the_same(one_office: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
