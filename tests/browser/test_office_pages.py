@@ -22,6 +22,7 @@ from portal import clock, create_app
 from portal.extensions import db
 from portal.store import sync_runs
 from tests.blueprints.office_site import cookie_of, fill
+from tests.factories import make_user
 
 WIDE, SMALL = {"width": 1366, "height": 768}, {"width": 360, "height": 740}
 PAGES = (
@@ -172,6 +173,20 @@ def test_a_narrow_screen_shows_the_list_first_and_the_filters_when_asked(chromiu
     page.set_viewport_size({"width": WIDE["width"], "height": WIDE["height"]})
     expect(page.get_by_role("button", name=re.compile("^Filters"))).to_be_hidden()
     expect(tender).to_be_visible()
+    context.close()
+
+
+def test_every_place_of_the_rail_is_in_sight_on_a_small_laptop(chromium: Browser, office: Office) -> None:
+    context = chromium.new_context(viewport=WIDE)  # type: ignore[arg-type]
+    with office.app.app_context():
+        make_user("root", "admin", "supervisor")
+    context.add_cookies([{"name": "portal", "value": cookie_of(office.app, "root"), "url": office.address}])
+    page = context.new_page()
+    page.goto(f"{office.address}/exports")
+    for place in page.locator(".rail nav a").all():
+        expect(place).to_be_in_viewport(ratio=1)
+    nav = page.locator(".rail nav")
+    assert nav.evaluate("nav => nav.scrollHeight <= nav.clientHeight") and nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth")
     context.close()
 
 
