@@ -10,7 +10,7 @@ import { challenge, plausible } from "../../portal/static/mpos/domain/void_codes
 import * as readings from "../../portal/static/mpos/domain/readings.mjs";
 import * as receiptCode from "../../portal/static/mpos/domain/receipt_code.mjs";
 import { receiptNumber, voidNumber } from "../../portal/static/mpos/domain/receipts.mjs";
-import { reportPaper } from "../../portal/static/mpos/paper.mjs";
+import { cashPaper, readingPaper, receiptPaper, reportPaper, voidPaper } from "../../portal/static/mpos/paper.mjs";
 import { paperText } from "../../portal/static/mpos/paper_lines.mjs";
 
 const read = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
@@ -142,6 +142,18 @@ test("a registry's entries give the period and the readings of the vectors, void
   assert.ok(vectors.some(({ x }) => x.less_void > x.less_voided_cash && x.less_voided_cash > 0), "cash and other tenders are voided");
   assert.ok(vectors.some(({ x }) => x.less_void === 0 && x.first_void !== null), "a void was asked for and none approved");
   assert.ok(vectors.some(({ x }) => x.net < 0), "a payment of an earlier registry is voided in a day that took less");
+});
+
+test("every paper says, line for line, what the portal keeps as its copy", () => {
+  const make = {
+    receipt: ({ facts, copy, reprint }) => receiptPaper(facts, { copy, reprint, origin: "https://portal.example" }),
+    void: ({ facts }) => voidPaper(facts),
+    reading: ({ kind, facts, frame }) => readingPaper(kind, facts, frame),
+    cash: ({ facts, frame }) => cashPaper(facts, frame),
+  };
+  for (const one of read("papers")) {
+    for (const [columns, lines] of Object.entries(one.lines)) assert.deepEqual(paperText(make[one.paper](one), Number(columns)).split("\n"), lines);
+  }
 });
 
 test("the denominations are those of the vectors, in their order", () => {

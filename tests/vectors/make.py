@@ -5,6 +5,7 @@ The expected figures come from the Python side; tests/domain holds hand-worked o
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import random
 import uuid
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from portal.domain import allocation, columns, journal, money, readings, receipt_code, receipts, void_codes
+from portal.domain import allocation, columns, journal, money, paper, readings, receipt_code, receipts, void_codes
 from portal.domain.allocation import OpenInvoice
 from tests.soa_columns import table
 
@@ -356,6 +357,70 @@ def period_vectors() -> list[dict[str, Any]]:
     return cases
 
 
+def paper_vectors() -> list[dict[str, Any]]:
+    """Papers as the phone prints them at 32 and 48 columns: facts, and the lines that follow from them."""
+    rng = random.Random(23)
+    business = {
+        "registered_name": "Hardin ng Kapayapaan Memorial Park, Inc.", "business_name": "Hardin ng Kapayapaan",
+        "address": "Km 21 Ortigas Ave. Ext., Brgy. San Isidro, Taytay, Rizal", "tin": "004-512-873-00000", "vat_registered": True,
+        "min": "120000001", "serial": "MPOS-T07", "ptu": "", "receipt_title": "COLLECTION RECEIPT", "receipt_phrase": paper.PHRASE,
+        "receipt_header": ["Tel. 044 555 0101"], "receipt_footer": ["Salamat po"],
+    }  # fmt: skip
+    small: dict[str, Any] = {"registered_name": "Maliit Corp.", "business_name": "", "tin": "", "vat_registered": False}
+    at, cases = "2026-11-20T08:15:30.123+08:00", list[dict[str, Any]]()
+
+    def add(what: str, blocks: list[paper.Block], facts: dict[str, Any], **more: Any) -> None:
+        texts = {str(columns): paper.lines(blocks, columns) for columns in (32, 48)}
+        cases.append({"paper": what, "facts": facts, **more, "lines": texts})
+
+    for number in range(1, 17):
+        tender = readings.TENDER_ORDER[number % 4]
+        invoices = random_invoices(rng)
+        total = rng.choice([1, 123456, 9_999_999_999, rng.randrange(1, 800_000)])
+        parts = allocation.allocate(total, invoices)
+        by_invoice: dict[str, dict[str, Any]] = {}
+        for part in parts:
+            if part.invoice:
+                line = by_invoice.setdefault(part.invoice, {"invoice_number": part.invoice_number, "penalty": 0, "principal": 0})
+                line[part.kind] += part.amount
+        void = {"void_number": f"T07-V{number:06d}", "at": at, "reason": "Typed 300 instead of 30, twice over", "decided_by": "sol"}
+        void |= {"decided_at": "2026-11-20T16:45:00.000+08:00", "decision_reason": rng.choice([None, "Seen"])}
+        state = rng.choice(["none", "requested", "approved", "refused"])
+        facts: dict[str, Any] = {
+            "business": rng.choice([business, small]), "demo": number % 3 == 0, "receipt_number": receipts.receipt_number("T07", number),
+            "at": at, "customer_name": rng.choice(["Peñaflor, Ma. Teresa", "Dela Cruz-Buenaventura, Maria Concepcion Immaculada"]),
+            "address": rng.choice(["", "12 Mabini St., Malolos City, Bulacan"]), "tin": rng.choice(["", "123-456-789-000"]),
+            "account_number": "HP-2026-000123456789", "soa_number": f"SOA-{number}", "invoices": list(by_invoice.values()),
+            "advance": sum(part.amount for part in parts if part.kind == "advance"),
+            "penalty": sum(part.amount for part in parts if part.kind == "penalty"), "amount": total, "tender": tender,
+            "channel": None if tender == "cash" else "GCash", "reference": None if tender == "cash" else "00012345678901234567890123456789",
+            "tendered": total + 100 if tender == "cash" else None, "change": 100 if tender == "cash" else None,
+            "branch": "Malolos" if tender == "check" else None, "check_date": "2026-12-01" if tender == "check" else None,
+            "or_number": "OR 0012" if number == 5 else None, "or_date": "2026-11-19" if number == 5 else None,
+            "balance_after": rng.randrange(0, 10**6), "as_of": rng.choice([None, "2026-11-20T05:00:00+08:00"]),
+            "vat": asdict(allocation.split_vat(parts, invoices)), "collector": "nena", "collector_name": rng.choice(["", "Nena Salazar"]),
+            "terminal": "T07", "verification": "7f3a91c2", "code": None, "void": None if state == "none" else {**void, "state": state},
+        }  # fmt: skip
+        copy = rng.choice(["customer", "collector"])
+        add("receipt", paper.receipt(facts, copy, number % 3), facts, copy=copy, reprint=number % 3)
+        if facts["void"]:
+            add("void", paper.void_slip(facts, bool(facts["demo"])), facts)
+    for case in reading_vectors()[:8]:
+        for kind in ("x", "z"):
+            frame = {"business": rng.choice([business, small]), "demo": rng.random() < 0.5, "collector": rng.choice(["", "Nena Salazar"])}
+            blocks = paper.reading(kind, case[kind], frame["business"], frame["demo"], frame["collector"])
+            add("reading", blocks, case[kind], kind=kind, frame=frame)
+    for kind, state in itertools.product(("expense", "cash_drop"), ("requested", "approved", "refused")):
+        item: dict[str, Any] = {"kind": kind, "terminal": "T07", "seq": rng.randrange(1, 9999), "at": at, "amount": rng.randrange(1, 10**7)}
+        given = {"given_to": "Branch safe", "reference": rng.choice([None, "S-7"])}
+        item |= {"category": "Fuel", "state": state} if kind == "expense" else given
+        answer = {"decided_by": "sol", "decided_at": at} if kind == "expense" and state != "requested" else None
+        item |= {"description": rng.choice([None, "To Malolos and back, by way of Plaridel"]), "answer": answer}
+        slip: dict[str, Any] = {"business": business, "demo": rng.random() < 0.5, "collector": "Nena Salazar"}
+        add("cash", paper.cash_slip(item, business, slip["demo"], slip["collector"]), item, frame=slip)
+    return cases
+
+
 def void_code_vectors() -> list[dict[str, Any]]:
     """Challenges and codes of voids; `mistyped` differs in one digit."""
     rng = random.Random(17)
@@ -468,4 +533,5 @@ if __name__ == "__main__":
     write("void_codes", void_code_vectors())
     write("readings", reading_vectors())
     write("periods", period_vectors())
+    write("papers", paper_vectors())
     write("columns", column_vectors())
