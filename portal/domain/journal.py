@@ -77,11 +77,12 @@ def _check(value: Any, depth: int) -> None:
     if isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
             raise InvalidInput("A number in this entry is too large.")
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):  # a dict is known at once, any other mapping after a long look
         for key, item in value.items():
             if not isinstance(key, str) or not key.isascii():
                 raise InvalidInput("A field name in this entry is not plain ASCII.")
-            _check(item, depth + 1)
+            if type(item) is not str or depth >= 12:
+                _check(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
             _check(item, depth + 1)

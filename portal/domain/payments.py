@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -193,7 +192,7 @@ class Reader:
     def __init__(self, payload: Any, path: str = "") -> None:
         """`path` is put before field names in messages. Raises InvalidInput unless `payload` is an object."""
         self.path = path
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict | Mapping):
             raise InvalidInput(f"{path.rstrip('.') or 'The payload'} must be an object.")
         self.payload = payload
 
@@ -245,7 +244,7 @@ class Reader:
         """A UUID in its canonical lower-case form."""
         value = self.payload.get(name)
         if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
-            return str(uuid.UUID(value))
+            return value
         raise self._fail(name, "must be a UUID in lower case")
 
     def date(self, name: str) -> date:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from portal.extensions import db
+from portal.store.at_once import insert_all
 from portal.store.models import AuditEntry, AuditHead
 
 FIRST = "0" * 64
 # Made once: every money event comes by here, and building a statement takes longer than running it.
 _ENTRIES, _HEADS = (model.metadata.tables[model.__tablename__] for model in (AuditEntry, AuditHead))
 _HEAD = select(_HEADS.c.seq, _HEADS.c.hash).where(_HEADS.c.id == 1).with_for_update()
-_APPEND = insert(_ENTRIES)
 _MOVE_HEAD = update(_HEADS).where(_HEADS.c.id == 1).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
 
 
@@ -50,7 +50,7 @@ def add_all(events: Sequence[Event]) -> None:
         hash_ = _hash(seq, event.at, who, event.action, subject, text, prev)
         row = {"seq": seq, "at": event.at, "who": who, "action": event.action, "subject": subject, "detail": text}
         rows.append({**row, "prev": prev, "hash": hash_})
-    db.session.execute(_APPEND, rows)
+    insert_all(_ENTRIES, rows)
     db.session.execute(_MOVE_HEAD, {"new_seq": seq, "new_hash": hash_})
 
 

@@ -10,13 +10,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Insert, bindparam, func, insert, select
+from sqlalchemy import Executable, Table, bindparam, func, select
 
 from portal.domain.allocation import Allocation
 from portal.domain.payments import Payment as Collected
 from portal.domain.payments import or_key
 from portal.extensions import db
-from portal.store import ledger, papers, payment_totals, rebuilt, restores, soas
+from portal.store import at_once, ledger, papers, payment_totals, rebuilt, restores, soas
+from portal.store.at_once import among
 from portal.store.door_tables import PaymentExtra
 from portal.store.models import JournalEntry, Payment, PaymentAllocation, PaymentFlag, Posting, Registry, Terminal, UnaskedPayment
 from portal.store.soas import SoaDetail
@@ -100,32 +101,32 @@ def _pairs(query: Executable, name: str, values: Iterable[str]) -> list[tuple[st
 
 @cache
 def _booked() -> Executable:
-    return select(Payment.id, Payment.entry_hash).where(Payment.id.in_(bindparam("ids", expanding=True)))
+    return select(Payment.id, Payment.entry_hash).where(among(Payment.id, "ids"))
 
 
 @cache
 def _receipts() -> Executable:
-    return select(Payment.receipt_number, Payment.id).where(Payment.receipt_number.in_(bindparam("numbers", expanding=True)))
+    return select(Payment.receipt_number, Payment.id).where(among(Payment.receipt_number, "numbers"))
 
 
 @cache
 def _or_numbers() -> Executable:
     of_payment = select(PaymentExtra.or_key, Payment.claimed_receipt_number).join(Payment, Payment.id == PaymentExtra.payment_id)
-    return of_payment.where(PaymentExtra.or_key.in_(bindparam("keys", expanding=True)))
+    return of_payment.where(among(PaymentExtra.or_key, "keys"))
 
 
 @cache
 def _references() -> Executable:
     reference, channel = func.lower(Payment.reference), func.lower(func.coalesce(Payment.channel, ""))
     return select(Payment.tender, channel, reference, Payment.claimed_receipt_number).where(
-        reference.in_(bindparam("references", expanding=True)), Payment.id.not_in(ledger.VOIDED)
+        among(reference, "references"), Payment.id.not_in(ledger.VOIDED)
     )
 
 
 @cache
 def _others() -> Executable:
     return select(Payment.soa_id, Payment.claimed_receipt_number).where(
-        Payment.soa_id.in_(bindparam("soas", expanding=True)),
+        among(Payment.soa_id, "soas"),
         Payment.terminal_id != bindparam("terminal"),
         Payment.received_at > bindparam("since"),
         Payment.id.not_in(ledger.VOIDED),
@@ -134,7 +135,7 @@ def _others() -> Executable:
 
 @cache
 def _registries() -> Executable:
-    return select(*registry_columns()).where(Registry.id.in_(bindparam("ids", expanding=True)))
+    return select(*registry_columns()).where(among(Registry.id, "ids"))
 
 
 @cache
@@ -144,7 +145,7 @@ def _jumps() -> Executable:
         select(entry.registry_id)
         .where(
             entry.terminal_id == bindparam("terminal"),
-            entry.registry_id.in_(bindparam("registries", expanding=True)),
+            among(entry.registry_id, "registries"),
             entry.kind == "clock_jump",
             entry.verdict == "stored",
             entry.seq < bindparam("before"),
@@ -176,7 +177,7 @@ class Rows:
 
 
 @cache
-def _inserts() -> tuple[tuple[str, Insert], ...]:
+def _tables() -> tuple[tuple[str, Table], ...]:
     models = (
         ("payments", Payment),
         ("allocations", PaymentAllocation),
@@ -185,15 +186,13 @@ def _inserts() -> tuple[tuple[str, Insert], ...]:
         ("unasked", UnaskedPayment),
         ("extras", PaymentExtra),
     )
-    return tuple((name, insert(model.metadata.tables[model.__tablename__])) for name, model in models)
+    return tuple((name, model.metadata.tables[model.__tablename__]) for name, model in models)
 
 
 def write(rows: Rows) -> None:
     """Insert them all. Raises IntegrityError or DataError when the database refuses one."""
-    for name, statement in _inserts():
-        values = getattr(rows, name)
-        if values:
-            db.session.execute(statement, values)
+    for name, table in _tables():
+        at_once.insert_all(table, getattr(rows, name))
     papers.booked(rows.payments, rows.extras)
     payment_totals.booked(rows.payments, rows.flags)
     for payment_id, facts, printed, now in rows.completed:

@@ -12,17 +12,18 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from portal.domain.journal import Entry
 from portal.extensions import db
+from portal.store.at_once import among, insert_all
 from portal.store.models import JournalAside, JournalEntry, JournalUpload, Terminal
 
 # Made once: every upload comes by here, and building a statement takes longer than running it.
-_APPEND = insert(JournalEntry.metadata.tables[JournalEntry.__tablename__])
+_ENTRIES = JournalEntry.metadata.tables[JournalEntry.__tablename__]
 _ADD_UPLOAD = insert(JournalUpload.metadata.tables[JournalUpload.__tablename__])
 _STORED = select(JournalEntry.seq, JournalEntry.hash, JournalEntry.verdict, JournalEntry.reason).where(
-    JournalEntry.terminal_id == bindparam("terminal"), JournalEntry.seq.in_(bindparam("seqs", expanding=True))
+    JournalEntry.terminal_id == bindparam("terminal"), among(JournalEntry.seq, "seqs", numbers=True)
 )
 _ASIDES = select(JournalAside.hash, JournalAside.state, JournalAside.reason).where(
     JournalAside.terminal_id == bindparam("terminal"),
-    JournalAside.hash.in_(bindparam("hashes", expanding=True)),
+    among(JournalAside.hash, "hashes"),
     JournalAside.state != "released",
 )
 _HELD = select(JournalAside.entry).where(
@@ -83,7 +84,7 @@ def row(
 
 def add_all(rows: list[dict[str, Any]]) -> None:
     """Append to the main chain."""
-    db.session.execute(_APPEND, rows)
+    insert_all(_ENTRIES, rows)
 
 
 def mend(terminal_id: int, entry: Entry, payload: str, registry_id: str | None) -> None:

@@ -18,6 +18,7 @@ from portal.domain.money import ZERO, centavos, from_centavos
 from portal.domain.readings import Taken
 from portal.extensions import db
 from portal.store import bulk, payment_list, payment_totals
+from portal.store.at_once import among
 from portal.store.models import (
     JournalEntry,
     Payment,
@@ -207,9 +208,7 @@ def with_split(rows: Iterable[PaymentRow]) -> list[SplitRow]:
 
 # Made once: every upload and every download comes by here, and building a statement takes longer than running it.
 _FIGURES_SINCE = select(SyncRun.started_at).where(SyncRun.status == "completed").order_by(SyncRun.id.desc()).limit(1)
-_UNCONFIRMED = (
-    select(UnconfirmedSoa.soa_id, SyncRun.started_at).join(SyncRun).where(UnconfirmedSoa.soa_id.in_(bindparam("some", expanding=True)))
-)
+_UNCONFIRMED = select(UnconfirmedSoa.soa_id, SyncRun.started_at).join(SyncRun).where(among(UnconfirmedSoa.soa_id, "some"))
 _PAID = (
     select(
         Payment.soa_id,
@@ -221,7 +220,7 @@ _PAID = (
     )
     .join(Payment, Payment.id == PaymentAllocation.payment_id)
     .where(
-        Payment.soa_id.in_(bindparam("some", expanding=True)),
+        among(Payment.soa_id, "some"),
         Payment.id.not_in(VOIDED),
         PaymentAllocation.generation == Payment.allocation_generation,
     )
@@ -230,7 +229,7 @@ _PAID_SINCE = _PAID.where(
     or_(
         Payment.posted_at.is_(None),
         Payment.posted_at >= bindparam("since"),
-        Payment.soa_id.in_(bindparam("older", expanding=True)),
+        among(Payment.soa_id, "older"),
     )
 )
 

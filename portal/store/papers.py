@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import and_, func, insert, or_, select, tuple_, update
 
 from portal.domain import papers as rules
 from portal.domain.money import ZERO
 from portal.extensions import db
+from portal.store import at_once
 from portal.store.models import Payment, ReadingPayment, Remittance, RemittanceReading, Terminal, User, Void
 from portal.store.money_tables import Deposit, DepositCash, DepositCheck, Paper, PaperMove
 
@@ -73,11 +73,6 @@ class Sum:
 NONE = Sum(0, ZERO, None)
 
 
-@cache
-def _insert() -> Insert:
-    return insert(Paper.metadata.tables[Paper.__tablename__])
-
-
 def booked(payments: Iterable[Mapping[str, Any]], extras: Iterable[Mapping[str, Any]]) -> None:
     """Give each of these new payments that is not cash its place; the date on a check is known from the extras."""
     dates = {row["payment_id"]: row.get("check_date") for row in extras}
@@ -89,8 +84,7 @@ def booked(payments: Iterable[Mapping[str, Any]], extras: Iterable[Mapping[str, 
         for row in payments
         if row["tender"] != "cash"
     ]  # fmt: skip
-    if rows:
-        db.session.execute(_insert(), rows)
+    at_once.insert_all(Paper.metadata.tables[Paper.__tablename__], rows)
 
 
 OPEN = ("received", "bounced", "unverified", "not_found")

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Date,
     Executable,
@@ -31,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from portal.domain.money import ZERO
 from portal.extensions import db
 from portal.store import audit
+from portal.store.at_once import among
 from portal.store.models import Payment, PaymentFlag, User, Void
 from portal.store.money_tables import PaymentDayTotal, PaymentEverTotal, PaymentMonthTotal, PaymentTotal
 
@@ -205,12 +205,11 @@ def _facts(payment_ids: Sequence[str]) -> list[tuple[int, date, str, str, str, s
     return rows  # type: ignore[return-value]
 
 
-_IDS: BindParameter[list[str]] = bindparam("ids", expanding=True)
-_FLAGS = select(PaymentFlag.payment_id, PaymentFlag.flag).where(PaymentFlag.payment_id.in_(_IDS))
-_VOIDS = select(Void.payment_id, Void.state).where(Void.payment_id.in_(_IDS), Void.state != "refused")
+_FLAGS = select(PaymentFlag.payment_id, PaymentFlag.flag).where(among(PaymentFlag.payment_id, "ids"))
+_VOIDS = select(Void.payment_id, Void.state).where(among(Void.payment_id, "ids"), Void.state != "refused")
 _PAYMENTS = select(
     Payment.id, Payment.user_id, Payment.business_date, Payment.tender, Payment.status, Payment.amount, Payment.vat_amount
-).where(Payment.id.in_(_IDS))
+).where(among(Payment.id, "ids"))
 
 
 def _change(changes: dict[Key, Sums], key: Key, count: int, amount: Decimal, vat: Decimal) -> None:

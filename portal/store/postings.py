@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, text, updat
 
 from portal.extensions import db
 from portal.store import bulk, restores
+from portal.store.at_once import among, insert_all
 from portal.store.models import Payment, PaymentAllocation, Posting, Void
 from portal.store.money_tables import PostingAttempt
 
@@ -172,7 +173,7 @@ class Ended:
 
 _HELD = (
     select(Posting.id)
-    .where(Posting.id.in_(bindparam("ids", expanding=True)), Posting.lease == bindparam("lease"), Posting.status == "claimed")
+    .where(among(Posting.id, "ids", numbers=True), Posting.lease == bindparam("lease"), Posting.status == "claimed")
     .order_by(Posting.id)
     .with_for_update()
 )
@@ -243,11 +244,7 @@ class Attempt:
 
 def note(attempts: Sequence[Attempt]) -> None:
     """Keep what came of these attempts."""
-    if attempts:
-        db.session.connection().execute(_NOTE, [asdict(one) for one in attempts])
-
-
-_NOTE = insert(PostingAttempt.metadata.tables[PostingAttempt.__tablename__])
+    insert_all(PostingAttempt.metadata.tables[PostingAttempt.__tablename__], [asdict(one) for one in attempts])
 
 
 def attempts_of(payment_id: str, limit: int = 30) -> list[Attempt]:

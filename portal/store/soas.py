@@ -21,6 +21,7 @@ from portal.domain.plain import PlainSoa
 from portal.domain.soa import days_overdue
 from portal.extensions import db
 from portal.store import search, soa_changes, soa_totals
+from portal.store.at_once import among
 from portal.store.models import Invoice, Soa, SoaChange, SyncRun, UnconfirmedSoa
 from portal.store.soa_totals import Totals
 
@@ -483,7 +484,7 @@ def details(ids: Sequence[str]) -> dict[str, SoaDetail]:
 @cache
 def _by_ids() -> Select[Any]:
     """Made once: each payment that is booked asks for its SOA."""
-    return _whole_query(select(Soa).where(Soa.id.in_(bindparam("ids", expanding=True))))
+    return _whole_query(select(Soa).where(among(Soa.id, "ids")))
 
 
 def by_account(accounts: Sequence[str]) -> dict[str, str]:
