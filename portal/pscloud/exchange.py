@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import cast
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -91,6 +92,8 @@ class Exchange:
         self.sleep: Callable[[float], object] = sleep or self._interrupted.wait
         self._guard = Guard(allow_private)
         self._watchdog = Watchdog(self._guard.cut)
+        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._origin, self._base = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
         self._known: tuple[bytes, KnownPage] | None = None
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy and no .netrc of the machine may redirect or replace the token
@@ -235,28 +238,30 @@ class Exchange:
         self._watchdog.arm(self.deadline)
         begun = time.monotonic()
         try:
-            response = self._session.request(
-                method,
-                self.url + path if path.startswith("/") else path,
-                params=list(query) or None,
-                data=body,
-                headers={"Content-Type": kind} if body is not None else None,
-                timeout=(min(CONNECT_PATIENCE, self.deadline), min(READ_PATIENCE, self.deadline)),
-                allow_redirects=False,
-                stream=True,
-            )
-            with response:
-                content = self._body(response.raw)
+            if method == "GET" and path.startswith("/") and not self._session.cookies:
+                status, headers, address, content = self._get_plainly(path, query)
+            else:
+                response = self._session.request(
+                    method,
+                    self.url + path if path.startswith("/") else path,
+                    params=list(query) or None,
+                    data=body,
+                    headers={"Content-Type": kind} if body is not None else None,
+                    timeout=(min(CONNECT_PATIENCE, self.deadline), min(READ_PATIENCE, self.deadline)),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                with response:
+                    content = self._body(response.raw)
+                status, headers, address = response.status_code, response.headers, response.url or ""
             if self._watchdog.disarm():  # without a length, an answer that was cut off looks like one that is complete
                 raise TimeoutError
             seconds = time.monotonic() - begun
             short = None
-            if self._known is not None and method == "GET" and response.status_code == 200:
+            if self._known is not None and method == "GET" and status == 200:
                 seed, page = self._known
                 short = shortened(content, page, seed)
-            return Answer(
-                response.status_code, response.headers, short or content, response.url or "", seconds, len(content), short is not None
-            )
+            return Answer(status, headers, short or content, address, seconds, len(content), short is not None)
         except AddressRefused as error:
             raise Rejected(
                 f"PSCloud's address was refused: {error}, which is inside a private network. "
@@ -275,8 +280,51 @@ class Exchange:
             self._watchdog.disarm()
             self._guard.tidy()
 
-    def _body(self, raw: urllib3.HTTPResponse) -> bytes:
+    def _get_plainly(self, path: str, query: Sequence[tuple[str, str]]) -> tuple[int, Mapping[str, str], str, bytes]:
+        """Status, headers, address and body of a GET without cookies: over the connection that `requests` keeps for this server, checked as
+        it checks it, but without what it does for each request besides, which is as much as a page of a list takes to come."""
+        pool = self._pool or self._checked_pool()
+        target = f"{self._base}{path}"
+        if query:
+            target += ("&" if "?" in path else "?") + urlencode(query)
+        target = requests.utils.requote_uri(target)
+        response = pool.urlopen(
+            "GET",
+            target,
+            headers={name: str(value) for name, value in self._session.headers.items()},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=urllib3.Timeout(min(CONNECT_PATIENCE, self.deadline), min(READ_PATIENCE, self.deadline)),
+            preload_content=False,
+            decode_content=False,
+        )
+        try:
+            content = self._body(response)
+        finally:
+            response.close()
+        if "Set-Cookie" in response.headers:  # from now on requests takes care of them
+            asked = requests.Request("GET", self.url + path).prepare()
+            requests.cookies.extract_cookies_to_jar(self._session.cookies, asked, response)  # type: ignore[no-untyped-call]
+        return response.status, response.headers, self._origin + target, content
+
+    def _checked_pool(self) -> urllib3.HTTPConnectionPool:
+        """The connection that `requests` keeps for this server, with its certificate checked as `requests` does."""
+        prepared = requests.Request("GET", self.url).prepare()
+        adapter = cast(GuardedAdapter, self._session.get_adapter(self.url))
+        pool = cast(urllib3.HTTPConnectionPool, adapter.get_connection_with_tls_context(prepared, verify=True))
+        adapter.cert_verify(pool, self.url, True, None)  # type: ignore[no-untyped-call]
+        self._pool = pool
+        return pool
+
+    def _body(self, raw: urllib3.BaseHTTPResponse) -> bytes:
         """The decompressed body. Raises Rejected above the limit, before it is in memory."""
+        length = raw.headers.get("Content-Length") or ""
+        if length.isdecimal() and len(length) <= 9 and 0 < int(length) <= self.largest_body and "Content-Encoding" not in raw.headers:
+            whole = raw.read(int(length), decode_content=False)
+            if len(whole) == int(length):
+                return whole
+            return whole + raw.read(decode_content=False)  # says that the rest is missing
         parts = bytearray()
         while True:
             part = raw.read1(PORTION, decode_content=True)
@@ -387,6 +435,8 @@ def _why(error: Exception, host: str) -> str:
     text = repr(error)
     if "NameResolutionError" in text:
         return f"The name {host} cannot be found. Check the internet connection and PSCLOUD_URL."
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # urllib3 counts it among those that took too long
+        return f"PSCloud at {host} cannot be reached. Check that it runs, and the network between."
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return f"PSCloud at {host} did not answer in time."
     if isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
@@ -397,7 +447,7 @@ def _why(error: Exception, host: str) -> str:
 
 
 def _is_wrong_certificate(error: Exception) -> bool:
-    return isinstance(error, requests.exceptions.SSLError) and "certificate" in repr(error).lower()
+    return isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError) and "certificate" in repr(error).lower()
 
 
 def _never_sent(error: Exception) -> bool:
