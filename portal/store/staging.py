@@ -147,7 +147,7 @@ _ADD_INVOICES = f"""
 _FILL_TOTALS = f"""
     INSERT INTO soa_totals (status, collector_code, due_date, with_penalty, count, amount_due, penalty)
     SELECT status, coalesce(collector_code, ''), due_date, penalty > 0, count(*), sum(amount_due), sum(penalty) FROM staged_soas
-    WHERE run_id = :run GROUP BY 1, 2, 3, 4{_ADD_UP}"""  # noqa: S608
+    WHERE run_id = :run GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4{_ADD_UP}"""  # noqa: S608
 _FILL_CHANGES = """
     INSERT INTO soa_changes (soa_id, run_id, kind, changes) SELECT id, run_id, 'added', '{}' FROM staged_soas WHERE run_id = :run"""
 _FILL_SOAS = f"""
