@@ -8,7 +8,7 @@ from flask import Blueprint
 
 MODULES = (
     "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "visits", "voids", "expenses", "incidents", "missing", "readings",
-    "remittances", "bank", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit",
+    "remittances", "bank", "ejournal", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit",
     "settings", "mpos", "api", "verify", "health",
 )  # fmt: skip
 

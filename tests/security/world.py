@@ -456,6 +456,10 @@ CASES: dict[str, dict[str, Case]] = {
         "not a number": lambda w, p: Call("/settings/rules", form={**RULES, "stale_soa_days": "x"}),
         "none": lambda w, p: Call("/settings/none", form={}),
     },
+    "GET /reports/e-journal": {"of one day": lambda w, p: Call("/reports/e-journal?from=2026-11-20&to=2026-11-20")},
+    "GET /reports/e-journal.<any(txt,pdf,xlsx,csv):form>": {
+        form: partial(a_file, f"/reports/e-journal.{form}?from=2026-11-20&to=2026-11-20") for form in ("txt", "pdf", "xlsx", "csv")
+    },
     "GET /reports/<name>": {"vat": lambda w, p: Call("/reports/vat"), "none": lambda w, p: Call("/reports/none")},
     "GET /reports/<name>.<any(csv,xlsx,pdf):form>": {
         **{form: partial(a_file, f"/reports/tenders.{form}") for form in ("csv", "xlsx", "pdf")},
