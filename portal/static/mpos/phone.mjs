@@ -3,10 +3,10 @@
  * of changes by `subscribe`. Money is integer centavos; failures are PhoneError with a message fit to show.
  */
 
+import { Closing } from "./closing.mjs";
 import { SharedStore, Store } from "./db.mjs";
 import { PhoneError } from "./errors.mjs";
 import { MINUTE } from "./line.mjs";
-import { Till } from "./till.mjs";
 import { told } from "./words.mjs";
 
 export { PhoneError } from "./errors.mjs";
@@ -96,8 +96,8 @@ export async function openPhone(given = {}) {
   return phone;
 }
 
-/** The facade of the app: the till, with its ears open to the browser, other tabs and new versions. */
-export class Phone extends Till {
+/** The facade of the app: the whole day's work, with its ears open to the browser, other tabs and new versions. */
+export class Phone extends Closing {
   async _start() {
     const { storage } = this._from;
     this._savedSkew = (await this._shared.get("skew")) ?? null;

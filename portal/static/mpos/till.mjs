@@ -1,16 +1,17 @@
-/** The till: the list of SOAs, the registry, payments and receipts, counts and readings. Works without any connection. */
+/** The till: the registry, payments and visits, receipts and voids. Works without any connection. */
 
-import { day, daysBetween } from "./clock.mjs";
-import { closedForPayments, confirm, lessLocal, orKey, preview, unlistedSoa, write } from "./confirm.mjs";
+import { noteCash } from "./cash_out.mjs";
+import { day } from "./clock.mjs";
+import { closedForPayments, confirm, orKey, preview, unlistedSoa, write } from "./confirm.mjs";
 import { isCentavos } from "./domain/money.mjs";
-import { byTender, countTotal, DENOMINATIONS, parts, periodOf, xReading, zReading } from "./domain/readings.mjs";
+import { parts } from "./domain/readings.mjs";
 import { factsOf, signReceipt } from "./domain/receipt_code.mjs";
 import { isVoided, lastVoid } from "./domain/voids.mjs";
 import { PhoneError, registryDone } from "./errors.mjs";
-import { Line, SETTLE } from "./line.mjs";
-import { askBrowser, CANARY, canaryState, judge } from "./storage.mjs";
+import { SETTLE } from "./line.mjs";
+import { Listing } from "./listing.mjs";
 import { keepPhoto, sendPhotos, waitingPhotos } from "./photos.mjs";
-import { noteCash } from "./cash_out.mjs";
+import { askBrowser, CANARY, canaryState, judge } from "./storage.mjs";
 import { noteVisit } from "./visits.mjs";
 import { codeFacts, requestVoid } from "./voids.mjs";
 import { told } from "./words.mjs";
@@ -19,84 +20,17 @@ import { told } from "./words.mjs";
 /** @typedef {import("./records.mjs").Head} Head */
 /** @typedef {import("./records.mjs").PaymentRecord} PaymentRecord */
 /** @typedef {import("./records.mjs").Registry} Registry */
-/** @typedef {import("./records.mjs").Soa} Soa */
-/** @typedef {import("./records.mjs").SoaView} SoaView */
 /** @typedef {import("./records.mjs").StoredEntry} StoredEntry */
-/** @typedef {import("./records.mjs").Terminal} Terminal */
 /** @typedef {import("./session.mjs").Session} Session */
 
-/** Key of the day's route among the settings of this user. */
-const ROUTE = "route";
 /** How many journal entries before the registry's are looked through for earlier payments. */
 const EARLIER = 1000;
 /** Where the store keeps the payments whose paper nobody has seen, and how many it keeps at most: a question about an old receipt helps nobody. */
 const PAPER_OPEN = "paper_open";
 const MOST_OPEN_PAPERS = 200;
 
-/** What a collector does between opening and closing a registry. */
-export class Till extends Line {
-  /** @param {Session} session @param {import("./search.mjs").SoaList} list @param {number} row @returns {SoaView} */
-  _view(session, { table }, row) {
-    const today = this._clock.today();
-    if (session.viewsOf !== today) {
-      session.views.clear();
-      session.viewsOf = today;
-    }
-    const known = session.views.get(row);
-    if (known) return known;
-    const soa = table.at(row);
-    const payments = session.paidBySoa.get(soa.id) ?? [];
-    const view = { ...soa, ...(payments.length ? lessLocal(soa, payments) : {}), days_overdue: daysBetween(soa.due_date, today), payments, visit: session.visits.get(soa.id) ?? null,
-      outdated: session.head?.outdated_soas?.includes(soa.id) ?? false };
-    session.views.set(row, view);
-    return view;
-  }
-
-  /**
-   * The SOAs in which every word of `text` occurs, by due date then name, or by address: how many, what they owe, and `rows(list, from, to)` to look at a few of them.
-   * `due`: due today or before, which are the first of all.
-   * @param {string} text
-   * @param {"due"|"address"} [order]
-   * @returns {{all: {count: number, amount: number}, due: {count: number, amount: number}, rows: (list: "due"|"all", from: number, to: number) => SoaView[]}}
-   */
-  find(text, order = "due") {
-    const session = this._session;
-    const list = session?.list;
-    if (!session || !list) return { all: { count: 0, amount: 0 }, due: { count: 0, amount: 0 }, rows: () => [] };
-    const places = list.find(text);
-    const due = { count: list.dueBy(places, this._clock.today()), amount: 0 };
-    const all = { count: places.length, amount: 0 };
-    for (let index = 0; index < places.length; index += 1) {
-      if (index === due.count) due.amount = all.amount;
-      all.amount += session.owed[list.order[places[index]]];
-    }
-    if (due.count === all.count) due.amount = all.amount;
-    const listed = (/** @type {"due"|"all"} */ which) => {
-      const some = places.subarray(0, which === "due" ? due.count : all.count);
-      return order === "address" ? list.byAddress(some) : some;
-    };
-    const rows = (/** @type {"due"|"all"} */ which, /** @type {number} */ from, /** @type {number} */ to) =>
-      Array.from(listed(which).subarray(from, to), (place) => this._view(session, list, list.order[place]));
-    return { all, due, rows };
-  }
-
-  /** An SOA as it was downloaded. @param {Session} session @param {string} id @returns {Soa|null} */
-  _listed({ list }, id) {
-    const row = list?.table.rowOf(id) ?? -1;
-    return list && row !== -1 ? list.table.at(row) : null;
-  }
-
-  /**
-   * One SOA less this phone's own payments; null when the list does not hold it.
-   * @param {string} id
-   * @returns {SoaView|null}
-   */
-  soa(id) {
-    const session = this._session;
-    const row = session?.list?.table.rowOf(id) ?? -1;
-    return session?.list && row !== -1 ? this._view(session, session.list, row) : null;
-  }
-
+/** What a collector does at the door, from opening a registry on. */
+export class Till extends Listing {
   /**
    * Open the registry of today with its change fund (centavos).
    * @param {number} changeFund
@@ -256,24 +190,6 @@ export class Till extends Line {
     const result = await super._drainAll(session, byItself);
     if (!result.problem) this._background(this._sendPhotos(session));
     return result;
-  }
-
-  /** Today's route: ids of SOAs in the order to be visited; what a new list no longer holds is left out. @returns {Promise<string[]>} */
-  async route() {
-    const kept = await this._needSession().store.meta(ROUTE);
-    return kept?.day === this._clock.today() ? kept.ids.filter((/** @type {string} */ id) => this.soa(id)) : [];
-  }
-
-  /** @param {string[]} ids */
-  async setRoute(ids) {
-    await this._needSession().store.setMeta(ROUTE, { day: this._clock.today(), ids: [...new Set(ids)] });
-  }
-
-  /** The SOA of exactly this account number in the list, or null. @param {string} account @returns {SoaView|null} */
-  soaOfAccount(account) {
-    const session = this._session;
-    const row = session?.list?.table.rowOfAccount(account.trim()) ?? -1;
-    return session?.list && row !== -1 ? this._view(session, session.list, row) : null;
   }
 
   /**
@@ -543,202 +459,6 @@ export class Till extends Line {
     if (!session.terminal || !registry) return [];
     const from = Math.max(registry.opened_seq - EARLIER, 1);
     return (await this._rows(session, session.terminal.code, from, ({ seq }) => seq < registry.opened_seq)).reverse();
-  }
-
-  /** @param {Head} head @returns {Registry} */
-  _openRegistryOf(head) {
-    if (!head.registry) throw new PhoneError("no_registry", told("open_registry_1st"));
-    if (head.registry.z_done) throw new PhoneError("z_done", told("z_fixed"));
-    return head.registry;
-  }
-
-  /** @param {Session} session @param {string} code @param {Registry} registry @param {number} [to] */
-  async _period(session, code, registry, to = Infinity) {
-    const stored = await session.store.entries(code, registry.opened_seq, to);
-    return periodOf(stored.map(({ entry }) => entry));
-  }
-
-  /**
-   * Keep a count of bills and coins; only its answer tells what was expected.
-   * @param {{value: number, kind: string, count: number}[]} denominations those left out count as none
-   * @returns {Promise<{total: number, expected_cash: number, short_over: number}>}
-   */
-  async saveCount(denominations) {
-    const { session, terminal } = this._needTerminal();
-    const given = new Map(denominations.map((line) => [`${line.kind} ${line.value}`, line.count]));
-    const lines = DENOMINATIONS.map(({ value, kind }) => ({ value, kind, count: given.get(`${kind} ${value}`) ?? 0 }));
-    const known = new Set(DENOMINATIONS.map(({ value, kind }) => `${kind} ${value}`));
-    if (given.size !== denominations.length || [...given.keys()].some((key) => !known.has(key))) {
-      throw new PhoneError("invalid", told("count_unknown"));
-    }
-    if (lines.some(({ count }) => !Number.isSafeInteger(count) || count < 0 || count > 1_000_000)) {
-      throw new PhoneError("invalid", told("count_whole"));
-    }
-    const total = countTotal(lines);
-    const { head } = await write(this._writing(session, terminal.code), (before, at) => {
-      const registry = this._openRegistryOf(before);
-      return {
-        kind: "count",
-        payload: { registry: registry.id, denominations: lines, total },
-        registry: { count: { seq: before.seq + 1, at, denominations: lines, total } },
-      };
-    });
-    await this._changed();
-    this._background(this._uploadSoon(SETTLE));
-    const { expected_cash } = xReading(await this._period(session, terminal.code, /** @type {Registry} */ (head.registry)), "", "", 0);
-    return { total, expected_cash, short_over: total - expected_cash };
-  }
-
-  /** The last count of the open registry, held against the cash expected now; `outdated` when cash was taken or voided after it, null when there is none. */
-  async lastCount() {
-    const session = this._needSession();
-    const registry = session.head?.registry;
-    if (!session.terminal || !registry?.count) return null;
-    const { total, denominations, at, seq } = registry.count;
-    const { expected_cash } = xReading(await this._period(session, session.terminal.code, registry), "", "", 0);
-    return { total, denominations, at, outdated: registry.last_cash_seq > seq, expected_cash, short_over: total - expected_cash };
-  }
-
-  /** Make an X-Reading: interim, repeatable, moves nothing. */
-  async xReading() {
-    const { session, terminal } = this._needTerminal();
-    let reading = {};
-    await write(this._writing(session, terminal.code), async (head, at) => {
-      const registry = this._openRegistryOf(head);
-      const period = await this._period(session, terminal.code, registry, head.seq);
-      reading = xReading(period, at, head.hash, (await session.store.unsentSummary(terminal.code)).count);
-      return { kind: "reading_x", payload: { registry: registry.id, reading }, registry: { reading_x: reading } };
-    });
-    await this._changed();
-    this._background(this._uploadSoon(SETTLE));
-    return reading;
-  }
-
-  /** Make the Z-Reading, which closes the registry for payments; made already, it answers the one that was made. */
-  async zReading() {
-    const { session, terminal } = this._needTerminal();
-    /** @type {object|null} */
-    let reading = null;
-    await this._lockedUnless(
-      session,
-      terminal,
-      (head) => (head.registry?.z_done ? head.registry.reading_z : null),
-      async (head, at) => {
-        const registry = this._openRegistryOf(head);
-        if (!registry.count) throw new PhoneError("no_count", told("count_before_z"));
-        if (registry.last_cash_seq > registry.count.seq) {
-          throw new PhoneError("count_outdated", told("count_again_z"));
-        }
-        const period = await this._period(session, terminal.code, registry, head.seq);
-        const { count } = await session.store.unsentSummary(terminal.code);
-        const made = zReading(period, head, at, head.hash, count);
-        reading = made;
-        return {
-          kind: "reading_z",
-          payload: { registry: registry.id, z_counter: made.z_counter, reading: made },
-          head: { z_counter: made.z_counter, accumulated: made.present_accumulated },
-          registry: { z_done: true, reading_z: made },
-        };
-      },
-      (stored) => {
-        reading = stored;
-      },
-    );
-    await this._changed();
-    this._background(this._uploadSoon(0));
-    return /** @type {any} */ (reading);
-  }
-
-  /**
-   * Write unless `already` finds that it was done.
-   * @param {Session} session
-   * @param {Terminal} terminal
-   * @param {(head: Head) => object|null} already
-   * @param {(head: Head, at: string) => Promise<import("./confirm.mjs").Step>} plan
-   * @param {(found: object) => void} onFound
-   */
-  async _lockedUnless(session, terminal, already, plan, onFound) {
-    const done = new Error("done already");
-    try {
-      await write(this._writing(session, terminal.code), (head, at) => {
-        const found = already(head);
-        if (!found) return plan(head, at);
-        onFound(found);
-        throw done;
-      });
-    } catch (error) {
-      if (error !== done) throw error;
-    }
-  }
-
-  /**
-   * The last reading of the open or last registry; null when there is none.
-   * @param {"x"|"z"} kind
-   * @returns {any}
-   */
-  reading(kind) {
-    const registry = this._registry();
-    return (kind === "z" ? registry?.reading_z : registry?.reading_x) ?? null;
-  }
-
-  /** Close the registry after its Z-Reading. */
-  async closeRegistry() {
-    const { session, terminal } = this._needTerminal();
-    await write(this._writing(session, terminal.code), (head) => {
-      const { registry } = head;
-      if (!registry) throw new PhoneError("no_registry", told("no_registry"));
-      if (!registry.z_done) throw new PhoneError("no_z", told("z_first"));
-      return {
-        kind: "registry_closed",
-        payload: { registry: registry.id, z_counter: head.z_counter },
-        head: { registry: null, last_registry: { ...registry, closed: true } },
-      };
-    });
-    await this._changed();
-    this._background(this._uploadSoon(0));
-  }
-
-  /**
-   * The approved voids that a registry counts, and the payments of earlier registries whose void was asked for or decided in it.
-   * @param {Session} session
-   * @param {Registry} registry
-   */
-  async _registryVoids(session, registry) {
-    const code = session.terminal?.code ?? "";
-    const entries = (await session.store.entries(code, registry.opened_seq)).map(({ entry }) => entry);
-    const voided = entries.filter(({ kind, payload }) => ["void_requested", "void_decided"].includes(kind) && payload.registry === registry.id);
-    const earlier = [];
-    for (const id of new Set(voided.map(({ payload }) => payload.payment))) {
-      const record = await this._payment(id);
-      if (record.payload.registry === registry.id) continue;
-      earlier.push({ ...record.payload, payment: id, at: record.at, void: await this._void(record) });
-    }
-    return { voids: periodOf(entries).voids, earlier };
-  }
-
-  /** The Collection Report of the open or last registry; null when there never was one. */
-  async collectionReport() {
-    const session = this._needSession();
-    const registry = this._registry();
-    if (!registry) return null;
-    const rows = (await this._registryPayments()).map((row) => ({ ...row, ...parts(row.allocations) }));
-    const { voids, earlier } = await this._registryVoids(session, registry);
-    const less_void = voids.reduce((sum, item) => sum + item.amount, 0);
-    const total = (/** @type {"penalty"|"principal"|"advance"|"amount"} */ name) => rows.reduce((sum, row) => sum + row[name], 0);
-    const { id, business_date, change_fund, opened_at, z_done, closed } = registry;
-    return {
-      business: this.state.business,
-      terminal: session.terminal?.code ?? null,
-      collector: session.user.name,
-      collector_name: session.user.display_name,
-      registry: { id, business_date, change_fund, opened_at, z_done, closed },
-      made_at: this._clock.at(),
-      rows,
-      totals: { penalty: total("penalty"), principal: total("principal"), advance: total("advance"), amount: total("amount"), less_void, net: total("amount") - less_void },
-      by_tender: byTender(rows),
-      earlier,
-      demo: this._demo,
-    };
   }
 }
 
