@@ -11,7 +11,7 @@ from jinja2 import Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
 from jinja2.runtime import Context, Macro
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 try:
     from markupsafe._speedups import _escape_inner as _escape_text
@@ -68,7 +68,7 @@ def escaped(value: Any) -> str:
     kind = type(value)
     if kind is str:
         return _escape_text(value)
-    if kind is int or kind is Markup:
+    if kind is int:
         return str(value)
     return str(escape(value))
 
