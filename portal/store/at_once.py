@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Integer, String, Table, Text, bindparam
+import psycopg
+from sqlalchemy import ColumnElement, Integer, Table, Text, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import BigInteger, NullType, TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from portal.extensions import db
 
@@ -73,9 +76,23 @@ def insert_all(table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = [_read([row[name] for row in rows], reader) for name, reader in zip(names, readers, strict=True)]
     columns += [[value] * len(rows) for value in defaults]
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(statement, tuple(columns))
+        _copy(statement, "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))))
     else:
         connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+
+
+def _copy(statement: str, lines: str) -> None:
+    """COPY, with SQLAlchemy's errors."""
+    driver = cast(psycopg.Connection[Any], db.session.connection().connection.driver_connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as writer:
+            writer.write(lines)
+    except psycopg.IntegrityError as error:
+        raise IntegrityError(statement, None, error) from error
+    except psycopg.DataError as error:
+        raise DataError(statement, None, error) from error
+    except psycopg.Error as error:
+        raise OperationalError(statement, None, error) from error
 
 
 def _read(values: list[Any], reader: Callable[[Any], Any] | None) -> list[Any]:
@@ -95,26 +112,29 @@ def _insert(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[str
     """The statement, what reads each column's values, and the values of columns that are not given and have a default."""
     given = [table.c[name] for name in names]
     rest = [column for column in table.c if column.name not in names and column.default is not None and column.default.is_scalar]
+    columns = ", ".join(f'"{column.name}"' for column in (*given, *rest))
     readers = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in given]
     defaults = [column.default.arg for column in rest]  # type: ignore[union-attr]
-    columns = ", ".join(f'"{column.name}"' for column in (*given, *rest))
     if dialect.name == "postgresql":
-        arrays = ", ".join(f"%s::{_array_of(column.type.dialect_impl(dialect))}[]" for column in (*given, *rest))
-        return f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays})", readers, defaults  # noqa: S608 - our own names
+        texts = [_as_text(reader) for reader in readers]
+        return f"COPY {table.name} ({columns}) FROM STDIN", texts, [_as_text(None)(value) for value in defaults]
     marks = ", ".join("?" * (len(given) + len(rest)))
     return f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", readers, defaults  # noqa: S608 - our own names
 
 
-_ARRAYS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
-    (Boolean, "boolean"),
-    (BigInteger, "bigint"),
-    (Integer, "integer"),
-    (DateTime, "timestamptz"),
-    (Date, "date"),
-    (String, "text"),
-)
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def _array_of(kind: TypeEngine[Any]) -> str:
-    below = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
-    return next(name for one, name in _ARRAYS if isinstance(below, one))
+def _as_text(reader: Callable[[Any], Any] | None) -> Callable[[Any], str]:
+    """What writes a value as COPY reads it."""
+
+    def write(value: Any) -> str:
+        if reader is not None:
+            value = reader(value)
+        if type(value) is str:
+            return value.translate(_ESCAPES)
+        if value is None:
+            return "\\N"
+        return value.isoformat() if isinstance(value, date) else str(value)
+
+    return write
