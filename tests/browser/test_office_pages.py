@@ -28,6 +28,7 @@ WIDE, SMALL = {"width": 1366, "height": 768}, {"width": 360, "height": 740}
 PAGES = (
     "/", "/syncs", "/syncs/1", "/collector-codes", "/collector-codes/one?code=A1", "/collector-codes/unassigned",
     "/collector-codes/downloads", "/incidents", "/missing-numbers", "/voids/codes", "/expenses", "/expenses/cash-drops",
+    "/reports/e-journal?from=2026-11-20&to=2026-11-20",
     "/payments", "/checks", "/transfers", "/deposits", "/deposits/new",
     "/reports/tenders?from=2026-11-20&to=2026-11-20", "/reports/performance",
     "/readings", "/readings/calendar?from=2026-11-01", "/readings/chain",

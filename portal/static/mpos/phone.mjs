@@ -142,7 +142,7 @@ export class Phone extends Closing {
       if (this._clock.today() !== this.state.today) this._publish(); // midnight: the registry of yesterday takes no more payments
       if (!this._session) return;
       if (this._session.unsent.count) this._background(this._uploadSoon(0));
-      else if (onLine() && (!this._online || this.state.voids_waiting)) this._background(this._contact()); // a void may have been decided
+      else if (onLine() && (!this._online || this.state.voids_waiting || this.state.expenses_waiting)) this._background(this._contact()); // the office may have decided
     };
     timer = setTimeout(tick, MINUTE);
     this._closers.push(() => clearTimeout(timer));
