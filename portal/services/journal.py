@@ -494,8 +494,25 @@ class _Batch:
         incidents.add("clock_jump", detail, self.now, self.terminal.id, f"{self.terminal.code}/{entry.seq}")
 
 
+DEEPEST = 100
+"""Levels of an entry that are kept. The journal knows three; one that is set aside for its depth must not take the others with it."""
+
+
 def _text(payload: Any) -> str:
-    return json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    try:
+        return json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        return json.dumps(_cut(payload, DEEPEST), sort_keys=True, separators=(",", ":"))
+
+
+def _cut(value: Any, levels: int) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    if levels == 0:
+        return "nested too deep to be kept"
+    if isinstance(value, dict):
+        return {key: _cut(item, levels - 1) for key, item in value.items()}
+    return [_cut(item, levels - 1) for item in value]
 
 
 def _whole(entry: Entry) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -476,3 +478,11 @@ def test_however_a_journal_is_cut_repeated_and_reordered_the_ledger_ends_the_sam
         select(JournalAside.id).where(JournalAside.terminal_id == own.terminal.id, JournalAside.state != "released")
     ).all()
     assert audit.verify()[1] is None
+
+
+def test_what_is_nested_deeper_than_can_be_written_is_kept_as_far_as_it_can() -> None:
+    nested: Any = {"amount": 500}
+    for _ in range(sys.getrecursionlimit()):
+        nested = [nested]
+    kept = journal._text({"soa": nested, "seq": 7})
+    assert json.loads(kept)["seq"] == 7 and "nested too deep to be kept" in kept
