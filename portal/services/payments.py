@@ -150,8 +150,8 @@ def reallocate(payment_id: str, who: str, chosen: Sequence[str], reason: str, no
     """Allocate a payment that is not posted anew, on its SOA as it stands now: the chosen invoices first, or the oldest. What the receipt
     says is kept beside it. Raises InvalidInput, NotFound, Conflict, Forbidden for who collected it. Commits."""
     text = _why(reason)
-    audit.lock()  # no upload may book on the same SOA meanwhile
     row = ledger.statuses([payment_id]).get(payment_id)
+    audit.lock()  # no upload may book on the same SOA meanwhile; after the payment's own lock, as everybody takes them
     detail = ledger.get(payment_id)
     if row is None or detail is None:
         raise NotFound("There is no such payment.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -72,6 +73,12 @@ def complete(payment_id: str, facts: dict[str, Any], printed: list[dict[str, Any
     db.session.execute(insert(PaymentAllocation), printed)
     db.session.execute(update(RebuiltPayment).where(RebuiltPayment.payment_id == payment_id).values(seen_at=now))
     payment_totals.changed(before, payment_totals.facts_of([payment_id]))
+
+
+def expected(terminal_id: int) -> Iterable[str]:
+    """Payments of a terminal that were booked from paper and whose own entry has not arrived."""
+    query = select(RebuiltPayment.payment_id).join(Payment, Payment.id == RebuiltPayment.payment_id)
+    return db.session.execute(query.where(Payment.terminal_id == terminal_id, RebuiltPayment.seen_at.is_(None))).scalars()
 
 
 def soa_of_number(soa_number: str) -> tuple[str, str, str] | None:

@@ -15,7 +15,7 @@ from portal.domain.money import ZERO, centavos
 from portal.domain.readings import Voided
 from portal.domain.voids import STATES
 from portal.extensions import db
-from portal.store import payment_totals
+from portal.store import payment_totals, rebuilt
 from portal.store.models import Payment, Posting, Terminal, User, Void
 
 Collector, Decider = aliased(User), aliased(User)
@@ -185,8 +185,9 @@ def count_failed() -> int:
 
 
 def lock_named(terminal_id: int, void_numbers: Iterable[str], payment_ids: Iterable[str], deciding: bool = False) -> None:
-    """Take the locks an upload will need before it takes the audit chain's, in the order everybody else takes them. `deciding`: it may
-    decide voids, as a supervisor does, who holds the postings first."""
+    """Take the locks an upload will need before it takes the audit chain's, in the order everybody else takes them: postings, voids,
+    payments, those too that were rebuilt from paper and that the upload may complete. `deciding`: it may decide voids, as a supervisor
+    does, who holds the postings first."""
     numbers, payments = sorted(set(void_numbers)), sorted(set(payment_ids))
     if deciding and payments:
         own = select(Payment.id).where(Payment.terminal_id == terminal_id, Payment.id.in_(payments))
@@ -195,9 +196,11 @@ def lock_named(terminal_id: int, void_numbers: Iterable[str], payment_ids: Itera
     if numbers:
         query = select(Void.id).where(Void.terminal_id == terminal_id, Void.void_number.in_(numbers)).order_by(Void.id)
         db.session.execute(query.with_for_update()).all()
-    if payments:
-        rows = select(Payment.id).where(Payment.terminal_id == terminal_id, Payment.id.in_(payments)).order_by(Payment.id)
-        db.session.execute(rows.with_for_update(read=True, key_share=True)).all()
+    expected = list(rebuilt.expected(terminal_id))
+    if payments or expected:
+        named = Payment.id.in_(sorted({*payments, *expected}))
+        rows = select(Payment.id).where(Payment.terminal_id == terminal_id, named).order_by(Payment.id)
+        db.session.execute(rows.with_for_update(read=not expected, key_share=True)).all()
 
 
 @dataclass(frozen=True, slots=True)
