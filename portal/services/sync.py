@@ -14,6 +14,7 @@ from portal.extensions import db
 from portal.services.sync_download import run
 from portal.services.sync_retry import Retried, request_retry, retry_failed
 from portal.services.sync_work import business_date, many
+from portal.services.waiting import Patience
 from portal.store import audit, read_pages, schedule, seen, staging, sync_runs
 
 __all__ = [
@@ -32,9 +33,11 @@ __all__ = [
 
 SILENCE = timedelta(seconds=90)
 """A running run shows life every few seconds; after this long without, its worker is gone."""
-RING_AGAIN = timedelta(seconds=30)
-NO_JOB = timedelta(minutes=2)
-NO_WORKER = timedelta(minutes=15)
+PATIENCE = Patience(
+    timedelta(minutes=15),
+    "No worker took the download within 15 minutes. Check that the worker for downloads is running, then press Sync now.",
+    "The job queue (Redis) did not answer, so no worker heard of the download. Press Sync now when it is back.",
+)
 
 
 # --- asking for a run
@@ -110,14 +113,11 @@ def fail_stalled(now: datetime) -> int:
 
 
 def _why_nobody_came(run_id: int, waited: timedelta) -> str:
-    """Why a waiting run is given up; empty while there is hope, after ringing again where its job was lost."""
-    if waited >= NO_WORKER:
-        return "No worker took the download within 15 minutes. Check that the worker for downloads is running, then press Sync now."
-    if waited < RING_AGAIN or doorbell.is_waiting("download_soas", _job_id(run_id)):
-        return ""
-    if doorbell.ring("download_soas", run_id, job_id=_job_id(run_id)) or waited < NO_JOB:
-        return ""
-    return "The job queue (Redis) did not answer, so no worker heard of the download. Press Sync now when it is back."
+    """Why a waiting run is given up; empty while there is hope."""
+    job = _job_id(run_id)
+    return PATIENCE.why_given_up(
+        waited, lambda: doorbell.is_waiting("download_soas", job), lambda: doorbell.ring("download_soas", run_id, job_id=job)
+    )
 
 
 def _job_id(run_id: int) -> str:

@@ -12,7 +12,8 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from portal.services.postings import LEASE
-from portal.services.sync import NO_WORKER, RING_AGAIN, SILENCE
+from portal.services.sync import PATIENCE, SILENCE
+from portal.services.waiting import RING_AGAIN
 from tests.faults.stack import Stack, wait_until
 
 SWEEP = 15 + 3
@@ -346,7 +347,7 @@ def test_f17_a_push_that_exceeds_its_time_is_made_good(stack: Stack) -> None:
 def test_no_worker_at_all_is_said_after_fifteen_minutes(on_sqlite: Stack) -> None:
     on_sqlite.processes["worker sync"].kill()
     run_id = on_sqlite.sync_now()
-    on_sqlite.pass_time(NO_WORKER.total_seconds())
+    on_sqlite.pass_time(PATIENCE.for_worker.total_seconds())
     on_sqlite.sweep()
     run = on_sqlite.wait_for_run(run_id, 10)
     assert run.status == "failed" and "No worker took the download" in run.error
