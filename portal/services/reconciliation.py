@@ -306,7 +306,7 @@ def _compare_page(work: _Work, page: Page) -> None:
         staged.append((soa.id, verdict.kind, soa.amount_due, None))
         if verdict.kind != "equal":
             found.append(_soa_difference(work, verdict, whole.get(soa.id), soa))
-    store.stage(work.report_id, "soa", staged)
+    store.stage(work.report_id, "soa", staged, first=page.number == 1)
     store.add_differences(work.report_id, found)
     work.values |= {"done": work.values["done"] + len(page.records), "expected": page.total, "as_of": page.as_of}
     _keep(work)
@@ -418,7 +418,8 @@ def _read_list(work: _Work) -> bool:
         newest = {one.reference: one for one in page.payments if "\x00" not in one.reference and len(one.reference) <= 100}
         _keep(work)
         store.forget(work.report_id, "payment", list(newest))
-        store.stage(work.report_id, "payment", [(one.reference, "waiting", one.amount, _document(one)) for one in newest.values()])
+        listed = [(one.reference, "waiting", one.amount, _document(one)) for one in newest.values()]
+        store.stage(work.report_id, "payment", listed, first=page is first)
         work.values |= {"done": work.values["done"] + len(page.payments), "expected": page.total}
         _keep(work)
         db.session.commit()

@@ -14,7 +14,7 @@ from sqlalchemy import Select, delete, exists, func, insert, select, tuple_, upd
 from portal.domain.money import ZERO
 from portal.domain.reconciliation import DIFFERENCES, Booked, Differing
 from portal.extensions import db
-from portal.store import search
+from portal.store import search, staging
 from portal.store.models import Payment, Reconciliation, ReconciliationDifference, ReconciliationStaged, Soa, Void
 
 ACTIVE = ("pending", "processing")
@@ -243,8 +243,9 @@ def says(report_id: int, record: str, record_id: str, reason: str) -> bool:
 # --- what is read of PSCloud
 
 
-def stage(report_id: int, record: str, rows: Sequence[tuple[str, str, Decimal | None, str | None]]) -> None:
-    """Remember these records: (id, kind, pesos, document). None of them may be staged already."""
+def stage(report_id: int, record: str, rows: Sequence[tuple[str, str, Decimal | None, str | None]], first: bool = False) -> None:
+    """Remember these records: (id, kind, pesos, document). None of them may be staged already. With the `first` ones of a kind PostgreSQL
+    is told what such rows are like: else it takes them to be few, and reads all of them for each page to come."""
     if rows:
         db.session.execute(
             insert(ReconciliationStaged),
@@ -253,6 +254,8 @@ def stage(report_id: int, record: str, rows: Sequence[tuple[str, str, Decimal | 
                 for one, kind, amount, document in rows
             ],
         )
+    if rows and first:
+        staging.settle("reconciliation_staged")
 
 
 def forget(report_id: int, record: str, ids: Sequence[str]) -> list[DifferenceRow]:
