@@ -10,7 +10,6 @@ from typing import Any
 from portal.domain import paper
 from portal.domain.paper import Block
 from portal.domain.readings import DENOMINATIONS
-from portal.services.payments import MANILA
 from portal.store import ejournal as store
 from portal.store.ejournal import Asked, Paid, Printed, VoidFacts
 
@@ -140,7 +139,7 @@ def _receipt(paid: Paid, frame: Frame, collector: str) -> dict[str, Any]:
         "terminal": paid.terminal,
         "address": paid.address,
         "tin": paid.tin,
-        "as_of": paid.as_of.astimezone(MANILA).isoformat() if paid.as_of else None,
+        "as_of": paid.as_of.astimezone(paper.MANILA).isoformat() if paid.as_of else None,
         "invoices": list(invoices.values()),
         "collector_name": collector,
         "verification": paid.hash[:8],

@@ -44,11 +44,12 @@ MAY_IMPORT = {
         "portal.report_parts", "portal.report_charts", "portal.reports",
     ),
     "portal/collection_report.py": ("portal.domain", "portal.store", "portal.documents", "portal.filters"),
+    "portal/ejournal.py": ("portal.domain", "portal.store"),
     "portal/blueprints": (
         "portal.blueprints", "portal.services", "portal.store", "portal.domain", "portal.documents", "portal.exports", "portal.lists",
         "portal.reports", "portal.filters", "portal.access", "portal.security", "portal.clock", "portal.doorbell", "portal.packing",
         "portal.extensions.csrf", "portal.extensions.limiter", "portal.report_parts", "portal.report_charts", "portal.report_files",
-        "flask", "flask_login", "flask_wtf", "werkzeug", "prometheus_client",
+        "portal.ejournal", "flask", "flask_login", "flask_wtf", "werkzeug", "prometheus_client",
     ),
     "workers": (
         "workers", "portal.create_app", "portal.services", "portal.pscloud", "portal.documents", "portal.lists", "portal.report_files",
