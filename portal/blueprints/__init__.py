@@ -7,8 +7,8 @@ from importlib import import_module
 from flask import Blueprint
 
 MODULES = (
-    "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "visits", "voids", "expenses", "incidents", "missing", "readings",
-    "remittances", "bank", "ejournal", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit",
+    "auth", "home", "soas", "sync", "sync_files", "collectors", "payments", "visits", "voids", "expenses", "incidents", "missing",
+    "readings", "remittances", "bank", "ejournal", "reports", "exports", "reconciliation", "saved_filters", "terminals", "users", "audit",
     "settings", "mpos", "api", "verify", "health",
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -131,7 +132,12 @@ def test_what_is_about_an_entry_that_never_arrived_says_so_and_stops_nothing(sit
 def test_a_long_day_is_looked_up_by_set(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     really = store.payments
-    monkeypatch.setattr(store, "payments", lambda ids: asked.append(len(set(ids))) or really(ids))
+
+    def counted(ids: Collection[str]) -> Any:
+        asked.append(len(set(ids)))
+        return really(ids)
+
+    monkeypatch.setattr(store, "payments", counted)
     with site.app.app_context():
         phone = make_phone("jun")
         phone.start()
