@@ -383,7 +383,12 @@ def paper_vectors() -> list[dict[str, Any]]:
             if part.invoice:
                 line = by_invoice.setdefault(part.invoice, {"invoice_number": part.invoice_number, "penalty": 0, "principal": 0})
                 line[part.kind] += part.amount
-        void: dict[str, Any] = {"void_number": f"T07-V{number:06d}", "at": at, "reason": "Typed 300 instead of 30, twice over", "decided_by": "sol"}
+        void: dict[str, Any] = {
+            "void_number": f"T07-V{number:06d}",
+            "at": at,
+            "reason": "Typed 300 instead of 30, twice over",
+            "decided_by": "sol",
+        }
         void |= {"decided_at": "2026-11-20T16:45:00.000+08:00", "decision_reason": rng.choice([None, "Seen"])}
         state = rng.choice(["none", "requested", "approved", "refused"])
         facts: dict[str, Any] = {
@@ -407,7 +412,11 @@ def paper_vectors() -> list[dict[str, Any]]:
             add("void", paper.void_slip(facts, bool(facts["demo"])), facts)
     for case in reading_vectors()[:8]:
         for kind in ("x", "z"):
-            frame: dict[str, Any] = {"business": rng.choice([business, small]), "demo": rng.random() < 0.5, "collector": rng.choice(["", "Nena Salazar"])}
+            frame: dict[str, Any] = {
+                "business": rng.choice([business, small]),
+                "demo": rng.random() < 0.5,
+                "collector": rng.choice(["", "Nena Salazar"]),
+            }
             blocks = paper.reading(kind, case[kind], frame["business"], frame["demo"], frame["collector"])
             add("reading", blocks, case[kind], kind=kind, frame=frame)
     for kind, state in itertools.product(("expense", "cash_drop"), ("requested", "approved", "refused")):
