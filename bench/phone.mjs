@@ -15,7 +15,7 @@ const percentile = (values, share) => [...values].sort((a, b) => a - b)[Math.min
 async function bytesOf(accept) {
   const response = await fetch("/api/v1/soas", { headers: { Accept: accept }, cache: "no-store" });
   const body = new Uint8Array(await response.arrayBuffer());
-  return { body, packed: performance.getEntriesByType("resource").at(-1).encodedBodySize, etag: response.headers.get("ETag") };
+  return { body, packed: performance.getEntriesByName(response.url).at(-1).encodedBodySize, etag: response.headers.get("ETag") };
 }
 
 /** Our way: bytes in hand until the list and its journal entry are durable; `sealed` as on a phone with a PIN. */
