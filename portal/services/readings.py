@@ -134,7 +134,8 @@ def close_by_office(registry_id: str, who: str, reason: str, now: datetime) -> i
     """End a registry whose phone is lost or broken by a Z-reading of the office; returns its number. Commits.
 
     It holds what the portal knows: every payment of the terminal that is in no Z yet, under the terminal's next Z counter, so that the
-    chain stays unbroken. What arrives later is late and enters the next Z; of a revoked phone, which makes none, the office makes it too.
+    chain stays unbroken. What arrives later, or is recorded from a receipt, is late and enters the next Z; of a revoked phone, which makes
+    none, the office makes it too, as a further one of the terminal's last registry, whoever made the first.
     Raises InvalidInput for too few words, NotFound, Forbidden for the collector's own registry, Conflict when there is nothing to close."""
     words = " ".join(reason.split())
     if not 5 <= len(words) <= 500 or "\x00" in words:
@@ -158,23 +159,30 @@ def close_by_office(registry_id: str, who: str, reason: str, now: datetime) -> i
 
 
 def _check_closable(terminal: TerminalRow, registry: RegistryRow) -> None:
-    if registry.forced_seq is None:
-        if registry.z_seq is not None:
-            raise Conflict("This registry has its Z-reading from the phone already.")
+    if registry.z_seq is None and registry.forced_seq is None:
         return
+    closed = (
+        "This registry has its Z-reading from the phone already."
+        if registry.forced_seq is None
+        else "The office closed this registry already."
+    )
     if terminal.state != "revoked":
-        raise Conflict("The office closed this registry already. What the phone sends now enters its next Z-reading.")
+        what_now = "What the phone sends now enters its next Z-reading. If the phone is lost, revoke its terminal first."
+        raise Conflict(f"{closed} {what_now}")
+    if store.has_later_registry(terminal.id, registry.opened_seq):
+        raise Conflict(f"{closed} The terminal has a later registry: close that one.")
     if not ledger.in_no_z(terminal.id, terminal.head_seq + 1):
-        raise Conflict("The office closed this registry already, and nothing has arrived since.")
+        raise Conflict(f"{closed} Nothing has arrived since.")
 
 
 def _make(terminal: TerminalRow, registry: RegistryRow, who: str, reason: str, now: datetime) -> int:
     """Write the office's Z-reading in the current transaction."""
-    until, after = terminal.head_seq + 1, registry.forced_seq
+    until = terminal.head_seq + 1
+    after = registry.z_seq if registry.forced_seq is None else registry.forced_seq
     period = period_of(terminal, registry, until)
     if after is None:
         in_period, carried = set(ledger.ids_in_registry(terminal.id, registry.id, until)), _carried(terminal, registry)
-    else:  # a further one: its change fund, count and payments, and what was carried into it, are in the first
+    else:  # a further one, after the office's or the phone's: change fund, count, payments and what was carried are in the first
         voided = voids.counted_in_registry(terminal.id, registry.id, until, after)
         drops, spent = _drops(terminal, registry, until, after), expenses.counted_in_registry(terminal.id, registry.id, until, after)
         period = replace(period, change_fund=0, payments=(), voids=voided, void_numbers=(), drops=drops, expenses=spent, counted=None)

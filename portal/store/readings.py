@@ -9,7 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, func, insert, literal_column, or_, select, union
+from sqlalchemy import and_, case, func, insert, literal_column, or_, select, union
+from sqlalchemy.orm import aliased
 
 from portal.domain.money import ZERO, from_centavos
 from portal.domain.readings import only_late_differs
@@ -149,6 +150,14 @@ class UncoveredRow:
     amount: Decimal
     late: int
     oldest: date
+    revoked: bool
+    """The terminal makes no Z-reading any more: the office does."""
+
+
+def _after_its_z() -> tuple[Any, Any]:
+    """What may have come to the ledger after the Z-reading of its own registry: flagged late, or rebuilt from paper."""
+    late = select(PaymentFlag.payment_id).where(PaymentFlag.flag == literal_column("'late'"))
+    return late, select(RebuiltPayment.payment_id)
 
 
 def uncovered() -> list[UncoveredRow]:
@@ -157,7 +166,6 @@ def uncovered() -> list[UncoveredRow]:
     Only those two are looked through, and the few that were rebuilt from paper: a payment whose registry had ended when it was booked is
     always flagged late."""
     of_open = select(Payment.id).join(Registry, Registry.id == Payment.registry_id).where(Registry.z_seq.is_(None))
-    late = select(PaymentFlag.payment_id).where(PaymentFlag.flag == literal_column("'late'"))
     ended = select(Registry.id).where(Registry.id == Payment.registry_id, Registry.z_seq.is_(None), Registry.forced_seq.is_(None)).exists()
     query = (
         select(
@@ -168,14 +176,15 @@ def uncovered() -> list[UncoveredRow]:
             func.sum(Payment.amount),
             func.count().filter(~ended),
             func.min(Payment.business_date),
+            Terminal.state == "revoked",
         )
         .join(Terminal, Terminal.id == Payment.terminal_id)
         .join(User, User.id == Payment.user_id)
         .where(
-            Payment.id.in_(union(of_open, late, select(RebuiltPayment.payment_id))),
+            Payment.id.in_(union(of_open, *_after_its_z())),
             ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists(),
         )
-        .group_by(Terminal.code, User.name, User.display_name)
+        .group_by(Terminal.code, Terminal.state, User.name, User.display_name)
         .order_by(func.min(Payment.business_date), Terminal.code)
     )
     return [UncoveredRow(*row) for row in db.session.execute(query)]
@@ -257,34 +266,56 @@ class OpenRegistry:
     count: int
     amount: Decimal | None
     forced: bool
+    ended: bool
+    """The phone made its Z-reading; what stands here came after that and waits for another."""
 
 
 def open_registries(limit: int = 200) -> list[OpenRegistry]:
-    """Registries that no Z-reading has closed, the oldest first; and those closed by the office whose phone, revoked since, sent payments
-    after that."""
+    """Registries that no Z-reading has closed, the oldest first; and the last one of a revoked terminal when it has its Z-reading and
+    payments came to the ledger after that, uploaded or recorded from their receipts: no phone makes the Z that holds those."""
     known = (
         select(Payment.registry_id, func.count().label("count"), func.sum(Payment.amount).label("amount"))
         .where(
-            Payment.registry_id.in_(select(Registry.id).where(or_(Registry.z_seq.is_(None), Registry.forced_seq.is_not(None)))),
+            Payment.registry_id.in_(select(Registry.id).where(Registry.z_seq.is_(None))),
             ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists(),
         )
         .group_by(Payment.registry_id)
         .subquery()
     )
-    waits = and_(Registry.forced_seq.is_not(None), Terminal.state == "revoked", known.c.count > 0)
+    since = (
+        select(Payment.terminal_id, func.count().label("count"), func.sum(Payment.amount).label("amount"))
+        .where(
+            Payment.id.in_(union(*_after_its_z())),
+            ~select(ReadingPayment.payment_id).where(ReadingPayment.payment_id == Payment.id).exists(),
+        )
+        .group_by(Payment.terminal_id)
+        .subquery()
+    )
+    later = aliased(Registry)
+    is_last = ~select(later.id).where(later.terminal_id == Registry.terminal_id, later.opened_seq > Registry.opened_seq).exists()
+    unclosed = and_(Registry.z_seq.is_(None), Registry.forced_seq.is_(None))
+    waits = and_(~unclosed, Terminal.state == "revoked", since.c.count > 0, is_last)
     query = (
         select(
             Registry.id, Terminal.code, Terminal.state, User.name, User.display_name, Registry.business_date, Registry.opened_at,
-            Terminal.last_contact_at, func.coalesce(known.c.count, 0), known.c.amount, Registry.forced_seq.is_not(None),
+            Terminal.last_contact_at, case((unclosed, func.coalesce(known.c.count, 0)), else_=since.c.count),
+            case((unclosed, known.c.amount), else_=since.c.amount), Registry.forced_seq.is_not(None), Registry.z_seq.is_not(None),
         )
         .join(Terminal, Terminal.id == Registry.terminal_id)
         .join(User, User.id == Registry.user_id)
         .outerjoin(known, known.c.registry_id == Registry.id)
-        .where(or_(and_(Registry.z_seq.is_(None), Registry.forced_seq.is_(None)), waits))
+        .outerjoin(since, since.c.terminal_id == Registry.terminal_id)
+        .where(or_(unclosed, waits))
         .order_by(Registry.business_date, Terminal.id)
         .limit(limit)
     )  # fmt: skip
     return [OpenRegistry(*row) for row in db.session.execute(query)]
+
+
+def has_later_registry(terminal_id: int, opened_seq: int) -> bool:
+    """Whether a terminal opened a registry after the one opened at this journal place."""
+    query = select(Registry.id).where(Registry.terminal_id == terminal_id, Registry.opened_seq > opened_seq).limit(1)
+    return db.session.execute(query).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

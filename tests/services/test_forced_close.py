@@ -99,7 +99,7 @@ def test_the_z_of_a_revoked_phone_that_sends_more_is_made_by_the_office_too(phon
     with pytest.raises(Conflict, match="enters its next Z-reading"):
         close(phone)
     terminals.revoke(phone.code, "ramon", NOW)
-    with pytest.raises(Conflict, match="nothing has arrived"):
+    with pytest.raises(Conflict, match="Nothing has arrived"):
         close(phone)
     sent = len(phone.entries)
     phone.pay(make_soa(), 250)

@@ -14,8 +14,9 @@ from portal.domain import journal as rules
 from portal.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from portal.extensions import db
 from portal.services import journal, payments, rescue, terminals
+from portal.services import readings as reading_service
 from portal.services.journal import Policy, Uploader
-from portal.store import incidents, ledger, readings, rebuilt
+from portal.store import incidents, ledger, readings, rebuilt, remittances
 from portal.store.models import AuditEntry, Payment
 from tests.factories import NOW, Phone, make_phone, make_soa, make_user, raw, store_soas
 
@@ -219,3 +220,76 @@ def test_an_entry_damaged_on_the_way_completes_its_paper_once_an_intact_copy_com
     assert send(phone)[-1][0] == "stored"
     detail = ledger.get(paid.payload["payment"])
     assert detail and detail.entry_hash == paid.hash and booked() == 1
+
+
+def expected(phone: Phone) -> list[tuple[int, int]]:
+    """What the desk expects of each Z-reading of the collector: gross and late, in centavos."""
+    return [(row.portal["gross"], row.portal["late_amount"]) for row in remittances.waiting_readings(phone.terminal.user_id)]
+
+
+def close_day(phone: Phone) -> None:
+    phone.z_reading()
+    phone.close()
+
+
+@pytest.mark.parametrize("parts", [1, 2], ids=["in one upload", "in two"])
+def test_money_known_from_paper_before_the_z_of_the_day_before_is_expected_once(phone: Phone, parts: int) -> None:
+    phone.pay(make_soa(), 1000)
+    send(phone)
+    sent = len(phone.entries)
+    close_day(phone)
+    record(phone.receipt_code((phone.open(change_fund=0), phone.pay(make_soa(), 500))[1]))
+    if parts == 2:
+        send(phone, sent, sent + 2)
+        sent += 2
+    close_day(phone)
+    assert {status for status, _ in send(phone, sent)} == {"stored"}
+    assert expected(phone) == [(1000, 500), (0, 0)] and readings.uncovered() == []
+
+
+def test_the_office_closes_for_a_lost_phone_and_the_journal_that_comes_after_all_adds_nothing(phone: Phone) -> None:
+    phone.pay(make_soa(), 1000)
+    send(phone)
+    sent = len(phone.entries)
+    record(phone.receipt_code(phone.pay(make_soa(), 500)))
+    reading_service.close_by_office(phone.registry, "ramon", "The phone fell into a canal", NOW)
+    assert expected(phone) == [(1000, 500)] and readings.uncovered() == []
+    close_day(phone)
+    phone.open(change_fund=0)
+    close_day(phone)
+    send(phone, sent)
+    assert expected(phone) == [(1000, 500), (0, 0)] and readings.uncovered() == [] and booked() == 2
+
+
+@pytest.mark.parametrize("closed_by", ["phone", "office"])
+def test_a_phone_lost_on_a_day_that_never_reached_the_portal(phone: Phone, closed_by: str) -> None:
+    """The registry of the paper is not known, and the one before has its Z-reading: the office makes a further one of that."""
+    phone.pay(make_soa(), 1000)
+    registry = phone.registry
+    if closed_by == "phone":
+        close_day(phone)
+    send(phone)
+    if closed_by == "office":
+        reading_service.close_by_office(registry, "ramon", "The phone fell into a canal", NOW)
+        close_day(phone)
+    sent = len(phone.entries) if closed_by == "phone" else len(phone.entries) - 2
+    phone.open(change_fund=0)
+    record(phone.receipt_code(phone.pay(make_soa(), 500)))
+    (waiting,) = readings.uncovered()
+    assert (waiting.late, waiting.revoked) == (1, False) and readings.open_registries() == []
+    with pytest.raises(Conflict, match="revoke its terminal first"):
+        reading_service.close_by_office(registry, "ramon", "The phone was stolen", NOW)
+    terminals.revoke(phone.code, "ada", NOW)
+    (shown,) = readings.open_registries()
+    assert (shown.id, shown.count, str(shown.amount), shown.ended) == (registry, 1, "5.00", closed_by == "phone")
+    assert readings.uncovered()[0].revoked
+    made = readings.get(reading_service.close_by_office(registry, "ramon", "The phone was stolen", NOW))
+    assert made and (made.row.z_counter, made.portal["present_accumulated"], made.portal["expected_cash"]) == (2, 1500, 500)
+    assert expected(phone) == [(1000, 0), (0, 500)] and readings.uncovered() == [] and readings.open_registries() == []
+    with pytest.raises(Conflict, match="Nothing has arrived"):
+        reading_service.close_by_office(registry, "ramon", "The phone was stolen", NOW)
+    close_day(phone)
+    send(phone, sent)  # a rescue file of the phone, found in the end
+    assert sum(gross + late for gross, late in expected(phone)) == 1500 and readings.uncovered() == [] and booked() == 2
+    with pytest.raises(Conflict, match="has a later registry"):
+        reading_service.close_by_office(registry, "ramon", "The phone was stolen", NOW)
