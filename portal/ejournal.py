@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from portal.domain import paper
@@ -45,6 +46,15 @@ class Document:
     number: str
     collector: str
     lines: tuple[str, ...]
+
+    @property
+    def when(self) -> str:
+        """`20 Nov 2026, 15:04:00` in Manila; what a phone wrote that is no instant stays as it is."""
+        try:
+            local = datetime.fromisoformat(self.at).astimezone(paper.MANILA)
+        except (ValueError, OverflowError):
+            return self.at
+        return f"{paper.day(local.isoformat())}, {local:%H:%M:%S}"
 
     @property
     def text(self) -> str:
@@ -172,8 +182,7 @@ def _void_then(voids: Sequence[VoidFacts], seq: int) -> dict[str, Any] | None:
 
 def heading(document: Document) -> str:
     """The line between two documents in a text file."""
-    when = document.at[:19].replace("T", " ")
-    return f"===== {document.terminal}, entry {document.seq}, {when}, {document.name} {document.number}".rstrip() + " ====="
+    return f"===== {document.terminal}, entry {document.seq}, {document.when}, {document.name} {document.number}".rstrip() + " ====="
 
 
 def text_file(found: Iterator[Document], words: Sequence[str], made_at: str) -> Iterator[str]:

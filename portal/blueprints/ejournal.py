@@ -20,8 +20,8 @@ from portal.exports import XLSX, Cell, csv_response, write_xlsx
 from portal.extensions import limiter
 from portal.filters import day, moment
 from portal.services import settings
+from portal.store import collector_codes, ledger
 from portal.store import ejournal as store
-from portal.store import ledger
 from portal.store import terminals as terminal_store
 from portal.store.ejournal import Asked
 
@@ -60,6 +60,7 @@ def index() -> Response:
         most=MOST["pdf"],
         collectors=ledger.collectors(),
         terminals=[(code, code) for code in codes()],
+        codes=[(code, code) for code in collector_codes.known_codes()],
     )
 
 
@@ -94,7 +95,7 @@ def file(form: str) -> Response:
 def cells(found: Iterator[Document]) -> Iterator[Sequence[Cell]]:
     """The documents as rows of a spreadsheet."""
     for one in found:
-        yield (one.terminal, one.seq, one.at[:19].replace("T", " "), one.name, one.number, one.collector, one.text)
+        yield (one.terminal, one.seq, one.when, one.name, one.number, one.collector, one.text)
 
 
 def frame() -> Frame:
@@ -117,7 +118,9 @@ def asked_for() -> tuple[Query, Asked, list[str]]:
         query.problems["from"] = f"A period has at most {LONGEST} days, so the last {LONGEST} are shown."
         first = last - timedelta(days=LONGEST)
     collector = query.choice("collector", "Collector", dict(ledger.collectors()))
+    code = query.choice("code", "Collector code", {code: code for code in collector_codes.known_codes()})
     terminal = query.choice("terminal", "Terminal", {code: code for code in codes()})
+    query.values["from"], query.values["to"] = first.isoformat(), last.isoformat()
     days = day(first) if first == last else f"{day(first)} to {day(last)}"
     words = [days, *(words for name, words in query.chips if name not in {"from", "to"})]
-    return query, Asked(first, last, collector, terminal), words
+    return query, Asked(first, last, collector, terminal, code), words

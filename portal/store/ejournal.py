@@ -65,12 +65,14 @@ class VoidFacts:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Business dates, a collector (user name) and a terminal (code); the last two empty for all."""
+    """Business dates, a collector (user name), a terminal (code) and a collector code; the last three empty for all. Of a collector code:
+    registries that hold a payment of it, the code as it was when the payment was booked."""
 
     first: date
     last: date
     collector: str = ""
     terminal: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ def stretches(asked: Asked) -> list[Stretch]:
         query = query.where(User.name == asked.collector)
     if asked.terminal:
         query = query.where(Terminal.code == asked.terminal)
+    if asked.code:
+        query = query.where(select(Payment.id).where(Payment.registry_id == Registry.id, Payment.collector_code == asked.code).exists())
     return [Stretch(*row) for row in db.session.execute(query.order_by(Terminal.code, Registry.opened_seq))]
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Collection
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from portal import ejournal
 from portal.domain.journal import Entry
 from portal.ejournal import Frame
+from portal.extensions import db
 from portal.services import expenses, voids
 from portal.store import ejournal as store
 from portal.store import expenses as expense_store
 from portal.store import voids as void_store
 from portal.store.ejournal import Asked
+from portal.store.models import Payment
 from tests.blueprints.office_site import Site, attributes, element, text_of, upload
 from tests.factories import NOW, Phone, make_phone, make_soa
 
@@ -69,6 +73,11 @@ def test_every_document_is_there_in_the_order_of_printing_as_it_was_then(site: S
         found = list(ejournal.documents(asked, Frame({"business_name": "Hardin"}, True)))
         assert store.count(asked, 1000) == len(found)
         assert list(ejournal.documents(Asked(NOW.date(), NOW.date(), "nena", code), Frame({}, False))) == []
+        (held,) = {
+            row[0] for row in db.session.execute(select(Payment.collector_code).where(Payment.terminal_id == printer.phone.terminal.id))
+        }
+        assert list(ejournal.documents(Asked(NOW.date(), NOW.date(), "", code, held), Frame({"business_name": "Hardin"}, True))) == found
+        assert list(ejournal.documents(Asked(NOW.date(), NOW.date(), "", code, "none"), Frame({}, False))) == []
     assert [(one.name, one.number) for one in found] == [
         ("Receipt", f"{code}-00000001"),
         ("Receipt, reprint 1", f"{code}-00000001"),
@@ -100,11 +109,15 @@ def test_a_page_and_files_of_the_same_documents(site: Site, printer: Printer) ->
     page = site.page("ramon", f"/reports/e-journal{address}")
     assert element(page, "document-count") == "11" and len(attributes(page, "data-document")) == 11
     assert "A text copy of every document" in text_of(site.page("ramon", "/reports"))
+    today = site.page("ramon", "/reports/e-journal")
+    first, last = re.findall(r'type="date"[^>]* value="(\d{4}-\d\d-\d\d)"', today)
+    assert first == last and 'name="code"' in today, "the day in force stands in the form"
     text = site.get("ramon", f"/reports/e-journal.txt{address}")
     assert text.mimetype == "text/plain" and "attachment" in text.headers["Content-Disposition"]
     whole = text.get_data(as_text=True)
     assert whole.startswith("ELECTRONIC JOURNAL\n20 Nov 2026") and whole.endswith("===== 11 documents =====\n")
-    assert whole.count("* REPRINT") == 2 and "entry" in whole
+    assert whole.count("* REPRINT") == 2
+    assert re.search(r"===== T\d+, entry \d+, 20 Nov 2026, \d\d:\d\d:\d\d, Receipt", whole)
     rows = site.get("ramon", f"/reports/e-journal.csv{address}").get_data(as_text=True)
     assert rows.count("Receipt, reprint") == 2
     book = zipfile.ZipFile(io.BytesIO(site.get("ramon", f"/reports/e-journal.xlsx{address}").data))

@@ -29,7 +29,7 @@ def test_the_journal_is_read_along_its_own_order_and_expenses_along_their_states
     phone.drop(100)
     phone.x_reading()
     upload(phone, "automatic")
-    for asked in (Asked(TODAY, TODAY), Asked(TODAY, TODAY, "nena", phone.code)):
+    for asked in (Asked(TODAY, TODAY), Asked(TODAY, TODAY, "nena", phone.code), Asked(TODAY, TODAY, code="A1")):
         assert walks(lambda asked=asked: list(ejournal.documents(asked, Frame({}, False))), GROWS) == []  # type: ignore[misc]
         assert walks(lambda asked=asked: store.count(asked, 10), GROWS) == []  # type: ignore[misc]
     for state in ("requested", "approved", "all"):
