@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -39,6 +40,11 @@ def test_the_list_counts_by_status_and_totals_what_is_filtered(site: Site) -> No
     assert (element(page, "payment-count"), element(page, "payment-total")) == ("3", "₱600.00")
     assert len(attributes(page, "data-payment")) == 3 and sorted(attributes(page, "data-status")) == ["approved", "pending", "pending"]
     assert "Pending 2" in text_of(page) and "All 3" in text_of(page) and "Held by a flag 1" in text_of(page)
+    links = re.findall(
+        r'<a href="([^"]*)">(?:VAT amount )?<strong[^>]* id="payment-(total|vat|voided|posted)"',
+        site.page("carla", "/payments?tender=cash"),
+    )
+    assert links == [("/payments?tender=cash", "total"), ("/payments?tender=cash", "vat")]
 
 
 @pytest.mark.parametrize(
