@@ -95,7 +95,7 @@ def file(form: str) -> Response:
 def cells(found: Iterator[Document]) -> Iterator[Sequence[Cell]]:
     """The documents as rows of a spreadsheet."""
     for one in found:
-        yield (one.terminal, one.seq, one.when, one.name, one.number, one.collector, one.text)
+        yield (one.terminal, one.seq, one.at[:19].replace("T", " "), one.name, one.number, one.collector, one.text)
 
 
 def frame() -> Frame:
