@@ -74,6 +74,8 @@ def test_a_decision_that_a_restore_took_away_is_set_aside_and_can_be_made_again(
     z = readings.get(readings.recent(1)[0].id)
     assert z and (z.portal["gross"], z.portal["less_void"], z.portal["present_accumulated"]) == (42345, 0, 42345)
     assert z.phone["less_void"] == (30000 if approved else 0)
+    too_much = z.portal["expected_cash"] - z.phone["expected_cash"]
+    assert too_much == (30000 if approved else 0), "the desk expects what the phone had taken off"
     assert ("less_void" in {one["field"] for one in z.differences}) is approved
     kinds = {one.kind for one in incidents.open_incidents()}
     assert {"database_restored", "quarantined"} <= kinds and ("reading_differs" in kinds) is approved
