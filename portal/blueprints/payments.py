@@ -13,7 +13,7 @@ from portal import clock, doorbell
 from portal.access import plain_reads, roles
 from portal.blueprints.pages import Query, answer, own_way_back, wants_partial
 from portal.domain.errors import InvalidInput, NotFound
-from portal.domain.payments import TENDER_WORDS
+from portal.domain.payments import TENDER_WORDS, UNLISTED
 from portal.domain.soa import Invoice
 from portal.filters import FLAG_WORDS, STATUS_WORDS
 from portal.services import payments as service
@@ -114,6 +114,8 @@ def show(payment_id: UUID) -> Response:
         moves=papers.moves_of(detail.row.id) if detail.row.tender != "cash" else [],
         paper=next(iter(papers.some([detail.row.id])), None) if detail.row.tender != "cash" else None,
         invoices=invoices_of(detail.row),
+        assignable=may_assign(detail.row),
+        account_soas=soas.open_of_account(detail.row.account_number) if may_assign(detail.row) else [],
         extra=door.besides(detail.row.id),
         photos=door.photos(detail.row.id),
         rebuilt=rebuilt.row(detail.row.id),
@@ -139,6 +141,12 @@ def invoices_of(row: ledger.PaymentRow) -> tuple[Invoice, ...]:
         return ()
     soa = soas.get_many([row.soa_id]).get(row.soa_id)
     return soa.invoices if soa is not None and soa.status == "active" else ()
+
+
+def may_assign(row: ledger.PaymentRow) -> bool:
+    """Whether this person may give it an SOA: it has none, is not posted, not being voided and not their own."""
+    open_here = row.soa_id.startswith(UNLISTED) and row.status in ("pending", "failed") and not row.void
+    return bool(open_here and current_user.can("supervisor") and row.collector_name != current_user.name)
 
 
 def may_approve(row: ledger.PaymentRow) -> bool:
@@ -193,6 +201,16 @@ def reallocate(payment_id: UUID) -> ResponseReturnValue:
     chosen = request.form.getlist("invoice")
     service.reallocate(str(payment_id), current_user.name, chosen, request.form.get("reason", ""), clock.now())
     flash("The payment is allocated anew. What the receipt says is kept beside it.", "good")
+    return redirect(url_for("payments.show", payment_id=payment_id), 303)
+
+
+@bp.post("/payments/<uuid:payment_id>/assign")
+@roles("supervisor")
+def assign(payment_id: UUID) -> ResponseReturnValue:
+    """Give a payment of an account that was in no list to an SOA."""
+    number = request.form.get("soa", "").strip()
+    customer = service.assign(str(payment_id), current_user.name, number, request.form.get("reason", ""), clock.now())
+    flash(f"The payment belongs to SOA {number} of {customer} now, and is allocated there.", "good")
     return redirect(url_for("payments.show", payment_id=payment_id), 303)
 
 

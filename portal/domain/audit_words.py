@@ -58,6 +58,7 @@ ACTIONS: Mapping[str, Action] = {
     "payment_held": Action("Held a payment", "payment"),
     "payment_returned": Action("Returned a payment to its collector", "payment"),
     "payment_reallocated": Action("Allocated a payment anew", "payment"),
+    "payment_assigned": Action("Assigned a payment to an SOA", "payment"),
     "payment_retried": Action("Sent a failed payment again", "payment"),
     "payment_sent_again": Action("Sent a payment again that PSCloud no longer knew", "payment"),
     "payment_completed": Action("Payment posted to PSCloud", "payment"),

@@ -12,7 +12,7 @@ from portal.domain import allocation
 from portal.domain.allocation import OpenInvoice
 from portal.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from portal.domain.money import centavos, from_centavos
-from portal.domain.payments import move
+from portal.domain.payments import UNLISTED, move
 from portal.domain.soa import Soa
 from portal.extensions import db
 from portal.store import audit, ledger, postings, reconciliations, soas, voids
@@ -179,6 +179,44 @@ def reallocate(payment_id: str, who: str, chosen: Sequence[str], reason: str, no
     shown = [[part.invoice_number, part.kind, str(from_centavos(part.amount))] for part in parts]
     audit.add(who, "payment_reallocated", payment_id, {"reason": text, "parts": json.dumps(shown)}, now)
     db.session.commit()
+
+
+def assign(payment_id: str, who: str, soa_number: str, reason: str, now: datetime) -> str:
+    """Give a payment of an account that was in no list to the open SOA with this number, once and before it is posted, and allocate it
+    there, the oldest invoices first; returns the customer's name. What the phone wrote stays in its entry and as the printed allocation.
+
+    Raises InvalidInput, NotFound, Conflict, Forbidden for who collected it. Commits."""
+    text = _why(reason)
+    row = ledger.statuses([payment_id]).get(payment_id)
+    audit.lock()  # after the payment's own lock, as in reallocate()
+    detail = ledger.get(payment_id)
+    if row is None or detail is None:
+        raise NotFound("There is no such payment.")
+    _check_voids([payment_id])
+    if row.collector == who:
+        raise Forbidden("Nobody assigns a payment that they collected themselves. Ask a colleague.")
+    was = detail.row
+    if not was.soa_id.startswith(UNLISTED):
+        raise Conflict(f"This payment belongs to SOA {was.soa_number} already. Reload the page to see it.")
+    if row.status == "completed":
+        raise Conflict("This payment is in PSCloud already, so it stays as it is here. Correct it in PSCloud: apply it to the SOA there.")
+    if row.status not in ("pending", "failed"):
+        raise Conflict("Only a pending or failed payment can be assigned. Hold an approved one first; one being posted stays as it is.")
+    found = soas.open_with_number(soa_number.strip())
+    if not found:
+        raise InvalidInput("No open SOA has this number. Look it up in the list of SOAs and type it as it stands there.")
+    if len(found) > 1:
+        raise Conflict("More than one open SOA has this number, so the portal cannot tell which is meant. Correct that in PSCloud first.")
+    soa = soas.get_many(found)[found[0]]
+    available = allocation.less_payments(open_invoices(soa), ledger.unreflected([soa.id]).get(soa.id, []))
+    parts = allocation.allocate(centavos(row.amount), available, "oldest_first", [])
+    ledger.assign(payment_id, soa.id, soa.soa_number, soa.account_number, soa.collector_code or detail.collector_code)
+    ledger.allocate_anew(payment_id, soa.id, parts)
+    shown = [[part.invoice_number, part.kind, str(from_centavos(part.amount))] for part in parts]
+    told = {"reason": text, "soa": soa.soa_number, "account": soa.account_number, "account_before": was.account_number}
+    audit.add(who, "payment_assigned", payment_id, {**told, "parts": json.dumps(shown)}, now)
+    db.session.commit()
+    return soa.customer_name
 
 
 def _why(reason: str) -> str:

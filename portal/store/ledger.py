@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Executable, and_, bindparam, delete, func, insert, or_, select, text, update
 
 from portal.domain.allocation import Allocation, Kind, Vat
 from portal.domain.journal import entry_hash
@@ -362,6 +362,15 @@ def allocate_anew(payment_id: str, soa_id: str, parts: Sequence[Allocation]) -> 
     ]  # fmt: skip
     db.session.execute(insert(PaymentAllocation), rows)
     db.session.execute(update(Payment).where(Payment.id == payment_id).values(allocation_generation=last + 1))
+
+
+def assign(payment_id: str, soa_id: str, soa_number: str, account_number: str, collector_code: str) -> None:
+    """Give a payment that has no SOA to this one; the flag that said so is settled. A trigger refuses it for any other payment."""
+    before = payment_totals.facts_of([payment_id])
+    values = {"soa_id": soa_id, "soa_number": soa_number, "account_number": account_number, "collector_code": collector_code}
+    db.session.execute(update(Payment).where(Payment.id == payment_id).values(**values))
+    db.session.execute(delete(PaymentFlag).where(PaymentFlag.payment_id == payment_id, PaymentFlag.flag == "unassigned_account"))
+    payment_totals.changed(before, payment_totals.facts_of([payment_id]))
 
 
 @dataclass(frozen=True, slots=True)

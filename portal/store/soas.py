@@ -497,6 +497,20 @@ def by_account(accounts: Sequence[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
+def open_with_number(soa_number: str) -> list[str]:
+    """Ids of the open SOAs with this number, two at most: one is the rule."""
+    if not soa_number or "\x00" in soa_number:
+        return []
+    query = select(Soa.id).where(Soa.soa_number == soa_number, Soa.status == "active").order_by(Soa.id).limit(2)
+    return list(db.session.execute(query).scalars())
+
+
+def open_of_account(account_number: str, limit: int = 20) -> list[str]:
+    """Numbers of the open SOAs of an account, in order."""
+    query = select(Soa.soa_number).where(Soa.account_number == account_number, Soa.status == "active").order_by(Soa.soa_number).limit(limit)
+    return list(db.session.execute(query).scalars())
+
+
 def for_codes(codes: Sequence[str]) -> list[domain.Soa]:
     """Active SOAs of these collector codes, ordered by id."""
     wanted = sorted({code for code in codes if code and "\x00" not in code})

@@ -31,6 +31,7 @@ EVERYBODY = {"POST /logout", "DELETE /api/v1/session", "GET /"}
 MONEY = {
     "POST /payments/approve", "POST /payments/<uuid:payment_id>/hold", "POST /payments/<uuid:payment_id>/retry",
     "POST /payments/<uuid:payment_id>/return", "POST /payments/<uuid:payment_id>/reallocate",
+    "POST /payments/<uuid:payment_id>/assign",
     "POST /voids/<int:void_id>/approve", "POST /voids/<int:void_id>/refuse", "POST /voids/<int:void_id>/retry",
     "POST /voids/codes", "POST /voids/codes/<int:code_id>/revoke", "GET /voids/codes/<int:code_id>",
     "POST /expenses/<uuid:expense_id>/approve", "POST /expenses/<uuid:expense_id>/refuse",

@@ -336,6 +336,9 @@ CASES: dict[str, dict[str, Case]] = {
     "POST /payments/<uuid:payment_id>/reallocate": {
         "none": lambda w, p: Call("/payments/00000000-0000-4000-8000-000000000000/reallocate", form={"reason": "wait a bit"})
     },
+    "POST /payments/<uuid:payment_id>/assign": {
+        "none": lambda w, p: Call("/payments/00000000-0000-4000-8000-000000000000/assign", form={"soa": "1", "reason": "wait a bit"})
+    },
     "POST /payments/<uuid:payment_id>/hold": {
         "approved": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/hold", form={"reason": "wait a bit"})
     },
