@@ -67,7 +67,7 @@ def test_it_belongs_to_the_soa_from_then_on_and_is_posted_there(lost: str) -> No
     assert item.soa_id == "S2"
 
 
-def test_what_is_approved_or_posted_stays_as_it_is(lost: str) -> None:
+def test_what_is_approved_or_posted_stays_as_it_is(any_app: Flask, lost: str) -> None:
     number = make_soa("S2").soa_number
     payments.approve([lost], "ramon", True, NOW)
     with pytest.raises(Conflict, match="Hold"):
@@ -82,6 +82,8 @@ def test_what_is_approved_or_posted_stays_as_it_is(lost: str) -> None:
     with pytest.raises(DatabaseError):
         db.session.execute(text("UPDATE payments SET soa_id = 'S2'"))
     db.session.rollback()
+    page = sign_in(any_app, "ramon").get(f"/payments/{lost}").text
+    assert 'id="assign-posted"' in page and 'id="assign"' not in page
 
 
 def test_the_database_lets_nothing_else_of_it_be_changed(lost: str) -> None:
