@@ -69,7 +69,21 @@ def test_an_official_receipt_is_entered_from_its_paper_and_once(page: Page, addr
     check_screen(page, "OR Entry")
 
 
-def test_the_route_is_made_by_address_and_changed_by_buttons(page: Page, address: str) -> None:
+def drag_row(page: Page, place: int, over: int, let_go: str | None) -> None:
+    """Drag a row's handle by the distance to another row's handle, then lift the finger, or press a key first."""
+    start, goal = (page.locator(".route .handle").nth(one).bounding_box() for one in (place, over))
+    assert start and goal and start["width"] >= 44 and start["height"] >= 44
+    x = start["x"] + start["width"] / 2
+    page.mouse.move(x, start["y"] + 22)
+    page.mouse.down()
+    page.mouse.move(x, goal["y"] + 22, steps=4)
+    if let_go:
+        page.keyboard.press(let_go)
+        expect(page.locator(".route .held")).to_have_count(0)
+    page.mouse.up()
+
+
+def test_the_route_is_made_by_address_and_changed_by_buttons_and_by_dragging(page: Page, address: str) -> None:
     page.goto(f"{address}?soas=40&start=open")
     page.get_by_label("Order").select_option("address")
     press(page, "My route")
@@ -81,6 +95,13 @@ def test_the_route_is_made_by_address_and_changed_by_buttons(page: Page, address
     page.get_by_role("button", name=f"Later: {first}").first.click()
     expect(rows.first).to_have_text(f"1. {second}")
     page.get_by_role("button", name=f"Earlier: {first}").first.click()
+    expect(rows.first).to_have_text(f"1. {first}")
+    for let_go in ("Escape", None):
+        drag_row(page, 0, 1, let_go)
+        expect(rows.first).to_have_text(f"1. {second if let_go is None else first}")
+        heard = f"{first} is number 2 now." if let_go is None else "Nothing was moved."
+        expect(page.locator("[role=status]", has_text=heard)).to_have_count(1)
+    drag_row(page, 1, 0, None)
     expect(rows.first).to_have_text(f"1. {first}")
     count = rows.count()
     page.get_by_role("button", name=f"Take off the route: {first}").first.click()

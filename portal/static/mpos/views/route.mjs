@@ -1,6 +1,7 @@
 // @ts-check
-/** My route: the customers of today in the order the collector visits them, moved by buttons. */
+/** My route: the customers of today in the order the collector visits them, moved by buttons or by dragging a handle. */
 import { button, fill, h, quiet } from "./dom.mjs";
+import { dragRows, moved } from "./drag.mjs";
 import { messages } from "./errors.mjs";
 import { dueWords, show, today } from "./format.mjs";
 import { mapLink } from "./map.mjs";
@@ -17,6 +18,7 @@ export async function routeScreen(ctx) {
   const date = today(new Date());
   const list = h("ol", { class: "route" });
   const foot = h("div", { class: "stack tight" });
+  const hint = h("p", { class: "hint" }, say("drag_order"));
   const told = h("p", { class: "quiet", role: "status" });
   /** @type {string[]} */
   let ids = await phone.route();
@@ -32,13 +34,18 @@ export async function routeScreen(ctx) {
     draw();
   }
 
+  /** @param {number} from @param {number} to */
+  async function put(from, to) {
+    const id = ids[from];
+    await keep(moved(ids, from, to));
+    if (ids[to] === id) told.textContent = say("moved_to", { name: phone.soa(id)?.customer_name, n: to + 1 });
+  }
+
+  const drag = dragRows(list, put, () => { told.textContent = say("not_moved"); });
+
   /** @param {number} from @param {number} to @param {"up" | "down"} way */
   async function move(from, to, way) {
-    const next = [...ids];
-    const [moved] = next.splice(from, 1);
-    next.splice(to, 0, moved);
-    await keep(next);
-    told.textContent = say("moved_to", { name: phone.soa(moved)?.customer_name, n: to + 1 });
+    await put(from, to);
     const buttons = list.children[to]?.querySelectorAll("button.move");
     const same = /** @type {HTMLButtonElement | undefined} */ (buttons?.[way === "up" ? 0 : 1]);
     (same?.disabled ? /** @type {HTMLButtonElement} */ (buttons?.[way === "up" ? 1 : 0]) : same)?.focus({ preventScroll: true });
@@ -59,10 +66,13 @@ export async function routeScreen(ctx) {
         step(say("earlier"), "↑", () => move(place, place - 1, "up"), place === 0),
         step(say("later"), "↓", () => move(place, place + 1, "down"), place === ids.length - 1),
         soa.address && mapLink(soa.address, soa.customer_name),
-        step(say("take_off_route"), "✕", () => keep(ids.filter((one) => one !== id)))));
+        step(say("take_off_route"), "✕", () => keep(ids.filter((one) => one !== id))),
+        ids.length > 1 && h("span", { class: "move handle", "aria-hidden": "true" }, "≡")));
   }
 
   function draw() {
+    drag.stop();
+    hint.hidden = ids.length < 2;
     fill(list, ids.map(line));
     list.hidden = ids.length === 0;
     fill(foot, ids.length === 0
@@ -77,6 +87,7 @@ export async function routeScreen(ctx) {
     lead: ids.length ? say("n_customers", { count: ids.length }) : null,
     back: { name: "collection", text: say("collection") },
     nav: "collection",
-    body: [says.node, list, told, foot],
+    body: [says.node, hint, list, told, foot],
+    leave: drag.stop,
   };
 }
