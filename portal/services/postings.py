@@ -155,9 +155,9 @@ def _kept(item: PostingItem, why: str) -> PaymentResult:
 
 
 def _still_ours(items: list[PostingItem], lease: str, at: datetime, outcome: Outcome) -> list[PostingItem]:
-    """Those that no other worker took while this one slept past its lease, held anew for longer than one request can last; less those
+    """Those that no other worker took while this one slept past its lease, held for longer than one request can last; less those
     whose void was asked for or approved: PSCloud does not hold them, so they are not sent."""
-    held = postings.keep(lease, at + LEASE)
+    held = postings.keep(lease, at + LEASE, late=RENEW)
     ours = [item for item in items if item.posting_id in held]
     voided = voids.open_of(item.payment_id for item in ours)
     left = [item for item in ours if item.payment_id in voided and postings.postpone(item.posting_id, lease, "", at, False)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, text, update
@@ -103,61 +103,69 @@ def _claimable(now: datetime):  # type: ignore[no-untyped-def]
     )
 
 
+_POSTINGS = Posting.metadata.tables[Posting.__tablename__]
+_CLAIMED = (
+    select(
+        Posting.id,
+        Posting.payment_id,
+        Payment.claimed_receipt_number,
+        Payment.soa_id,
+        Payment.amount,
+        Payment.tender,
+        Payment.reference,
+        Payment.collected_at,
+        Payment.collector_code,
+        Posting.attempts,
+    )
+    .join(Payment, Payment.id == Posting.payment_id)
+    .where(Posting.lease == bindparam("lease"), Posting.status == "claimed")
+    .order_by(Posting.id)
+)
+_PARTS = (
+    select(PaymentAllocation.payment_id, PaymentAllocation.invoice_id, PaymentAllocation.kind, PaymentAllocation.amount)
+    .join(Payment, Payment.id == PaymentAllocation.payment_id)
+    .where(among(PaymentAllocation.payment_id, "payments"), PaymentAllocation.generation == Payment.allocation_generation)
+    .order_by(PaymentAllocation.payment_id, PaymentAllocation.position)
+)
+
+
 def claim(lease: str, now: datetime, until: datetime, limit: int) -> list[PostingItem]:
     """Claim up to `limit` rows by conditional UPDATE: two workers never get the same one while a lease lives.
 
     A claimed row counts as possibly sent from this moment, whatever happens to us."""
-    ids = list(
-        db.session.execute(select(Posting.id).where(_claimable(now)).order_by(Posting.next_attempt_at, Posting.id).limit(limit)).scalars()
-    )
-    if not ids:
+    some = select(Posting.id, Posting.outcome_unknown).where(_claimable(now)).order_by(Posting.next_attempt_at, Posting.id).limit(limit)
+    asked: dict[int, bool] = {row.id: row.outcome_unknown for row in db.session.execute(some)}
+    if not asked:
         return []
-    earlier = select(Posting.id, Posting.outcome_unknown).where(Posting.id.in_(ids))
-    asked = {row[0]: row[1] for row in db.session.execute(earlier)}
     db.session.execute(
-        update(Posting)
-        .where(Posting.id.in_(ids), _claimable(now))
-        .values(status="claimed", lease=lease, lease_until=until, attempts=Posting.attempts + 1, outcome_unknown=True)
+        update(_POSTINGS)
+        .where(among(_POSTINGS.c.id, "ids", numbers=True), _claimable(now))
+        .values(status="claimed", lease=lease, lease_until=until, attempts=_POSTINGS.c.attempts + 1, outcome_unknown=True),
+        {"ids": list(asked)},
     )
-    rows = db.session.execute(
-        select(Posting, Payment)
-        .join(Payment, Payment.id == Posting.payment_id)
-        .where(Posting.lease == lease, Posting.status == "claimed")
-        .order_by(Posting.id)
-        .execution_options(populate_existing=True)
-    ).all()
+    rows = db.session.execute(_CLAIMED, {"lease": lease}).all()
     parts: dict[str, list[PostingPart]] = {}
-    for payment_id, invoice_id, kind, amount in db.session.execute(
-        select(PaymentAllocation.payment_id, PaymentAllocation.invoice_id, PaymentAllocation.kind, PaymentAllocation.amount)
-        .join(Payment, Payment.id == PaymentAllocation.payment_id)
-        .where(
-            PaymentAllocation.payment_id.in_([payment.id for _, payment in rows]),
-            PaymentAllocation.generation == Payment.allocation_generation,
-        )
-        .order_by(PaymentAllocation.payment_id, PaymentAllocation.position)
-    ):
+    for payment_id, invoice_id, kind, amount in db.session.execute(_PARTS, {"payments": [row.payment_id for row in rows]}):
         parts.setdefault(payment_id, []).append(PostingPart(invoice_id, kind, amount))
     return [
         PostingItem(
-            posting.id,
-            payment.id,
-            payment.claimed_receipt_number,
-            payment.soa_id,
-            payment.amount,
-            payment.tender,
-            payment.reference,
-            payment.collected_at,
-            payment.collector_code,
-            tuple(parts.get(payment.id, ())),
-            asked.get(posting.id, True),
-            posting.attempts,
+            posting_id, payment_id, receipt, soa, amount, tender, reference, collected_at, collector,
+            tuple(parts.get(payment_id, ())), asked.get(posting_id, True), attempts,
         )
-        for posting, payment in rows
-    ]
+        for posting_id, payment_id, receipt, soa, amount, tender, reference, collected_at, collector, attempts in rows
+    ]  # fmt: skip
 
 
-def keep(lease: str, until: datetime) -> set[int]:
-    """Hold what this lease still holds until then. Returns those rows' ids; what another worker took meanwhile is not among them."""
+def keep(lease: str, until: datetime, late: timedelta = timedelta(0)) -> set[int]:
+    """Hold what this lease still holds until then; what is held until at most `late` earlier stays as it is, so that a lease just taken
+    costs no write. Returns those rows' ids; what another worker took meanwhile is not among them."""
+    held = list(
+        db.session.execute(
+            select(Posting.id, Posting.lease_until).where(Posting.lease == lease, Posting.status == "claimed").order_by(Posting.id)
+        )
+    )
+    if all(row.lease_until is not None and row.lease_until >= until - late for row in held):
+        return {row.id for row in held}
     db.session.execute(update(Posting).where(Posting.lease == lease, Posting.status == "claimed").values(lease_until=until))
     return set(db.session.execute(select(Posting.id).where(Posting.lease == lease, Posting.status == "claimed")).scalars())
 
@@ -177,7 +185,6 @@ _HELD = (
     .order_by(Posting.id)
     .with_for_update()
 )
-_POSTINGS = Posting.metadata.tables[Posting.__tablename__]
 _FINISH = (
     update(_POSTINGS)
     .where(_POSTINGS.c.id == bindparam("of_posting"))
