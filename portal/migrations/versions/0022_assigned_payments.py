@@ -6,8 +6,8 @@ from alembic import op
 
 from portal.migrations.triggers import refuse
 
-revision = "0024"
-down_revision = "0023"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
