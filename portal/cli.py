@@ -28,7 +28,7 @@ from portal.extensions import db
 from portal.pscloud import check, mapping
 from portal.pscloud.client import PscloudClient, PscloudError
 from portal.pscloud.profile import Profile
-from portal.services import postings, reconciliation, restore, sync, upkeep, users, void_postings
+from portal.services import pushing, reconciliation, restore, sync, upkeep, users
 from portal.store import audit, health, incidents, journal, sync_runs
 from portal.store import reconciliations as reports
 
@@ -180,8 +180,7 @@ def push(wait: bool) -> None:
         return
     try:
         with PscloudClient.from_config(current_app.config) as client:
-            outcome = postings.post_due(client, clock.now)
-            voided = void_postings.post_due(client, clock.now)
+            outcome, voided = pushing.push(client, clock.now)
             restore.recognise(client, clock.now)
     except PscloudError as error:
         raise Failure(error.message) from None
@@ -278,6 +277,8 @@ def doctor() -> None:
             problems.append(f"The audit log is broken: row {broken.seq} {broken.problem}.")
         mended = upkeep.mend_totals()
         click.echo(f"Totals of SOAs: {f'{mended} were wrong and were added up anew' if mended else 'right'}.")
+        if (paused := pushing.paused()) is not None:
+            problems.append(f"PSCloud takes no payments: {paused.reason} They wait, and one push tries from time to time.")
         click.echo(f"Open incidents: {incidents.count_open()}. Quarantined journal entries: {journal.count_quarantined()}.")
     if not health.redis_answers():
         problems.append("Redis does not answer. Payments are safe; syncs and postings wait until it is back.")

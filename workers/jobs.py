@@ -13,7 +13,7 @@ from flask import Flask, current_app, has_app_context
 
 from portal import clock, doorbell, lists, report_files
 from portal.pscloud.client import PscloudClient, PscloudError
-from portal.services import audit_check, exports, postings, reconciliation, restore, sync, void_postings
+from portal.services import audit_check, exports, postings, pushing, reconciliation, restore, sync, void_postings
 from portal.store.exports import ExportRow
 
 log = logging.getLogger(__name__)
@@ -69,11 +69,12 @@ def retry_failed(run_id: int, who: str) -> None:
 
 @_in_app
 def post_payments() -> None:
-    """Post approved payments to PSCloud, and tell it of voids of those it holds."""
+    """Post approved payments to PSCloud, and tell it of voids of those it holds; not while it is known to take nothing."""
+    if not pushing.lets_through(clock.now()):
+        return
     with PscloudClient.from_config(current_app.config) as client:
         client.attempts = 2  # what does not answer twice is postponed with its own back-off, so that no lease is held for long
-        postings.post_due(client, clock.now)
-        void_postings.post_due(client, clock.now)
+        pushing.push(client, clock.now)
         restore.recognise(client, clock.now)
 
 

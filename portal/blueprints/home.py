@@ -19,6 +19,7 @@ from portal.blueprints.pages import answer, wants_partial
 from portal.blueprints.sync import agrees, measured
 from portal.domain.money import show_pesos
 from portal.filters import day as show_day
+from portal.services import pushing
 from portal.store import (
     collector_codes,
     dashboard,
@@ -154,7 +155,7 @@ def all_tasks(today: date) -> Sequence[Task]:
     payments, desk, incidents = dashboard.waiting_payments(), remittances.desk(), dashboard.open_incidents()
     voids, refused_voids, terminals = dashboard.waiting_voids(), dashboard.refused_voids(), dashboard.waiting_terminals()
     spent, spent_pesos, spent_since = expenses.waiting()
-    drop = sync_history.undecided()
+    drop, paused, stuck = sync_history.undecided(), pushing.paused(), ledger.PaymentFilter(status="approved", void="none")
     plain: dict[str, Any] = {"status": "pending", "void": "none", "flag": "none"}
     flagged = plain | {"flag": "any"}
     aside = incidents.get("quarantined")
@@ -195,6 +196,17 @@ def all_tasks(today: date) -> Sequence[Task]:
         Task(
             "pending", payments.plain.count, "payment to approve", "payments to approve", url_for("payments.index", **plain),
             ("office",), payments.plain.oldest, "Nothing is wrong with them; they are posted once approved.",
+        ),
+        *(
+            []
+            if paused is None
+            else [
+                Task(
+                    "paused", ledger.totals(stuck).count, "payment that PSCloud does not take", "payments that PSCloud does not take",
+                    url_for("payments.index", status="approved", void="none"), ("office", "admin"), paused.since,
+                    f"{paused.reason} Asked again at {paused.until.astimezone(clock.zone()):%H:%M}.", risk=True,
+                )
+            ]
         ),
         Task(
             "processing", payments.processing.count, "payment on its way to PSCloud", "payments on their way to PSCloud",

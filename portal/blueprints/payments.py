@@ -17,6 +17,7 @@ from portal.domain.payments import TENDER_WORDS, UNLISTED
 from portal.domain.soa import Invoice
 from portal.filters import FLAG_WORDS, STATUS_WORDS
 from portal.services import payments as service
+from portal.services import pushing
 from portal.store import door, ledger, papers, payment_frame, postings, rebuilt, soas, voids
 from portal.store.ledger import PaymentFilter
 from portal.store.payment_frame import PaymentFrame
@@ -25,6 +26,7 @@ bp = Blueprint("payments", __name__)
 STATUSES = {word: STATUS_WORDS[word] for word in ("pending", "approved", "processing", "completed", "failed")}
 CHOICES = {**STATUSES, "unposted": "Not posted yet"}
 """What the list can be asked for: a status, or all that are to be posted and are not in PSCloud yet."""
+WAITING = ("approved", "processing", "unposted")
 FLAGS = {"any": "Any flag", "none": "No flag", **FLAG_WORDS}
 VOIDS = {"none": "Neither", "requested": "Asked for", "approved": "Voided"}
 CHOICE_LISTS = (tuple(TENDER_WORDS.items()), tuple(FLAGS.items()), tuple(VOIDS.items()))
@@ -92,7 +94,18 @@ def index() -> Response:
         voids_waiting=frame.voids_waiting,
         statuses=STATUSES,
         tenders=TENDER_WORDS,
+        paused=pushing.paused() if wanted.status in WAITING else None,
     )
+
+
+@bp.post("/payments/try-now")
+@roles("office", "admin")
+def try_now() -> ResponseReturnValue:
+    """Ask PSCloud at once instead of after the pause."""
+    pushing.try_now(clock.now())
+    doorbell.ring("post_payments")
+    flash("PSCloud is asked now. Look again in a moment.", "good")
+    return redirect(own_way_back(url_for("payments.index", status="approved")), 303)
 
 
 @bp.get("/payments/<uuid:payment_id>")

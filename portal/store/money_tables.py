@@ -166,3 +166,15 @@ class PostingAttempt(Model):
     reason: Mapped[str] = mapped_column(Text, default="")
     answer: Mapped[str] = mapped_column(Text, default="")
     __table_args__ = (CheckConstraint(one_of("outcome", ("completed", "failed", "postponed")), name="outcome"),)
+
+
+class Circuit(Model):
+    """Whether PSCloud is asked at all to take payments: failures in a row, since when, and until when nobody asks. Migration 0023 makes its
+    only row, `posting`."""
+
+    __tablename__ = "circuits"
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    failures: Mapped[int] = mapped_column()
+    since: Mapped[datetime | None] = mapped_column(Instant)
+    open_until: Mapped[datetime | None] = mapped_column(Instant)
+    reason: Mapped[str] = mapped_column(Text)

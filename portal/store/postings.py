@@ -237,6 +237,11 @@ def postpone(posting_id: int, lease: str, error: str, at: datetime, outcome_unkn
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
+def hasten(now: datetime) -> None:
+    """What waits for its next attempt is due now."""
+    db.session.execute(update(Posting).where(Posting.status == "due", Posting.next_attempt_at > now).values(next_attempt_at=now))
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt to post a payment and what came of it: completed, failed or postponed."""

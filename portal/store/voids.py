@@ -401,3 +401,8 @@ def postpone(void_id: int, lease: str, error: str, at: datetime) -> bool:
         .values(posting_status="due", last_error=error, next_attempt_at=at, lease=None, lease_until=None)
     )
     return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def hasten(now: datetime) -> None:
+    """What waits to be told to PSCloud again is due now."""
+    db.session.execute(update(Void).where(Void.posting_status == "due", Void.next_attempt_at > now).values(next_attempt_at=now))

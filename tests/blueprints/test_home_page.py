@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 
 from portal import clock
 from portal.extensions import db
-from portal.store import dashboard, incidents, ledger, payment_totals, sync_runs, terminals
+from portal.services import pushing
+from portal.store import circuits, dashboard, incidents, ledger, payment_totals, sync_runs, terminals
 from tests.blueprints.office_site import Site, attributes, element, text_of, upload
 from tests.factories import NOW, make_invoice, make_phone, make_soa, make_user, store_soas
 
@@ -109,6 +110,28 @@ def test_every_number_is_the_count_of_the_list_it_leads_to(site: Site, name: str
     for identifier, address, pesos in links(page, "data-pesos"):
         total = element(site.page(name, address), "soa-total" if address.startswith("/soas") else "payment-total")
         assert total.lstrip("₱") == pesos.lstrip("₱"), (identifier, address)
+
+
+def test_while_pscloud_takes_nothing_home_and_what_waits_say_so_and_one_press_asks_again(site: Site) -> None:
+    fill_the_day(site)
+    with site.app.app_context():
+        for _ in range(pushing.OPENS_AFTER):
+            circuits.fail("PSCloud does not answer.", NOW - timedelta(minutes=9))
+        circuits.pause(NOW + timedelta(minutes=1))
+        db.session.commit()
+    for name in ("carla", "ada"):
+        ((_, address, number),) = [found for found in links(site.page(name, "/"), "data-number") if found[0] == "task-paused"]
+        page = site.page(name, address)
+        assert count_of(page, address) == number == "1"
+        assert "PSCloud has taken no payments since" in page and "PSCloud does not answer." in page
+    assert "has taken no payments" not in site.page("carla", "/payments?status=completed")
+    answer = site.post("carla", "/payments/try-now", {"back": "/payments?status=approved"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/payments?status=approved")
+    with site.app.app_context():
+        assert pushing.lets_through(NOW)
+        circuits.close()
+        db.session.commit()
+    assert "task-paused" not in site.page("carla", "/")
 
 
 def test_a_voided_payment_is_counted_and_its_pesos_are_not(site: Site) -> None:

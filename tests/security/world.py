@@ -358,6 +358,7 @@ CASES: dict[str, dict[str, Case]] = {
     "POST /voids/codes/<int:code_id>/revoke": {"none": lambda w, p: Call("/voids/codes/999999/revoke", form={})},
     "POST /voids/<int:void_id>/retry": {"not failed": lambda w, p: Call(f"/voids/{w.ids['void']}/retry", form={})},
     "POST /payments/<uuid:payment_id>/retry": {"not failed": lambda w, p: Call(f"/payments/{w.payments['collector_b']}/retry", form={})},
+    "POST /payments/try-now": {"always": lambda w, p: Call("/payments/try-now", form={})},
     "POST /readings/registries/<uuid:registry_id>/close": {
         "open": lambda w, p: Call(f"/readings/registries/{w.registry}/close", form={"reason": "The phone was stolen"}),
         "without a word": lambda w, p: Call(f"/readings/registries/{w.registry}/close", form={}),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from portal import doorbell
-from portal.services import postings, sync
+from portal import clock, doorbell
+from portal.extensions import db
+from portal.services import pushing, sync
+from portal.store import circuits, sync_runs
 from portal.store import postings as stored_postings
-from portal.store import sync_runs
 from tests.pscloud.server import Books, record, scripted
 from workers import jobs
 
@@ -71,11 +72,15 @@ def test_sweep_rings_for_payments_that_are_due(app: Flask, bell: list[str], monk
     assert bell == ["post_payments"]
 
 
-def test_posting_job_posts_what_is_due(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_posting_job_posts_what_is_due_unless_pscloud_is_known_to_take_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(postings, "post_due", lambda client, now: asked.append(client.url))
+    monkeypatch.setattr(pushing, "push", lambda client, now: asked.append(client.url))
     jobs.post_payments()
     assert asked == [app.config["PSCLOUD_URL"]]
+    circuits.pause(clock.now() + timedelta(minutes=1))
+    db.session.commit()
+    jobs.post_payments()
+    assert len(asked) == 1
 
 
 def test_a_job_opens_its_own_app_when_it_runs(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
