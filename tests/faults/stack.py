@@ -38,6 +38,7 @@ from portal.pscloud.client import PscloudClient
 from portal.services import sync
 from portal.store.models import Payment, Posting, ScheduleSlot, SyncRun
 from portal.store.models import Soa as SoaTable
+from portal.store.money_tables import Circuit
 from tests import factories, postgres
 from tests.faults.phone import HttpPhone, Pool, pay
 from tests.faults.proxy import FaultProxy
@@ -552,6 +553,7 @@ class Stack:
         self.change(
             update(SyncRun).where(SyncRun.status.in_(["pending", "processing"])).values(status="cancelled", active_slot=None, lease=None)
         )
+        self.change(update(Circuit).values(failures=0, since=None, open_until=None, reason=""))
 
     def complaints(self) -> list[str]:
         """Errors that the web server met and had not foreseen."""
