@@ -1,4 +1,4 @@
-"""The electronic journal: the text of every document the phones printed, in the order of printing, made from the journal alone by the same
+"""The electronic journal: the text of the documents the phones printed, in the order of printing, made from the journal alone by the same
 rules as the paper (portal/domain/paper.py)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The electronic journal: a text copy of every document the phones printed, on screen, as text, PDF, Excel and CSV."""
+"""The electronic journal: receipts with their reprints, slips and readings as printed, on screen, as text, PDF, Excel and CSV."""
 
 from __future__ import annotations
 

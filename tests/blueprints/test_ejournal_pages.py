@@ -108,7 +108,7 @@ def test_a_page_and_files_of_the_same_documents(site: Site, printer: Printer) ->
     address = f"{DAY}&terminal={printer.phone.code}"
     page = site.page("ramon", f"/reports/e-journal{address}")
     assert element(page, "document-count") == "11" and len(attributes(page, "data-document")) == 11
-    assert "A text copy of every document" in text_of(site.page("ramon", "/reports"))
+    assert "Receipts with their reprints, slips and readings, as phones printed them" in text_of(site.page("ramon", "/reports"))
     today = site.page("ramon", "/reports/e-journal")
     first, last = re.findall(r'type="date"[^>]* value="(\d{4}-\d\d-\d\d)"', today)
     assert first == last and 'name="code"' in today, "the day in force stands in the form"
